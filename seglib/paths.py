@@ -1,0 +1,57 @@
+"""Every folder the project reads or writes. Nothing here touches the disk.
+
+`SEGLIB_HOME` moves everything at once; without it the checkout that holds this file is home,
+and an installed package without a checkout uses the user's data folder.
+"""
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """The folder that holds data, results, checkpoints and figures."""
+    if chosen := os.environ.get("SEGLIB_HOME"):
+        return Path(chosen).expanduser().absolute()
+    checkout = Path(__file__).resolve().parent.parent
+    if (checkout / "pyproject.toml").exists():
+        return checkout
+    return Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "seglib"
+
+
+def data_dir() -> Path:
+    """Datasets in the Cityscapes tree, one folder each (git-ignored)."""
+    return home() / "data"
+
+
+def cache_dir() -> Path:
+    """Resized images and masks, rebuilt whenever they are missing (git-ignored)."""
+    return data_dir() / "cache"
+
+
+def results_dir() -> Path:
+    """One folder per recorded run (committed); `SEGLIB_RESULTS` points elsewhere."""
+    if chosen := os.environ.get("SEGLIB_RESULTS"):
+        return Path(chosen).expanduser().absolute()
+    return home() / "results"
+
+
+def checkpoints_dir() -> Path:
+    """Resume state of unfinished runs (git-ignored)."""
+    return home() / "checkpoints"
+
+
+def figures_dir() -> Path:
+    """The figures that the notebooks make (committed); `SEGLIB_FIGURES` points elsewhere."""
+    if chosen := os.environ.get("SEGLIB_FIGURES"):
+        return Path(chosen).expanduser().absolute()
+    return home() / "figures"
+
+
+def build_dir() -> Path:
+    """Executed notebooks and their HTML (git-ignored)."""
+    return home() / "build"
+
+
+def report_dir() -> Path:
+    """The LaTeX report (committed)."""
+    return home() / "report"
