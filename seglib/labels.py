@@ -1,0 +1,219 @@
+"""The one label table: names, ids, colours and class sets, derived from torchvision's table.
+
+Three numberings exist and must not be mixed up: *label ids* (0..33, what the `labelIds.png` files
+hold), *train ids* (0..18, 255 ignored, the benchmark's numbering) and *class indices* (0..C-1
+within a `ClassSet`, 255 ignored, what networks learn). Traps of the table: license plate has id
+and train id -1 and never occurs in a file; several labels share a colour (pole and polegroup, car
+and license plate, most void ones).
+Source: Cordts et al., "The Cityscapes Dataset", CVPR 2016; `torchvision.datasets.Cityscapes`.
+"""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from torchvision.datasets import Cityscapes
+
+from .errors import ConfigError, DatasetError
+
+CityscapesClass = Cityscapes.CityscapesClass
+
+IGNORE_INDEX = 255  # class index, and train id, of pixels that are neither learned nor scored
+LABELS: tuple[CityscapesClass, ...] = tuple(Cityscapes.classes)  # 34 ids, then license plate (-1)
+CATEGORIES: tuple[str, ...] = tuple(  # the 8 categories; the position is the category id
+    name for _, name in sorted({(label.category_id, label.category) for label in LABELS})
+)
+
+_BY_NAME = {label.name: label for label in LABELS}
+_BY_ID = {label.id: label for label in LABELS}
+_BY_TRAIN_ID = {label.train_id: label for label in LABELS if label.train_id != IGNORE_INDEX}
+LARGEST_LABEL_ID = max(_BY_ID)
+
+
+def label_by_name(name: str) -> CityscapesClass:
+    """The label called `name`, for example "traffic sign"; ConfigError for an unknown name."""
+    if name in _BY_NAME:
+        return _BY_NAME[name]
+    close = difflib.get_close_matches(str(name), _BY_NAME, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(_BY_NAME)}"
+    raise ConfigError(f"unknown label '{name}'; {hint}")
+
+
+def label_by_id(label_id: int) -> CityscapesClass:
+    """The label with this label id, -1 (license plate) or 0..33; ConfigError for any other."""
+    if label_id not in _BY_ID:
+        raise ConfigError(f"unknown label id {label_id}; valid: -1..{LARGEST_LABEL_ID}")
+    return _BY_ID[label_id]
+
+
+def label_by_train_id(train_id: int) -> CityscapesClass:
+    """The label with this train id, -1 (license plate) or 0..18; ConfigError for any other.
+
+    255 is refused as well: it stands for every ignored label at once.
+    """
+    if train_id not in _BY_TRAIN_ID:
+        valid = f"valid: -1..{max(_BY_TRAIN_ID)}"
+        why = "stands for all ignored labels" if train_id == IGNORE_INDEX else "is unknown"
+        raise ConfigError(f"train id {train_id} {why}; {valid}")
+    return _BY_TRAIN_ID[train_id]
+
+
+@dataclass(frozen=True)
+class ClassSet:
+    """The classes that a network learns, in index order, with the lookups to and from label ids."""
+
+    name: str
+    labels: tuple[CityscapesClass, ...]  # position is the class index
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes C; class indices are 0..C-1."""
+        return len(self.labels)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class names, in index order."""
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The label id of each class, in index order."""
+        return tuple(label.id for label in self.labels)
+
+    @cached_property
+    def colors(self) -> np.ndarray:
+        """The RGB colour of each class, uint8 (C, 3)."""
+        return _frozen([label.color for label in self.labels], np.uint8)
+
+    @cached_property
+    def category_ids(self) -> np.ndarray:
+        """The category id (position in `CATEGORIES`) of each class, int64 (C,)."""
+        return _frozen([label.category_id for label in self.labels], np.int64)
+
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that occur in this set, each once, by category id."""
+        return tuple(CATEGORIES[category] for category in sorted(set(self.category_ids.tolist())))
+
+    @cached_property
+    def has_instances(self) -> np.ndarray:
+        """Whether the benchmark counts single objects of each class, bool (C,)."""
+        return _frozen([label.has_instances for label in self.labels], np.bool_)
+
+    @cached_property
+    def encode_table(self) -> np.ndarray:
+        """Label id to class index, uint8 (256,); 255 where the label is not in the set."""
+        table = np.full(256, IGNORE_INDEX, np.uint8)
+        table[list(self.ids)] = np.arange(self.num_classes)
+        return _frozen(table, np.uint8)
+
+    @cached_property
+    def decode_table(self) -> np.ndarray:
+        """Class index to label id, uint8 (256,); 0 (unlabeled) for 255 and unused indices."""
+        table = np.zeros(256, np.uint8)
+        table[: self.num_classes] = self.ids
+        return _frozen(table, np.uint8)
+
+    @cached_property
+    def color_table(self) -> np.ndarray:
+        """Class index to RGB colour, uint8 (256, 3); black for 255 and unused indices."""
+        table = np.zeros((256, 3), np.uint8)
+        table[: self.num_classes] = self.colors
+        return _frozen(table, np.uint8)
+
+    def index(self, name: str) -> int:
+        """The class index of the label called `name`; ConfigError if it is not in the set."""
+        label = label_by_name(name)
+        if label not in self.labels:
+            raise ConfigError(f"'{name}' is not in {self.name}; it has {', '.join(self.names)}")
+        return self.labels.index(label)
+
+    def encode(self, label_ids: np.ndarray) -> np.ndarray:
+        """Class indices of label ids.
+
+        Args:
+            label_ids: uint8 (H, W), or any shape, values 0..33.
+
+        Returns:
+            uint8 of the same shape, 0..C-1, and 255 where the label is not in the set.
+
+        Raises:
+            DatasetError: a label id lies outside the table; the message names it.
+        """
+        check_label_ids(label_ids)
+        return self.encode_table[label_ids]
+
+    def decode(self, indices: np.ndarray) -> np.ndarray:
+        """Label ids of class indices; the inverse of `encode`, with 255 becoming 0 (unlabeled).
+
+        Args:
+            indices: uint8 (H, W), or any shape, values 0..C-1 or 255.
+
+        Returns:
+            uint8 of the same shape, label ids.
+
+        Raises:
+            DatasetError: an index is neither below C nor 255; the message names it.
+        """
+        self._check_indices(indices)
+        return self.decode_table[indices]
+
+    def colorize(self, indices: np.ndarray) -> np.ndarray:
+        """The colour picture of class indices: (H, W), 0..C-1 or 255, to uint8 RGB (H, W, 3).
+
+        Ignored pixels are black. DatasetError names an index that is neither below C nor 255.
+        """
+        self._check_indices(indices)
+        return self.color_table[indices]
+
+    def _check_indices(self, indices: np.ndarray) -> None:
+        bad = (indices >= self.num_classes) & (indices != IGNORE_INDEX)
+        if bad.any():
+            found = int(indices[bad].flat[0])
+            valid = f"valid: 0..{self.num_classes - 1} and {IGNORE_INDEX}"
+            raise DatasetError(f"class index {found} is not in {self.name}; {valid}")
+
+
+def check_label_ids(label_ids: np.ndarray, where: str = "mask") -> None:
+    """Raise DatasetError, naming `where` and the id, if an id lies outside the table's 0..33."""
+    if label_ids.size == 0:
+        return
+    low, high = int(label_ids.min()), int(label_ids.max())
+    if low < 0 or high > LARGEST_LABEL_ID:
+        found = high if high > LARGEST_LABEL_ID else low
+        hint = " (a train-id mask?)" if found == IGNORE_INDEX else ""
+        raise DatasetError(
+            f"{where}: label id {found} is outside the table's 0..{LARGEST_LABEL_ID}{hint}"
+        )
+
+
+def _frozen(values: object, dtype: type) -> np.ndarray:
+    array = np.array(values, dtype=dtype)
+    array.flags.writeable = False  # class sets are shared by everything; nobody may alter one
+    return array
+
+
+def _by_names(names: Iterable[str]) -> tuple[CityscapesClass, ...]:
+    return tuple(label_by_name(name) for name in names)
+
+
+CITYSCAPES_19 = ClassSet(
+    "cityscapes19",
+    tuple(_BY_TRAIN_ID[train_id] for train_id in sorted(_BY_TRAIN_ID) if train_id >= 0),
+)
+# Index equals label id, so that nothing is ignored: for exploring, not for the benchmark.
+CITYSCAPES_34 = ClassSet("cityscapes34", tuple(_BY_ID[i] for i in sorted(_BY_ID) if i >= 0))
+# The published order of CamVid's label bytes 0..10: Sky, Building, Pole, Road, Pavement, Tree,
+# SignSymbol, Fence, Car, Pedestrian, Bicyclist (Badrinarayanan et al., PAMI 2017).
+CAMVID_11 = ClassSet(
+    "camvid11",
+    _by_names(
+        ("sky", "building", "pole", "road", "sidewalk", "vegetation", "traffic sign", "fence")
+        + ("car", "person", "rider")
+    ),
+)
+CLASS_SETS: dict[str, ClassSet] = {
+    class_set.name: class_set for class_set in (CITYSCAPES_19, CITYSCAPES_34, CAMVID_11)
+}

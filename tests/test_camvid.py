@@ -1,0 +1,221 @@
+import hashlib
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seglib.data import camvid, list_scenes, prepare, read_image, read_label_ids
+from seglib.errors import DatasetError
+
+FRAMES = {
+    "train": ("0001TP_006690.png", "0016E5_00390.png"),
+    "val": ("0016E5_07959.png",),
+    "test": ("Seq05VD_f00030.png",),
+}
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGLIB_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # also behind a proxy the stand-in is reached
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def published(tmp_path):
+    """A stand-in of four frames in the published layout; no photograph."""
+    folder = tmp_path / "published" / "CamVid"
+    noise = np.random.default_rng(3)
+    for split, names in FRAMES.items():
+        for name in names:
+            for part in (split, f"{split}annot"):
+                (folder / part).mkdir(parents=True, exist_ok=True)
+            image = noise.integers(0, 256, (12, 16, 3), np.uint8)
+            Image.fromarray(image).save(folder / split / name)
+            mask = (np.arange(12 * 16, dtype=np.uint8) % 12).reshape(12, 16)
+            Image.fromarray(mask).save(folder / f"{split}annot" / name)
+    return folder
+
+
+@pytest.fixture
+def server(published):
+    """Serve the stand-in over HTTP; yields (base url, checksums, requested paths)."""
+    requested = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            requested.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *arguments):
+            pass
+
+    handler = partial(Handler, directory=published.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        checksums = {
+            str(path.relative_to(published.parent)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in sorted(published.glob("*/*.png"))
+        }
+        yield f"http://127.0.0.1:{http.server_port}", checksums, requested
+        http.shutdown()
+
+
+def download(server, **options):
+    base_url, checksums, _ = server
+    options = {"checksums": checksums, "retries": 0} | options
+    return prepare("camvid", download=True, progress=False, base_url=base_url, **options)
+
+
+def test_folder_becomes_a_tree(published, home, capsys):
+    root = prepare("camvid", source=published, progress=False)
+    assert root == home / "data" / "camvid"
+    assert "holds 2 train, 1 val, 1 test; the published split is 367" in capsys.readouterr().err
+    names = {split: [scene.name for scene in list_scenes(root, split)] for split in FRAMES}
+    assert names == {
+        "train": ["0001TP_000000_006690", "0016E5_000000_000390"],
+        "val": ["0016E5_000000_007959"],
+        "test": ["Seq05VD_000000_000030"],
+    }
+    scene = list_scenes(root, "test")[0]
+    assert scene.city == "Seq05VD"
+    label_ids = read_label_ids(scene.label_ids, read_image(scene.image).shape[:2])
+    # Sky, Building, Pole, Road, Pavement, Tree, SignSymbol, Fence, Car, Pedestrian, Bicyclist, -
+    assert label_ids[0, :12].tolist() == [23, 11, 17, 7, 8, 21, 20, 13, 26, 24, 25, 0]
+    source = published / "test" / "Seq05VD_f00030.png"
+    assert np.array_equal(read_image(scene.image), read_image(source))
+    color = np.asarray(Image.open(scene.color))
+    assert color.shape == (12, 16, 4)
+    assert tuple(color[0, 3]) == (128, 64, 128, 255) and tuple(color[0, 11]) == (0, 0, 0, 255)
+    assert not scene.instance_ids.exists() and not scene.polygons.exists()
+
+
+def test_parent_folder_works_and_a_second_call_does_nothing(published):
+    root = prepare("camvid", source=published.parent, progress=False)
+    before = (root / "dataset.json").stat().st_mtime_ns
+    assert prepare("camvid") == root
+    assert (root / "dataset.json").stat().st_mtime_ns == before
+
+
+def break_image(folder):
+    path = folder / "val" / "0016E5_07959.png"
+    path.write_bytes(path.read_bytes()[:-120])
+
+
+def break_mask_size(folder):
+    Image.fromarray(np.zeros((12, 15), np.uint8)).save(folder / "valannot" / "0016E5_07959.png")
+
+
+def break_mask_byte(folder):
+    Image.fromarray(np.full((12, 16), 12, np.uint8)).save(folder / "valannot/0016E5_07959.png")
+
+
+def break_name(folder):
+    for part in ("val", "valannot"):
+        (folder / part / "0016E5_07959.png").rename(folder / part / "holiday photo.png")
+
+
+def empty_split(folder):
+    for part in ("val", "valannot"):
+        (folder / part / "0016E5_07959.png").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda f: (f / "valannot/0016E5_07959.png").unlink(), "image without mask.*valannot"),
+        (lambda f: (f / "val/0016E5_07959.png").unlink(), "mask without image.*val/0016E5"),
+        (break_image, "val/0016E5_07959.png: .*truncated"),
+        (break_mask_size, "valannot/0016E5_07959.png: mask is 12x15.*its image is 12x16"),
+        (break_mask_byte, "label byte 12 is not one of CamVid's 0..11"),
+        (break_name, "holiday photo.png: expected a name such as"),
+        (empty_split, "val: the split is empty"),
+    ],
+)
+def test_bad_folders_leave_nothing(published, home, damage, message):
+    damage(published)
+    with pytest.raises(DatasetError, match=message) as caught:
+        prepare("camvid", source=published, progress=False)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in (home / "data").iterdir() if path.is_dir()] == []
+
+
+def test_missing_folder_and_missing_dataset(tmp_path, home):
+    with pytest.raises(DatasetError, match="nowhere: no such folder"):
+        prepare("camvid", source=tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="no train, val or test folder"):
+        prepare("camvid", source=tmp_path)
+    with pytest.raises(DatasetError) as caught:
+        prepare("camvid")
+    for part in (str(home), "seglib data camvid --from FOLDER", "seglib data camvid --download"):
+        assert part in str(caught.value)
+
+
+def test_published_checksums():
+    checksums = camvid.published_checksums()
+    assert len(checksums) == 2 * sum(camvid.PUBLISHED_COUNTS.values()) == 1402
+    for split, count in camvid.PUBLISHED_COUNTS.items():
+        for part in (split, f"{split}annot"):
+            assert sum(name.startswith(f"CamVid/{part}/") for name in checksums) == count
+    assert all(len(digest) == 64 and int(digest, 16) for digest in checksums.values())
+    assert camvid.BASE_URL.endswith(f"/{camvid.COMMIT}/")
+
+
+def test_download_makes_the_same_tree(server, published, home):
+    root = download(server)
+    scenes = [scene for split in FRAMES for scene in list_scenes(root, split)]
+    assert len(scenes) == 4 and len(server[2]) == 8
+    source = published / "train" / "0001TP_006690.png"
+    assert scenes[0].image.read_bytes() == source.read_bytes()
+    assert not (home / "data" / "camvid_download").exists()
+
+
+def test_broken_download_is_reported_and_resumes(server, published, home):
+    late = published / "valannot" / "0016E5_07959.png"
+    late.rename(published.parent / "late.png")
+    with pytest.raises(DatasetError, match="valannot/0016E5_07959.png: 404.*already verified"):
+        download(server, threads=1)
+    assert not (home / "data" / "camvid").exists()
+    kept = {path.name for path in (home / "data" / "camvid_download").rglob("*.png")}
+    assert kept  # those fetched before the failure
+    (published.parent / "late.png").rename(late)
+    first_requests = len(server[2])
+    download(server)
+    assert len(list_scenes(home / "data" / "camvid", "val")) == 1
+    # Verified files were not asked for again: 8 fetches succeeded and 1 failed, no more.
+    assert first_requests < len(server[2]) == 9
+
+
+def test_tampered_file_is_never_used(server, published, home):
+    Image.fromarray(np.zeros((12, 16), np.uint8)).save(published / "testannot/Seq05VD_f00030.png")
+    with pytest.raises(DatasetError, match="testannot/Seq05VD_f00030.png: does not match") as error:
+        download(server)
+    assert "\n" not in str(error.value)
+    assert not (home / "data" / "camvid").exists()
+    stored = (home / "data" / "camvid_download").rglob("*")
+    assert "Seq05VD_f00030.png" not in {p.name for p in stored if p.parent.name == "testannot"}
+
+
+def test_file_damaged_after_the_download_is_fetched_again(server, published, home):
+    damaged = home / "data" / "camvid_download" / "CamVid" / "test" / "Seq05VD_f00030.png"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"half of a")
+    root = download(server)
+    image = list_scenes(root, "test")[0].image
+    assert image.read_bytes() == (published / "test" / "Seq05VD_f00030.png").read_bytes()
+
+
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", "nothing-like-an-address"])
+def test_download_without_a_server(home, base_url):
+    with pytest.raises(DatasetError, match=f"{base_url}/CamVid/train/a.png: ") as caught:
+        camvid.download(
+            home,
+            base_url=base_url,
+            checksums={"CamVid/train/a.png": "0" * 64},
+            retries=0,
+            progress=False,
+        )
+    assert "\n" not in str(caught.value) and "checksum" not in str(caught.value)

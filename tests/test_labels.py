@@ -1,0 +1,135 @@
+import numpy as np
+import pytest
+from torchvision.datasets import Cityscapes
+
+from seglib.errors import ConfigError, DatasetError
+from seglib.labels import (
+    CAMVID_11,
+    CATEGORIES,
+    CITYSCAPES_19,
+    CITYSCAPES_34,
+    CLASS_SETS,
+    IGNORE_INDEX,
+    LABELS,
+    check_label_ids,
+    label_by_id,
+    label_by_name,
+    label_by_train_id,
+)
+
+
+def test_table_is_torchvisions():
+    assert list(LABELS) == Cityscapes.classes
+    assert [label.id for label in LABELS] == [*range(34), -1]
+    assert CATEGORIES == (
+        *("void", "flat", "construction", "object", "nature", "sky", "human", "vehicle"),
+    )
+    assert all(CATEGORIES[label.category_id] == label.category for label in LABELS)
+
+
+def test_table_agrees_with_the_official_scripts():
+    official = pytest.importorskip("cityscapesscripts.helpers.labels").labels
+    ours = {label.name: tuple(label[1:7]) for label in LABELS}
+    theirs = {
+        label.name: (
+            *(label.id, label.trainId, label.category, label.categoryId),
+            *(label.hasInstances, label.ignoreInEval),
+        )
+        for label in official
+    }
+    assert ours == theirs
+    assert {label.name: label.color for label in LABELS} == {
+        label.name: label.color for label in official
+    }
+
+
+def test_lookups_go_both_ways():
+    for label in LABELS:
+        assert label_by_name(label.name) is label
+        assert label_by_id(label.id) is label
+        if label.train_id != IGNORE_INDEX:
+            assert label_by_train_id(label.train_id) is label
+    assert label_by_train_id(-1).name == "license plate"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "key", "message"),
+    [
+        (label_by_name, "side walk", "did you mean 'sidewalk'"),
+        (label_by_name, "zebra-striped", "valid: unlabeled, ego vehicle"),
+        (label_by_id, 34, "unknown label id 34; valid: -1..33"),
+        (label_by_train_id, 255, "stands for all ignored labels"),
+        (label_by_train_id, 19, "train id 19 is unknown; valid: -1..18"),
+    ],
+)
+def test_unknown_labels_are_named(lookup, key, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        lookup(key)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_19_are_the_train_ids():
+    assert CITYSCAPES_19.num_classes == 19
+    assert [label.train_id for label in CITYSCAPES_19.labels] == list(range(19))
+    assert not any(label.ignore_in_eval for label in CITYSCAPES_19.labels)
+    assert CITYSCAPES_19.categories == CATEGORIES[1:]
+    instances = np.array(CITYSCAPES_19.names)[CITYSCAPES_19.has_instances]
+    assert list(instances) == [
+        *("person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle")
+    ]
+
+
+def test_the_34_ignore_nothing():
+    every_id = np.arange(34, dtype=np.uint8)
+    assert np.array_equal(CITYSCAPES_34.encode(every_id), every_id)
+    assert np.array_equal(CITYSCAPES_34.decode(every_id), every_id)
+
+
+def test_camvid_follows_the_published_bytes():
+    published = (23, 11, 17, 7, 8, 21, 20, 13, 26, 24, 25)  # Sky ... Bicyclist
+    assert CAMVID_11.ids == published
+    assert CAMVID_11.index("rider") == 10
+    assert set(CAMVID_11.names) < set(CITYSCAPES_19.names)
+
+
+@pytest.mark.parametrize("class_set", CLASS_SETS.values(), ids=CLASS_SETS)
+def test_encode_decode_and_colors(class_set):
+    every_id = np.arange(34, dtype=np.uint8).reshape(2, 17)
+    indices = class_set.encode(every_id)
+    assert indices.dtype == np.uint8
+    kept = indices != IGNORE_INDEX
+    assert kept.sum() == class_set.num_classes
+    assert np.array_equal(class_set.decode(indices), np.where(kept, every_id, 0))
+    picture = class_set.colorize(indices)
+    assert picture.shape == (2, 17, 3) and picture.dtype == np.uint8
+    for label_id, index, color in zip(
+        every_id.flat, indices.flat, picture.reshape(-1, 3), strict=True
+    ):
+        expected = label_by_id(label_id).color if index != IGNORE_INDEX else (0, 0, 0)
+        assert tuple(color) == expected
+        if index != IGNORE_INDEX:
+            assert class_set.index(label_by_id(label_id).name) == index
+            assert class_set.category_ids[index] == label_by_id(label_id).category_id
+
+
+def test_ids_outside_the_table_are_named():
+    with pytest.raises(DatasetError, match="label id 34 is outside the table's 0..33"):
+        CITYSCAPES_19.encode(np.array([[7, 34]], dtype=np.uint8))
+    with pytest.raises(DatasetError, match=r"m.png: label id 255 .*train-id mask"):
+        check_label_ids(np.array([255], dtype=np.uint8), "m.png")
+    with pytest.raises(DatasetError, match="label id -1 "):
+        check_label_ids(np.array([-1, 3], dtype=np.int32))
+
+
+def test_indices_outside_the_set_are_named():
+    for use in (CAMVID_11.decode, CAMVID_11.colorize):
+        with pytest.raises(DatasetError, match="class index 11 is not in camvid11"):
+            use(np.array([[255, 10, 11]], dtype=np.uint8))
+    with pytest.raises(ConfigError, match="'terrain' is not in camvid11"):
+        CAMVID_11.index("terrain")
+
+
+def test_class_sets_cannot_be_altered():
+    for array in (CAMVID_11.colors, CAMVID_11.encode_table, CAMVID_11.category_ids):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
