@@ -1,0 +1,149 @@
+"""Scenes decoded and resized once, then read from uint8 memory maps.
+
+Decoding a 2048×1024 PNG costs more than a training step on its resized pixels. The cache is keyed
+by everything it depends on, so it is never stale, and appears under its name only when complete.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from .. import paths
+from ..files import atomic_folder, write_json
+from ..labels import ClassSet
+from .tree import Scene, list_scenes, read_image, read_label_ids
+
+VERSION = 1  # counts changes of how scenes are resized or stored
+
+
+@dataclass(frozen=True)
+class SceneCache:
+    """Resized scenes of one split: images (N, H, W, 3), masks (N, H, W) of class indices, uint8."""
+
+    names: list[str]
+    images: np.ndarray
+    masks: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        """One scene as tensors: image (3, H, W) and mask (H, W), uint8, copied from the map."""
+        image = torch.from_numpy(self.images[position].copy()).permute(2, 0, 1)
+        return image, torch.from_numpy(self.masks[position].copy())
+
+    def class_pixels(self, num_classes: int) -> Tensor:
+        """Pixels of each class over all masks, int64 (num_classes,)."""
+        counts = sum(np.bincount(mask.ravel(), minlength=256) for mask in self.masks)
+        return torch.from_numpy(counts[:num_classes])
+
+    def subset(self, count: int, seed: int) -> "SceneCache":
+        """A random subset of `count` scenes; a larger one of the same seed contains it."""
+        chosen = np.random.default_rng(seed).permutation(len(self))[:count]
+        chosen.sort()
+        names = [self.names[position] for position in chosen]
+        return SceneCache(names, self.images[chosen], self.masks[chosen])
+
+
+def load_cache(
+    root: Path,
+    split: str,
+    mode: str,
+    size: tuple[int, int],
+    class_set: ClassSet,
+    progress: bool = True,
+) -> SceneCache:
+    """Open the cache of one split at `size` (H, W), building it first where it is missing.
+
+    Images are resized with an antialiasing filter, masks by nearest pixel. Safe when several
+    processes ask at once (one builds, the others wait) or a build is killed (nothing stays).
+    Raises `DatasetError` for the first broken file of the split.
+    """
+    scenes = list_scenes(root, split, mode)
+    folder = paths.cache_dir() / _key(root, scenes, split, mode, size, class_set)
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_suffix(".lock")):
+            if not folder.exists():
+                for leftover in folder.parent.glob(f".{folder.name}.*"):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                with atomic_folder(folder) as temporary:
+                    _build(temporary, scenes, size, class_set, f"{root.name} {split}", progress)
+    return SceneCache(
+        json.loads((folder / "names.json").read_text()),
+        np.load(folder / "images.npy", mmap_mode="r"),
+        np.load(folder / "masks.npy", mmap_mode="r"),
+    )
+
+
+def _key(root, scenes: list[Scene], split, mode, size, class_set) -> str:
+    """The cache's folder name; it changes with any input file's name, size or time stamp."""
+    digest = hashlib.sha256(f"{VERSION} {root.absolute()} {class_set.ids}".encode())
+    for scene in scenes:
+        for path in (scene.image, scene.label_ids):
+            stat = path.stat()
+            digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+    height, width = size
+    return f"{root.name}-{split}-{mode}-{height}x{width}-{digest.hexdigest()[:12]}"
+
+
+def _build(folder: Path, scenes, size, class_set, title, progress) -> None:
+    height, width = size
+    images = _new_map(folder / "images.npy", (len(scenes), height, width, 3))
+    masks = _new_map(folder / "masks.npy", (len(scenes), height, width))
+
+    def resize(position: int) -> None:
+        scene = scenes[position]
+        image = read_image(scene.image)
+        label_ids = read_label_ids(scene.label_ids, size=image.shape[:2])
+        images[position] = resize_image(image, size)
+        masks[position] = resize_mask(class_set.encode(label_ids), size)
+
+    # Pillow releases the interpreter lock while it decodes and resizes, so threads serve.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        work = pool.map(resize, range(len(scenes)))
+        try:
+            for _ in tqdm(work, f"cache {title}", len(scenes), disable=not progress, leave=False):
+                pass
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    images.flush()
+    masks.flush()
+    write_json(folder / "names.json", [scene.name for scene in scenes])
+
+
+def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """A new uint8 map whose space on disk is reserved: a store to a full disk kills a process."""
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if hasattr(os, "posix_fallocate"):  # not on macOS
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize uint8 (H, W, 3) to `size` (H, W) with an antialiasing bilinear filter."""
+    if image.shape[:2] == tuple(size):
+        return image
+    height, width = size
+    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+
+
+def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize uint8 class indices (H, W) to `size` (H, W) by nearest pixel: no new labels appear."""
+    if mask.shape == tuple(size):
+        return mask
+    height, width = size
+    return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))

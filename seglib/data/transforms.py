@@ -1,0 +1,132 @@
+"""Joint transforms of image and mask, built on torchvision's v2 functions and `tv_tensors`."""
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+from torchvision import tv_tensors
+from torchvision.transforms import InterpolationMode, v2
+from torchvision.transforms.v2 import functional
+
+from ..config import RunConfig
+from ..labels import IGNORE_INDEX
+from .cache import SceneCache
+
+# The ImageNet statistics, so that torchvision's pretrained encoders see what they were trained on.
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+FILL = tuple(round(255 * mean) for mean in MEAN)  # becomes 0 after normalisation
+
+
+def normalize(image: Tensor) -> Tensor:
+    """Map uint8 images (N, 3, H, W) to floats of about zero mean and unit variance."""
+    mean = torch.tensor(MEAN, device=image.device)[:, None, None]
+    std = torch.tensor(STD, device=image.device)[:, None, None]
+    return image.float().div_(255).sub_(mean).div_(std)
+
+
+class TrainTransform:
+    """Random zoom and crop, flip, rotation and photometric jitter of one scene.
+
+    Maps an uint8 image (3, H, W) and its uint8 mask (H, W) to the size of a training crop. What
+    lies outside the scene after a zoom or rotation is filled with the mean colour and ignored in
+    the mask. All randomness comes from torch's global generator; `TrainingSet` seeds it for each sample.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self.crop_size = config.crop_size or config.image_size
+        self.scale = config.scale
+        self.flip = config.flip
+        self.rotation = config.rotation
+        strength = config.jitter
+        # No change of hue: it alone would cost more time than all other transforms together.
+        self.jitter = v2.ColorJitter(strength, strength, strength)
+        self.has_jitter = strength > 0
+
+    def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        scene = (tv_tensors.Image(image), tv_tensors.Mask(mask))
+        scene = self._zoom_and_crop(*scene)
+        if self.flip and torch.rand(()) < 0.5:
+            scene = tuple(functional.horizontal_flip(part) for part in scene)
+        if self.rotation:
+            angle = uniform(-self.rotation, self.rotation)
+            scene = (
+                functional.rotate(scene[0], angle, InterpolationMode.BILINEAR, fill=list(FILL)),
+                functional.rotate(scene[1], angle, fill=IGNORE_INDEX),
+            )
+        image, mask = scene
+        if self.has_jitter:
+            image = self.jitter(image)
+        return image.as_subclass(Tensor), mask.as_subclass(Tensor)
+
+    def _zoom_and_crop(self, image, mask):
+        """Cut a window of crop size / zoom at a random place and resize it to the crop size."""
+        height, width = image.shape[-2:]
+        zoom = uniform(*self.scale)
+        window = [max(1, round(side / zoom)) for side in self.crop_size]
+        # A window larger than the scene may start before its edge: the rest is filled.
+        top, left = (
+            int(torch.randint(min(0, full - part), max(0, full - part) + 1, ()))
+            for full, part in zip((height, width), window, strict=True)
+        )
+        if window == list(self.crop_size) == [height, width]:
+            return image, mask
+        image = crop(image, top, left, *window, fill=FILL)
+        mask = crop(mask, top, left, *window, fill=(IGNORE_INDEX,))
+        if window != list(self.crop_size):
+            size = list(self.crop_size)
+            image = functional.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
+            # Exact: plain nearest samples at pixel corners and would shift the mask by half a pixel.
+            mask = functional.resize(mask, size, InterpolationMode.NEAREST_EXACT)
+        return image, mask
+
+
+def crop(image: Tensor, top: int, left: int, height: int, width: int, fill: tuple) -> Tensor:
+    """Crop (C, H, W) or (H, W) to a window that may reach over the edges, where `fill` shows."""
+    inside = functional.crop(
+        image,
+        max(top, 0),
+        max(left, 0),
+        min(top + height, image.shape[-2]) - max(top, 0),
+        min(left + width, image.shape[-1]) - max(left, 0),
+    )
+    if inside.shape[-2:] == (height, width):
+        return inside
+    before = (max(-left, 0), max(-top, 0))
+    after = (width - inside.shape[-1] - before[0], height - inside.shape[-2] - before[1])
+    fill = list(fill) if len(fill) > 1 else fill[0]
+    return functional.pad(inside, [*before, *after], fill=fill)
+
+
+def uniform(low: float, high: float) -> float:
+    """One number between `low` and `high` from torch's global generator."""
+    return float(torch.rand(())) * (high - low) + low
+
+
+class TrainingSet(Dataset):
+    """Augmented training samples; the index is a pair (epoch, position in the cache).
+
+    Each sample seeds the generator from (seed, epoch, position), so what it looks like depends
+    neither on the number of workers or processes nor on where an interrupted run was resumed.
+    """
+
+    def __init__(self, cache: SceneCache, config: RunConfig) -> None:
+        self.cache = cache
+        self.transform = TrainTransform(config)
+        self.seed = config.seed
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        epoch, position = key
+        image, mask = self.cache[position]
+        with torch.random.fork_rng(devices=[]):
+            # The CPU's generator only: dropout on a GPU draws from that GPU's own.
+            torch.default_generator.manual_seed(mix_seed(self.seed, epoch, position))
+            return self.transform(image, mask)
+
+
+def mix_seed(*numbers: int) -> int:
+    """One 64-bit seed from several numbers, well mixed, so that neighbours share nothing."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
