@@ -1,0 +1,90 @@
+"""U-Net: an encoder and a decoder of the same depth, joined by skip connections.
+
+Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+MICCAI 2015 (https://doi.org/10.1007/978-3-319-24574-4_28). We deviate in two ways that have become
+the rule since: convolutions are padded, so that logits have the size of the image, and each one is
+followed by batch normalisation.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from .blocks import pad_to_multiple
+
+
+class Block(nn.Sequential):
+    """3×3 convolution, batch normalisation (optional), ReLU: (N, C_in, H, W) → (N, C_out, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: bool = True) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not norm)
+        ]
+        if norm:
+            layers.append(nn.BatchNorm2d(out_channels))
+        super().__init__(*layers, nn.ReLU(inplace=True))
+
+
+class Up(nn.Module):
+    """Double the size, join the encoder's features of that size, mix both with two Blocks."""
+
+    def __init__(self, channels: int, norm: bool, skips: bool) -> None:
+        super().__init__()
+        self.upsample = nn.ConvTranspose2d(2 * channels, channels, 2, stride=2)
+        joined = 2 * channels if skips else channels
+        self.blocks = nn.Sequential(Block(joined, channels, norm), Block(channels, channels, norm))
+
+    def forward(self, features: Tensor, skip: Tensor | None) -> Tensor:
+        features = self.upsample(features)  # (N, 2C, h, w) → (N, C, 2h, 2w)
+        if skip is not None:
+            features = torch.cat([skip, features], dim=1)  # (N, 2C, 2h, 2w)
+        return self.blocks(features)
+
+
+class UNet(nn.Module):
+    """Four levels down (`width`·1, 2, 4, 8 channels), a bottleneck (·16), four levels up, 1×1 head.
+
+    At `width` 64 it has 31.0 M parameters for 19 classes, at 16, the size for CPUs, 1.9 M.
+    `norm` and `skips` switch batch normalisation and the skip connections off for ablations.
+    `dropout` is the probability with which whole channels are dropped before the bottleneck and
+    before the head, where the features are most specific to the training scenes.
+    """
+
+    stride = 16  # input sizes are padded to a multiple of this and logits cropped back
+
+    def __init__(
+        self,
+        num_classes: int,
+        width: int = 64,
+        norm: bool = True,
+        skips: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.skips = skips
+        levels = [width * 2**level for level in range(4)]
+        self.down = nn.ModuleList(
+            nn.Sequential(Block(before, after, norm), Block(after, after, norm))
+            for before, after in zip([3, *levels], levels, strict=False)
+        )
+        self.pool = nn.MaxPool2d(2)
+        self.bottleneck = nn.Sequential(
+            nn.Dropout2d(dropout),
+            Block(levels[-1], 16 * width, norm),
+            Block(16 * width, 16 * width, norm),
+        )
+        self.up = nn.ModuleList(Up(channels, norm, skips) for channels in reversed(levels))
+        self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(width, num_classes, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map normalised images (N, 3, H, W) to logits (N, num_classes, H, W), any H and W."""
+        height, width = image.shape[-2:]
+        features = pad_to_multiple(image, self.stride)
+        skips: list[Tensor | None] = []
+        for down in self.down:
+            features = down(features)  # (N, width·2^level, H/2^level, W/2^level)
+            skips.append(features if self.skips else None)
+            features = self.pool(features)
+        features = self.bottleneck(features)  # (N, 16·width, H/16, W/16)
+        for up in self.up:
+            features = up(features, skips.pop())
+        return self.head(features)[..., :height, :width]
