@@ -1,0 +1,66 @@
+"""The settings that the recorded runs use: one recipe for each dataset and architecture.
+
+They are what the command line starts from, what the notebooks show, and what `results/` holds.
+"""
+
+import dataclasses
+from typing import Any
+
+from .config import RunConfig
+from .data.datasets import dataset_spec
+from .models import model_class
+
+# What all runs share. Crops are cut from scenes at the labels' own resolution where the dataset is
+# small enough, so that thin classes keep their pixels and an epoch still fits a CPU.
+SHARED: dict[str, Any] = {
+    "loss": "cross_entropy+dice",
+    "optimizer": "adamw",
+    "learning_rate": 1e-3,
+    "weight_decay": 1e-2,
+    "schedule": "one_cycle",
+    "clip_norm": 1.0,
+    "jitter": 0.4,
+    "rotation": 5.0,
+    "batch_size": 4,
+}
+
+BY_DATASET: dict[str, dict[str, Any]] = {
+    "miniscapes": {"image_size": (160, 320), "scale": (0.8, 1.6), "epochs": 24},
+    "camvid": {
+        "image_size": (360, 480),
+        "crop_size": (192, 256),
+        "scale": (0.6, 1.6),
+        "epochs": 40,
+        "validate_every": 2,
+    },
+    # Planned for one GPU of 16 GB.
+    "cityscapes": {
+        "batch_size": 8,
+        "image_size": (512, 1024),
+        "crop_size": (512, 512),
+        "scale": (0.5, 2.0),
+        "epochs": 120,
+        "validate_every": 5,
+    },
+}
+
+BY_MODEL: dict[str, dict[str, Any]] = {
+    "unet": {"dropout": 0.1},
+}
+
+CPU_SIZE: dict[str, dict[str, Any]] = {"unet": {"width": 16}}
+
+
+def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> RunConfig:
+    """The recipe of an architecture on a dataset, with `changes` to single fields.
+
+    On `cityscapes` architectures have their full size, elsewhere the size for CPUs. Raises
+    `ConfigError` for an unknown dataset, architecture or field.
+    """
+    dataset_spec(dataset)
+    model_class(model)
+    values: dict[str, Any] = {"dataset": dataset, "model": model}
+    values |= SHARED | BY_DATASET[dataset] | BY_MODEL.get(model, {})
+    if dataset != "cityscapes":
+        values |= CPU_SIZE.get(model, {})
+    return dataclasses.replace(RunConfig.from_dict(values), **changes).resolved()

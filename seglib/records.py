@@ -1,0 +1,272 @@
+"""Run records: one folder per run in `results/`, small enough for git, complete enough to trust.
+
+`config.json` (what was asked), `history.csv` (a row per epoch), `scores.json` (per split),
+`environment.json` (where, with what, how long), `weights.safetensors` and `predictions/<split>/`
+(label-id PNG files of a fixed dozen of scenes). A folder appears only when it is complete.
+"""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from filelock import FileLock
+from PIL import Image
+
+from . import paths
+from .config import RunConfig
+from .data.datasets import DatasetSpec, dataset_spec
+from .data.tree import read_label_ids
+from .errors import ConfigError, RecordError
+from .files import atomic_folder, atomic_path, read_json, write_json
+from .provenance import code_fingerprint
+
+if TYPE_CHECKING:
+    import torch
+
+SHOWN_SCENES = 12  # per split: scenes whose predictions are kept, evenly spread over the split
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run on disk; files are read when they are first asked for."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        return self.path.name
+
+    @cached_property
+    def config(self) -> RunConfig:
+        file = self.path / "config.json"
+        try:
+            return RunConfig.from_dict(read_json(file, RecordError))
+        except ConfigError as problem:
+            raise RecordError(f"{file}: {problem}") from None
+
+    @property
+    def dataset(self) -> DatasetSpec:
+        return dataset_spec(self.config.dataset)
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row per validated epoch: epoch, learning_rate, train_loss, val_loss, val_miou, …"""
+        file = self.path / "history.csv"
+        try:
+            return read_history(file)
+        except (OSError, ValueError) as problem:
+            reason = " ".join(str(problem).split())
+            raise RecordError(f"{file}: not readable as a table ({reason})") from None
+
+    @cached_property
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Scores by split, as `metrics.ScoreAccumulator.scores` makes them."""
+        return _read_object(self.path / "scores.json")
+
+    @cached_property
+    def environment(self) -> dict[str, Any]:
+        return _read_object(self.path / "environment.json")
+
+    @property
+    def weights_path(self) -> Path:
+        return self.path / "weights.safetensors"
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the code that determines results is still the code that made this record."""
+        try:
+            return self.environment.get("code_fingerprint") == code_fingerprint(self.config.model)
+        except ConfigError:  # an architecture that this version does not have
+            return False
+
+    def miou(self, split: str = "val") -> float:
+        """The split's mIoU, 0 to 1, NaN without a scored pixel; `RecordError` if never scored."""
+        if split not in self.scores:
+            raise RecordError(
+                f"{self.id}: no scores on {split!r}; run: seglib evaluate {self.id} --split {split}"
+            )
+        value = self.scores[split]["miou"]
+        return float("nan") if value is None else value
+
+    def predictions(self, split: str) -> dict[str, np.ndarray]:
+        """Label ids, uint8 (H, W), of the kept scenes by name."""
+        # A hidden file is the half-written one of a process that was killed.
+        files = sorted((self.path / "predictions" / split).glob("[!.]*.png"))
+        return {file.stem: read_label_ids(file) for file in files}
+
+    def load_model(self, device: "torch.device | str" = "cpu"):
+        """The network with the recorded weights in evaluation mode; takes normalised floats."""
+        from .models import build_model
+
+        model = build_model(
+            self.config.model,
+            self.dataset.class_set.num_classes,
+            **{**self.config.model_options(), **self._without_download()},
+        )
+        model.load_state_dict(read_weights(self.weights_path, like=model.state_dict()))
+        return model.to(device).eval()
+
+    def _without_download(self) -> dict[str, Any]:
+        return {"pretrained": False} if self.config.pretrained else {}
+
+    def stamp(self) -> None:
+        """Note that today's code makes this record; only after `training.replay` has shown it."""
+        fingerprint = code_fingerprint(self.config.model)
+        values = {**self.environment, "code_fingerprint": fingerprint}
+        write_json(self.path / "environment.json", values)
+        self.__dict__.pop("environment", None)  # read again when asked for
+
+    def add_scores(
+        self, split: str, scores: dict[str, Any], predictions: Mapping[str, np.ndarray]
+    ) -> None:
+        """Add the scores and predictions of another split to a finished record."""
+        write_predictions(self.path, split, predictions)
+        lock = paths.checkpoints_dir() / f"{self.id}.scores.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):  # another process may be adding another split
+            write_json(
+                self.path / "scores.json",
+                {**_read_object(self.path / "scores.json"), split: scores},
+            )
+        self.__dict__.pop("scores", None)  # read again when asked for
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    values = read_json(path, RecordError)
+    if not isinstance(values, dict):
+        raise RecordError(f"{path}: expected an object of named values")
+    return values
+
+
+def list_records(dataset: str | None = None, model: str | None = None) -> list[Record]:
+    """All records in `results/`, sorted by id, optionally of one dataset or architecture."""
+    files = sorted(paths.results_dir().glob("[!.]*/config.json"))
+    records = [Record(file.parent) for file in files]
+    return [
+        record
+        for record in records
+        if dataset in (None, record.config.dataset) and model in (None, record.config.model)
+    ]
+
+
+def load_record(run_id: str) -> Record:
+    """The record of that id (or of a folder's path); raises `RecordError` listing what there is."""
+    results = paths.results_dir()
+    for folder in (results / run_id, Path(run_id).absolute()):
+        if (folder / "config.json").exists():
+            return Record(folder)
+    known = ", ".join(file.parent.name for file in sorted(results.glob("[!.]*/config.json")))
+    raise RecordError(f"run {run_id!r} has no record in {results}; recorded: {known or 'none'}")
+
+
+def latest_record() -> Record:
+    """The record that was finished last; raises `RecordError` if there is none."""
+    records = list_records()
+    if not records:
+        raise RecordError(f"{paths.results_dir()}: no run is recorded; start with: seglib train")
+
+    def finished(record: Record) -> tuple[str, int]:  # the date, then the time if it is at hand
+        status = (record.path / "config.json").stat()
+        return record.environment.get("finished", ""), status.st_mtime_ns
+
+    return max(records, key=finished)
+
+
+def best_record(dataset: str) -> Record:
+    """The record with weights and the highest val mIoU on a dataset; `RecordError` if none."""
+    records = [record for record in list_records(dataset) if record.weights_path.exists()]
+    if not records:
+        raise RecordError(
+            f"{paths.results_dir()}: no run on {dataset} is recorded with its weights; "
+            f"start with: seglib train --dataset {dataset}"
+        )
+    return max(records, key=lambda record: record.miou())
+
+
+def find_record(config: RunConfig, results: Path | None = None) -> Record | None:
+    """The record of exactly this run in `results` (default: `results_dir()`), or None."""
+    folder = (results or paths.results_dir()) / config.run_id
+    return Record(folder) if (folder / "config.json").exists() else None
+
+
+def save_record(
+    config: RunConfig,
+    *,
+    history: list[dict[str, Any]],
+    scores: dict[str, dict[str, Any]],
+    environment: dict[str, Any],
+    state: "Mapping[str, torch.Tensor] | None",
+    predictions: Mapping[str, Mapping[str, np.ndarray]],
+    results: Path | None = None,
+) -> Record:
+    """Write a complete record and return it; `state` None leaves the weights out."""
+    from safetensors.torch import save_file
+
+    config = config.resolved()
+    folder = (results or paths.results_dir()) / config.run_id
+    for leftover in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    with atomic_folder(folder) as temporary:
+        write_json(temporary / "config.json", config.to_dict())
+        (temporary / "history.csv").write_text(history_text(history))
+        write_json(temporary / "scores.json", scores)
+        write_json(temporary / "environment.json", environment)
+        for split, images in predictions.items():
+            write_predictions(temporary, split, images)
+        if state is not None:
+            save_file(dict(state), temporary / "weights.safetensors")
+    return Record(folder)
+
+
+def history_text(rows: list[dict[str, Any]]) -> str:
+    """The rows as CSV with six significant digits."""
+    return pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_history(source: Any) -> pd.DataFrame:
+    """Read what `history_text` wrote from a path or an open text file."""
+    return pd.read_csv(source)
+
+
+def write_predictions(folder: Path, split: str, predictions: Mapping[str, np.ndarray]) -> None:
+    """Write label ids, uint8 (H, W), as `predictions/<split>/<scene>.png`."""
+    for name, label_ids in predictions.items():
+        with atomic_path(folder / "predictions" / split / f"{name}.png") as temporary:
+            Image.fromarray(label_ids).save(temporary, optimize=True)
+
+
+def read_weights(path: Path, like: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+    """Read a safetensors file whose names and shapes fit the state dict `like`, in its types.
+
+    Raises `RecordError` that names the file for a missing, damaged or foreign one.
+    """
+    tensors = read_tensors(path)
+    if missing := [name for name in like if name not in tensors]:
+        raise RecordError(f"{path}: weights of another architecture: {missing[0]!r} is missing")
+    if unknown := [name for name in tensors if name not in like]:
+        raise RecordError(f"{path}: weights of another architecture: {unknown[0]!r} is unknown")
+    for name, tensor in like.items():
+        if tensors[name].shape != tensor.shape:
+            raise RecordError(
+                f"{path}: {name!r} has shape {tuple(tensors[name].shape)}, "
+                f"the architecture needs {tuple(tensor.shape)}"
+            )
+    return {name: tensors[name].to(tensor.dtype) for name, tensor in like.items()}
+
+
+def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
+    """All tensors of a safetensors file; `RecordError` names a missing or damaged file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise RecordError(f"{path}: no such weights file") from None
+    except (SafetensorError, OSError, ValueError) as problem:
+        raise RecordError(f"{path}: not a readable safetensors file ({problem})") from None
