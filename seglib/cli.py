@@ -1,0 +1,308 @@
+"""The command line: `seglib data | train | evaluate | predict | runs | verify`.
+
+A mistake of the user's gets one line on stderr and exit code 2; nothing half-written stays behind.
+"""
+
+import contextlib
+import errno
+import functools
+import inspect
+import io
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from .config import RunConfig
+from .errors import ConfigError, SeglibError
+
+
+def data(
+    name: Positional[str] = "miniscapes",
+    /,
+    source: Annotated[Path | None, arg(name="from")] = None,
+    download: bool = False,
+    check: bool = False,
+    force: bool = False,
+) -> None:
+    """Make a dataset ready and say what it holds.
+
+    Args:
+        name: miniscapes (generated), camvid or cityscapes.
+        source: Folder with the published CamVid files, or with your copy of Cityscapes.
+        download: Download CamVid (its licence allows research).
+        check: Also decode every file and check it against its mask.
+        force: Make the dataset anew even if it is there.
+    """
+    from .data import describe, prepare
+
+    root = prepare(name, source=source, download=download, force=force)
+    summary = describe(root, deep=check, progress=check)
+    print(f"{name}: ready in {root}")
+    for part in summary["splits"]:
+        cities, sizes = ", ".join(part["cities"]), ", ".join(part["sizes"])
+        print(f"  {part['split']:11} {part['mode']:6} {part['scenes']:5} scenes {sizes}  {cities}")
+
+
+def train(
+    config: OmitArgPrefixes[RunConfig],
+    *,
+    data_from: Path | None = None,
+    device: str | None = None,
+    tracker: str = "none",
+    retrain: bool = False,
+    compact: bool = False,
+    workers: int | None = None,
+    compile: bool = False,
+) -> None:
+    """Train one run and record it: loads the record if there is one, resumes what was interrupted.
+
+    Options that are not given have the value of the recipe for the chosen dataset and model.
+
+    Args:
+        config: The run.
+        data_from: Folder to make the dataset from, as in `seglib data NAME --from`.
+        device: cuda, mps or cpu (default: the first of these that is there).
+        tracker: none, or wandb (offline unless WANDB_MODE says otherwise).
+        retrain: Train even if the run is recorded.
+        compact: Leave the weights out of the record.
+        workers: Processes that load data (default: none on a CPU, up to 8 for a GPU).
+        compile: Compile the network first; pays on a GPU.
+    """
+    from .data import prepare
+    from .devices import choose_device
+    from .models import model_class
+    from .training import fit
+
+    model_class(config.model)
+    choose_device(device)
+    config = config.resolved()
+    prepare(config.dataset, source=data_from)
+    record = fit(
+        config,
+        device=device,
+        tracker=tracker,
+        retrain=retrain or None,
+        keep_weights=not compact,
+        workers=workers,
+        compile_model=compile,
+    )
+    print(f"{record.id}: best val mIoU {100 * record.miou():.1f} % in {record.path}")
+
+
+def evaluate(
+    run: Positional[str | None] = None,
+    /,
+    split: str = "val",
+    export: Path | None = None,
+    device: str | None = None,
+) -> None:
+    """Score a recorded run at the labels' own resolution and print the table.
+
+    The scores of a split are computed once and kept in the record.
+
+    Args:
+        run: Id of the run (default: the one that finished last).
+        split: train, val or test.
+        export: Also write every prediction as label ids, for the official evaluator.
+        device: cuda, mps or cpu.
+    """
+    from .records import latest_record, load_record
+    from .reporting import score_table
+    from .training import export_predictions, score_split
+
+    record = load_record(run) if run else latest_record()
+    scores = score_split(record, split, device=device)
+    print(f"{record.id} on {split}")
+    print(score_table(scores))
+    if export is not None:
+        count = export_predictions(record, split, export, device=device)
+        print(f"{count} predictions in {export}")
+
+
+def predict(
+    photos: Positional[tuple[Path, ...]],
+    /,
+    output: Path,
+    run: str | None = None,
+    device: str | None = None,
+) -> None:
+    """Segment street photographs of any size: label ids, colours and an overlay of each.
+
+    Args:
+        photos: Pictures, or folders of them.
+        output: Folder for the results; made if it is missing.
+        run: Id of the run whose weights are used (default: the best recorded one on CamVid).
+        device: cuda, mps or cpu.
+    """
+    from .predict import predict_files
+    from .records import best_record, load_record
+
+    record = load_record(run) if run else best_record("camvid")
+    written = predict_files(record, list(photos), output, device=device)
+    print(f"{record.id}: {len(written)} files in {output}")
+
+
+def runs() -> None:
+    """List the recorded runs."""
+    from .records import list_records
+
+    for record in list_records():
+        scores = "  ".join(f"{split} {100 * record.miou(split):5.1f}" for split in record.scores)
+        note = "" if record.is_current else "  (code has changed since)"
+        print(f"{record.id:32} {scores}{note}")
+
+
+def verify(
+    run: Positional[str],
+    /,
+    epochs: int = 1,
+    stamp: bool = False,
+) -> None:
+    """Train the first epochs of a recorded run again and compare them with its history.
+
+    Equal digits show that today's code still makes this record, even where its text has changed.
+
+    Args:
+        run: Id of the run.
+        epochs: Epochs to repeat; more are added up to the first validated one.
+        stamp: On success, write today's code fingerprint into the record.
+    """
+    from .records import load_record
+    from .training import replay
+
+    record = load_record(run)
+    replayed = replay(record, epochs)
+    recorded = record.history.iloc[: len(replayed)]
+    print(replayed.to_string(index=False))
+    differing = [name for name in replayed if not recorded[name].equals(replayed[name])]
+    if differing:
+        print(recorded.to_string(index=False))
+        raise SeglibError(f"{run}: today's code gives another history ({', '.join(differing)})")
+    if stamp:
+        record.stamp()
+    print(f"{run}: {len(replayed)} recorded epochs repeated to every digit")
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "data": data,
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "runs": runs,
+    "verify": verify,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 if interrupted, 2 for a user's mistake."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        call = parse(arguments)
+        if call is not None:
+            call()
+        return 0
+    except SeglibError as problem:
+        return fail(str(problem))
+    except KeyboardInterrupt:
+        print("\nseglib: interrupted; the same command goes on from here", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+    except OSError as problem:
+        if problem.errno is None:
+            raise
+        where = f"{problem.filename}: " if problem.filename else ""
+        advice = {
+            errno.ENOSPC: "; free some space and run the same command again",
+            errno.EACCES: "; allow access or choose another folder",
+        }.get(problem.errno, "")
+        return fail(f"{where}{problem.strerror}{advice}")
+
+
+def fail(message: str) -> int:
+    """Print one line on stderr and return exit code 2."""
+    print("seglib: error: " + " ".join(message.split()), file=sys.stderr)
+    return 2
+
+
+def parse(arguments: list[str]) -> Callable[[], Any] | None:
+    """The call that the arguments ask for; None after `--help`. Raises `ConfigError`."""
+    names = ", ".join(COMMANDS)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: seglib COMMAND [OPTIONS]\n\nsemantic segmentation of street scenes\n")
+        for name, command in COMMANDS.items():
+            print(f"  {name:10} {(command.__doc__ or '').splitlines()[0]}")
+        print("\nseglib COMMAND --help explains a command's options")
+        return None
+    name, rest = arguments[0], arguments[1:]
+    if name == "--version":
+        from . import __version__
+
+        print(f"seglib {__version__}")
+        return None
+    if name not in COMMANDS:
+        raise ConfigError(f"command {name!r} is unknown; choose one of: {names}")
+    target = COMMANDS[name]
+    defaults: dict[str, Any] = {}
+    if name == "train":
+        from .recipes import recipe
+
+        defaults["config"] = recipe(*_peek(rest, dataset="miniscapes", model="unet"))
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            call = tyro.cli(
+                _deferred(target, defaults), args=rest, prog=f"seglib {name}", description=None
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            return None
+        raise ConfigError(f"{_one_line(errors.getvalue())} (see: seglib {name} --help)") from None
+    return call
+
+
+def _deferred(command: Callable[..., None], defaults: dict[str, Any]) -> Callable[..., Any]:
+    """The command as tyro sees it, but returning the call instead of making it."""
+    signature = inspect.signature(command)
+    parameters = [
+        parameter.replace(default=defaults[name]) if name in defaults else parameter
+        for name, parameter in signature.parameters.items()
+    ]
+
+    @functools.wraps(command)
+    def deferred(*args: Any, **kwargs: Any) -> Callable[[], None]:
+        return lambda: command(*args, **kwargs)
+
+    deferred.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    deferred.__annotations__ = {**command.__annotations__, "return": Callable}
+    return deferred
+
+
+def _peek(arguments: list[str], **defaults: str) -> list[str]:
+    """The values of some options before all are parsed, since others' defaults hang on them."""
+    for position, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        name = option.removeprefix("--")
+        if option.startswith("--") and name in defaults:
+            following = arguments[position + 1 : position + 2]
+            defaults[name] = value if equals else (following or [defaults[name]])[0]
+    return list(defaults.values())
+
+
+def _one_line(box: str) -> str:
+    """The first paragraph of tyro's framed message."""
+    lines = [line.strip(" │╭╮╰╯") for line in box.splitlines()]
+    body: list[str] = []
+    for line in lines[1:]:
+        if set(line) <= {"─"} or line.startswith("Got errors"):
+            break
+        body.append(line)
+    return " ".join(body).removeprefix("Error parsing config: ") or "the options are not valid"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
