@@ -1,0 +1,26 @@
+"""Every figure of the notebooks and the report: arrays or records in, a matplotlib Figure out.
+
+Nothing here trains or loads; only `save_figure` writes. Masks are always drawn in the label palette
+with a legend.
+"""
+
+from .network import draw_network
+from .results import class_iou_bars, confusion_heatmap, curves, receptive_fields
+from .scenes import fine_coarse_scenes, label_pictures, predictions, show_scenes
+from .statistics import (
+    class_frequencies,
+    cooccurrence,
+    fine_coarse,
+    instance_sizes,
+    spatial_priors,
+    split_shift,
+    survival,
+)
+from .style import STYLE, TEXT_WIDTH, overlay, save_figure
+
+__all__ = [
+    "STYLE", "TEXT_WIDTH", "class_frequencies", "class_iou_bars", "confusion_heatmap",
+    "cooccurrence", "curves", "draw_network", "fine_coarse", "fine_coarse_scenes", "instance_sizes",
+    "label_pictures", "overlay", "predictions", "receptive_fields", "save_figure", "show_scenes",
+    "spatial_priors", "split_shift", "survival",
+]

@@ -1,0 +1,236 @@
+"""Tables made from the run records, so that no result is ever typed by hand.
+
+`python -m seglib.reporting` reads every record in `results/` and writes `results/summary.csv` (all
+runs) and the table between the markers in README.md (each dataset's best run per architecture,
+chosen by validation mIoU). Same records, same bytes.
+"""
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from . import paths
+from .errors import RecordError, SeglibError
+from .files import atomic_path
+from .inspection import count_parameters, multiply_adds
+from .intervals import bootstrap_interval
+from .models import build_model
+from .records import Record, list_records
+
+BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
+DATASET_NAMES = {"miniscapes": "MiniScapes", "camvid": "CamVid", "cityscapes": "Cityscapes"}
+MODEL_NAMES = {"fcn": "FCN", "unet": "U-Net", "vit": "ViT", "swin": "Swin"}
+COLUMNS = (
+    *("run", "dataset", "model", "options", "height", "width", "epochs", "seed", "parameters"),
+    *("multiply_adds", "val_miou", "test_miou", "test_low", "test_high", "scored_on"),
+    *("pixel_accuracy", "iiou", "minutes"),
+)
+
+
+def summary(records: Sequence[Record] | None = None) -> pd.DataFrame:
+    """One row per run, sorted by dataset, model and falling validation mIoU; columns `COLUMNS`.
+
+    Args:
+        records: the runs; None takes all in `results/`.
+
+    Returns:
+        Scores are shares (0 to 1). `test_low` and `test_high` bound the 95 % interval of the test
+        mIoU over resampled test images. `pixel_accuracy` and `iiou` belong to the split in
+        `scored_on`: test where it was scored, else val. `multiply_adds` are for one image of the
+        training size. What a dataset does not allow (iIoU without instances) is missing.
+
+    Raises:
+        RecordError: a record's file is damaged or lacks its validation scores.
+    """
+    records = list_records() if records is None else records
+    table = pd.DataFrame([_row(record) for record in records], columns=list(COLUMNS))
+    order = ["dataset", "model", "val_miou", "run"]
+    return table.sort_values(order, ascending=[True, True, False, True], ignore_index=True)
+
+
+def score_table(scores: dict[str, Any]) -> str:
+    """The scores of one split as text: per class, then the means with the interval of the mIoU."""
+
+    def cell(value: float | None) -> str:
+        return f"{'n/a':>7}" if value is None else f"{100 * value:7.1f}"
+
+    names = scores["classes"]
+    wide = max(len(name) for name in names) + 2
+    iious = scores["iiou"] or [None] * len(names)
+    rows = [f"{'class':{wide}}{'IoU %':>7}{'iIoU %':>8}"]
+    for name, iou, iiou in zip(names, scores["iou"], iious, strict=True):
+        rows.append(f"{name:{wide}}{cell(iou)} {cell(iiou)}")
+    low, high = bootstrap_interval(scores)
+    rows += [
+        f"{'mean':{wide}}{cell(scores['miou'])} {cell(scores['miiou'])}",
+        f"{'categories':{wide}}{cell(scores['category_miou'])} {cell(scores['category_miiou'])}",
+        f"mIoU 95 % interval {100 * low:.1f} to {100 * high:.1f}, "
+        f"pixel accuracy {100 * scores['pixel_accuracy']:.1f} %, "
+        f"mean accuracy {100 * scores['mean_accuracy']:.1f} %",
+    ]
+    return "\n".join(rows)
+
+
+def best_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """The row with the highest validation mIoU of every dataset and architecture."""
+    return table.groupby(["dataset", "model"], sort=True).head(1).reset_index(drop=True)
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """The rows of a `summary` as a Markdown table with scores in percent, or a line if empty."""
+    if table.empty:
+        return "No runs are recorded yet: `seglib train` adds the first."
+    header = (
+        "dataset",
+        "model",
+        "input",
+        "parameters",
+        "multiply-adds",
+        "val mIoU",
+        "test mIoU (95 % interval)",
+        "pixel accuracy",
+        "iIoU",
+        "training",
+    )
+    lines = [header, ("---", "---", *["---:"] * (len(header) - 2))]
+    lines += [_cells(row) for row in table.to_dict("records")]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def readme_section(table: pd.DataFrame) -> str:
+    """What stands between the README's markers: the best runs and how to read them."""
+    text = markdown_table(best_runs(table))
+    if table.empty:
+        return text
+    runs = f"{len(table)} recorded run{'' if len(table) == 1 else 's'}"
+    notes = [
+        f"Best of the {runs} per dataset and architecture, chosen on val; all of them are in "
+        "[`results/summary.csv`](results/summary.csv)."
+    ]
+    if (table["scored_on"] == "val").any():
+        notes.append("Pixel accuracy and iIoU are the test split's, or where marked * val's.")
+    else:
+        notes.append("Pixel accuracy and iIoU are the test split's.")
+    notes.append(
+        "Scores are percentages; the interval resamples the test images, so it says how "
+        "much the choice of scenes matters, not the choice of a seed."
+    )
+    return f"{text}\n\n{' '.join(notes)}"
+
+
+def replace_section(text: str, section: str, where: str = "README.md") -> str:
+    """`text` with `section` between the markers; RecordError names `where` if they are missing."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise RecordError(f"{where}: expected {BEGIN} and {END} once each, in this order")
+    before, rest = text.split(BEGIN)
+    return f"{before}{BEGIN}\n{section}\n{END}{rest.split(END)[1]}"
+
+
+def write_tables(readme: Path | None = None) -> list[str]:
+    """Write `results/summary.csv` and the README's table; return one line on each.
+
+    `readme`: default README.md in `paths.home()`; where there is none (an installed package
+    without a checkout) only the summary is written.
+    """
+    table = summary()
+    target = paths.results_dir() / "summary.csv"
+    with atomic_path(target) as temporary:
+        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
+    lines = [f"{target.parent.name}/{target.name}: {len(table)} runs"]
+    readme = readme or paths.home() / "README.md"
+    if readme.exists():
+        text = readme.read_text(encoding="utf-8")
+        changed = replace_section(text, readme_section(table), str(readme))
+        if changed != text:
+            with atomic_path(readme) as temporary:
+                temporary.write_text(changed, encoding="utf-8")
+        lines.append(f"{readme.name}: table of the {len(best_runs(table))} best runs")
+    return lines
+
+
+def describe_options(record: Record) -> str:
+    """What sets a run's architecture apart, in words: "width 16, no skips"."""
+    config = record.config
+    words = [f"width {config.width}"] if config.width is not None else []
+    words += [config.size] if config.size is not None else []
+    words += ["no batch normalisation"] if config.norm is False else []
+    words += ["no skips"] if config.skips is False else []
+    words += ["pretrained"] if config.pretrained else []
+    return ", ".join(words)
+
+
+def _row(record: Record) -> dict[str, Any]:
+    config, scores = record.config.resolved(), record.scores
+    if "val" not in scores:
+        raise RecordError(f"{record.path / 'scores.json'}: no scores of the val split")
+    split = "test" if "test" in scores else "val"
+    low, high = bootstrap_interval(scores["test"]) if "test" in scores else (None, None)
+    with torch.device("meta"):  # shapes are enough: no weights are drawn or read
+        model = build_model(
+            config.model,
+            record.dataset.class_set.num_classes,
+            **{**config.model_options(), **({"pretrained": False} if config.pretrained else {})},
+        )
+    height, width = config.image_size
+    seconds = record.environment.get("seconds")
+    values = (
+        *(record.id, config.dataset, config.model, describe_options(record), height, width),
+        *(config.epochs, config.seed, count_parameters(model)),
+        *(multiply_adds(model, config.image_size), scores["val"]["miou"]),
+        *(scores["test"]["miou"] if "test" in scores else None, low, high, split),
+        *(scores[split]["pixel_accuracy"], scores[split]["miiou"]),
+        None if seconds is None else seconds / 60,
+    )
+    return dict(zip(COLUMNS, values, strict=True))
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """One line of the Markdown table."""
+    mark = "" if row["scored_on"] == "test" else " *"
+    name = MODEL_NAMES.get(row["model"], row["model"])
+    test = "–"
+    if not _missing(row["test_miou"]):
+        test = f"{_percent(row['test_miou'])} ({_percent(row['test_low'])}–"
+        test += f"{_percent(row['test_high'])})"
+    iiou = "n/a" if _missing(row["iiou"]) else f"{_percent(row['iiou'])}{mark}"
+    minutes = "n/a" if _missing(row["minutes"]) else f"{row['minutes']:.0f} min"
+    return (
+        DATASET_NAMES.get(row["dataset"], row["dataset"]),
+        f"{name}, {row['options']}" if row["options"] else name,
+        f"{row['height']}×{row['width']}",
+        f"{row['parameters'] / 1e6:.2f} M",
+        f"{row['multiply_adds'] / 1e9:.2f} G",
+        _percent(row["val_miou"]),
+        test,
+        f"{_percent(row['pixel_accuracy'])}{mark}",
+        iiou,
+        minutes,
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "n/a" if _missing(value) else f"{100 * value:.1f}"
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def main() -> int:
+    """Write the tables and say what was written; a user's error is one line and exit code 2."""
+    try:
+        for line in write_tables():
+            print(line)
+    except SeglibError as problem:
+        print(f"seglib: error: {problem}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
