@@ -169,12 +169,7 @@ def latest_record() -> Record:
     records = list_records()
     if not records:
         raise RecordError(f"{paths.results_dir()}: no run is recorded; start with: seglib train")
-
-    def finished(record: Record) -> tuple[str, int]:  # the date, then the time if it is at hand
-        status = (record.path / "config.json").stat()
-        return record.environment.get("finished", ""), status.st_mtime_ns
-
-    return max(records, key=finished)
+    return max(records, key=lambda record: record.environment.get("finished", ""))
 
 
 def best_record(dataset: str) -> Record:

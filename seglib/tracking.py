@@ -1,9 +1,12 @@
 """Experiment tracking, optional: none, or Weights & Biases, offline unless asked otherwise."""
 
+import importlib.util
+import netrc
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from .config import RunConfig
 from .errors import ConfigError
 
 TRACKERS = ("none", "wandb")
+WANDB_MODES = ("online", "offline", "disabled")
 
 
 class Tracker:
@@ -31,28 +35,23 @@ class WandbTracker(Tracker):
     """Weights & Biases. Without `WANDB_MODE` it writes offline and can be synchronised later."""
 
     def __init__(self, config: RunConfig) -> None:
-        try:
-            import wandb
-        except ImportError:
-            raise ConfigError(
-                "tracker 'wandb' is not installed; install it with: pip install 'seglib[wandb]'"
-            ) from None
+        import wandb
+
         self.wandb = wandb
-        mode = os.environ.get("WANDB_MODE", "offline")
-        if mode == "online" and not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key):
-            raise ConfigError(
-                "WANDB_MODE is 'online' but there is no API key; set WANDB_API_KEY or use 'offline'"
-            )
         folder = paths.build_dir()
         folder.mkdir(parents=True, exist_ok=True)
-        self.run = wandb.init(
-            project="seglib",
-            name=config.run_id,
-            config=config.to_dict(),
-            mode=mode,
-            dir=folder,
-            settings=wandb.Settings(silent=True, console="off"),
-        )
+        try:
+            self.run = wandb.init(
+                project="seglib",
+                name=config.run_id,
+                config=config.to_dict(),
+                mode=wandb_mode(),
+                dir=folder,
+                settings=wandb.Settings(silent=True, console="off"),
+            )
+        except wandb.Error as problem:
+            reason = " ".join(str(problem).split())
+            raise ConfigError(f"tracker 'wandb' did not start: {reason}") from None
 
     def log(self, row: Mapping[str, Any]) -> None:
         self.run.log(dict(row), step=row["epoch"])
@@ -77,10 +76,38 @@ class WandbTracker(Tracker):
         self.run.finish()
 
 
+def wandb_mode() -> str:
+    """`WANDB_MODE`, offline by default; `ConfigError` where wandb would fail or ask for a login."""
+    mode = os.environ.get("WANDB_MODE", "offline")
+    if mode not in WANDB_MODES:
+        known = ", ".join(WANDB_MODES)
+        raise ConfigError(f"WANDB_MODE {mode!r} is unknown; choose one of: {known}")
+    if mode == "online" and not (os.environ.get("WANDB_API_KEY") or _stored_key()):
+        raise ConfigError(
+            "WANDB_MODE is 'online' but there is no API key; set WANDB_API_KEY or use 'offline'"
+        )
+    return mode
+
+
+def _stored_key() -> bool:
+    """Whether `wandb login` has left a key in the user's netrc file."""
+    host = urlsplit(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    try:
+        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
+    except (OSError, netrc.NetrcParseError):
+        return False
+
+
 def check_tracker(name: str) -> None:
-    """Raise `ConfigError` that lists the names unless `name` is one of `TRACKERS`."""
+    """Raise `ConfigError` unless `name` is one of `TRACKERS` and can be started."""
     if name not in TRACKERS:
         raise ConfigError(f"tracker {name!r} is unknown; choose one of: {', '.join(TRACKERS)}")
+    if name == "wandb":
+        if importlib.util.find_spec("wandb") is None:
+            raise ConfigError(
+                "tracker 'wandb' is not installed; install it with: pip install 'seglib[wandb]'"
+            )
+        wandb_mode()
 
 
 def start_tracker(name: str, config: RunConfig) -> Tracker:

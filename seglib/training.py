@@ -570,6 +570,7 @@ class _Run:
             }
             self.history.append(row)
             score = row["val_miou"] if config.select_by == "miou" else -row["val_loss"]
+            score = -math.inf if math.isnan(score) else score  # no epoch is better than NaN
             if score > self.best["score"] or not self.best["state"]:
                 state = {k: v.cpu().clone() for k, v in self.bare_model.state_dict().items()}
                 self.best = {"score": score, "epoch": epoch + 1, "state": state}
@@ -653,8 +654,9 @@ class _Run:
 
 
 def half(tensor: Tensor) -> Tensor:
-    """Floating-point tensors in half precision, others as they are; in plain memory order."""
-    return (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+    """A floating-point tensor in half precision if its range allows; in plain memory order."""
+    halved = tensor.half() if tensor.is_floating_point() else tensor
+    return (halved if torch.equal(halved.isfinite(), tensor.isfinite()) else tensor).contiguous()
 
 
 def score_split(

@@ -65,7 +65,7 @@ DATASETS: dict[str, DatasetSpec] = {
 def dataset_spec(name: str) -> DatasetSpec:
     """The dataset called `name`; ConfigError lists the valid names for any other."""
     if name not in DATASETS:
-        raise ConfigError(f"unknown dataset '{name}'; valid: {', '.join(DATASETS)}")
+        raise ConfigError(f"dataset {name!r} is unknown; choose one of: {', '.join(DATASETS)}")
     return DATASETS[name]
 
 

@@ -1,0 +1,236 @@
+"""Every mistake of a user's gets one line and exit code 2, and leaves nothing behind."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seglib import cli, paths
+from seglib.records import list_records
+
+SMALL = (
+    "train --dataset cityscapes --model unet --width 4 --image-size 32 64 --crop-size None "
+    "--batch-size 2 --epochs 1 --validate-every 1 --precision fp32 --device cpu"
+).split()
+
+
+@pytest.fixture
+def tree(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private copy of the tiny tree, found as the user's Cityscapes."""
+    copy = seglib_home / "copy"
+    shutil.copytree(tiny_tree, copy)
+    monkeypatch.setenv("CITYSCAPES_DATASET", str(copy))
+    return copy
+
+
+def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
+    """Run a command that must fail; return its one line."""
+    capsys.readouterr()
+    assert cli.main(arguments) == 2
+    captured = capsys.readouterr()
+    errors = [line for line in captured.err.splitlines() if "seglib: error" in line]
+    assert len(errors) == 1
+    assert "Traceback" not in captured.err
+    assert list_records() == []
+    if paths.results_dir().is_dir():
+        assert list(paths.results_dir().iterdir()) == []
+    return errors[0]
+
+
+def first(tree: Path, pattern: str) -> Path:
+    return sorted(tree.glob(pattern))[0]
+
+
+def test_train_evaluate_predict(tree, seglib_home, capsys):
+    assert cli.main(SMALL) == 0
+    (record,) = list_records()
+    assert record.id in capsys.readouterr().out
+
+    assert cli.main(["evaluate", "--split", "test", "--export", str(seglib_home / "out")]) == 0
+    printed = capsys.readouterr().out
+    assert "95 % interval" in printed and "road" in printed and record.id in printed
+    exported = sorted((seglib_home / "out").glob("*_labelIds.png"))
+    assert len(exported) == 3
+    kept = record.predictions("test")
+    for file in exported:
+        label_ids = np.asarray(Image.open(file))
+        assert np.array_equal(label_ids, kept[file.name.removesuffix("_labelIds.png")])
+
+    photo = first(tree, "leftImg8bit/val/*/*.png")
+    target = seglib_home / "labelled"
+    command = ["predict", str(photo), "--run", record.id, "--output", str(target)]
+    assert cli.main(command) == 0
+    assert np.asarray(Image.open(target / f"{photo.stem}_labelIds.png")).shape == (32, 64)
+
+    assert cli.main(["runs"]) == 0
+    assert record.id in capsys.readouterr().out
+
+
+def test_verify_repeats_the_record_and_notices_a_difference(tree, capsys):
+    assert cli.main(SMALL) == 0
+    (record,) = list_records()
+    assert cli.main(["verify", record.id, "--stamp"]) == 0
+    history = record.path / "history.csv"
+    header, row = history.read_text().splitlines()
+    values = row.split(",")
+    values[2] = f"{float(values[2]) * 1.001:.6g}"  # the training loss
+    history.write_text(f"{header}\n{','.join(values)}\n")
+    capsys.readouterr()
+    assert cli.main(["verify", record.id]) == 2
+    assert "another history (train_loss)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--model", "alexnet", "fcn, unet"),
+        ("--dataset", "kitti", "miniscapes, camvid, cityscapes"),
+        ("--loss", "focal", "cross_entropy, dice"),
+        ("--optimizer", "sgd", "adam, adamw, adamax"),
+        ("--device", "tpu", "cuda, mps, cpu"),
+        ("--tracker", "tensorboard", "none, wandb"),
+        ("--batch-size", "7", "at most 6"),
+        ("--epochs", "0", "1 or more"),
+        ("--learning-rate", "fast", "learning-rate"),
+        ("--init-from", "nothing", "nothing"),
+        ("--widht", "3", "--widht"),
+    ],
+)
+def test_options_that_cannot_work(tree, capsys, option, value, expected):
+    arguments = [*SMALL, option, value]
+    line = refused(capsys, *arguments)
+    assert expected in line
+
+
+@pytest.mark.parametrize("size", [("0", "64"), ("32", "-1")])
+def test_image_size_below_one(tree, capsys, size):
+    assert "above 0" in refused(capsys, *SMALL, "--image-size", *size)
+
+
+def test_missing_dataset_folder(seglib_home, monkeypatch, capsys):
+    monkeypatch.setenv("CITYSCAPES_DATASET", str(seglib_home / "nowhere"))
+    assert "nowhere" in refused(capsys, *SMALL)
+
+
+def test_camvid_that_is_not_there(seglib_home, capsys):
+    line = refused(capsys, "train", "--dataset", "camvid")
+    assert "seglib data camvid --from" in line and "--download" in line
+
+
+def _without_mask(tree: Path) -> str:
+    mask = first(tree, "gtFine/train/*/*_labelIds.png")
+    mask.unlink()
+    return mask.name
+
+
+def _without_image(tree: Path) -> str:
+    image = first(tree, "leftImg8bit/train/*/*.png")
+    image.unlink()
+    return image.name
+
+
+def _truncated(tree: Path) -> str:
+    image = first(tree, "leftImg8bit/train/*/*.png")
+    image.write_bytes(image.read_bytes()[:600])
+    return image.name
+
+
+def _of_another_size(tree: Path) -> str:
+    mask = first(tree, "gtFine/train/*/*_labelIds.png")
+    Image.fromarray(np.full((16, 64), 7, np.uint8)).save(mask)
+    return mask.name
+
+
+def _outside_the_table(tree: Path) -> str:
+    mask = first(tree, "gtFine/train/*/*_labelIds.png")
+    Image.fromarray(np.full((32, 64), 77, np.uint8)).save(mask)
+    return "77"
+
+
+def _empty_split(tree: Path) -> str:
+    for folder in (tree / "leftImg8bit/val", tree / "gtFine/val"):
+        shutil.rmtree(folder)
+        folder.mkdir()
+    return "val"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        _without_mask,
+        _without_image,
+        _truncated,
+        _of_another_size,
+        _outside_the_table,
+        _empty_split,
+    ],
+)
+def test_damaged_datasets(tree, capsys, damage):
+    named = damage(tree)
+    assert named in refused(capsys, *SMALL)
+
+
+def test_weights_that_are_damaged_or_foreign(tree, capsys):
+    assert cli.main(SMALL) == 0
+    (record,) = list_records()
+    (record.path / "scores.json").write_text("{}")  # so that scoring needs the weights
+    intact = record.weights_path.read_bytes()
+    record.weights_path.write_bytes(intact[: len(intact) // 2])
+    capsys.readouterr()
+    assert cli.main(["evaluate", record.id]) == 2
+    assert "weights.safetensors" in capsys.readouterr().err
+
+    narrower = record.path / "config.json"
+    narrower.write_text(narrower.read_text().replace('"width": 4', '"width": 8'))
+    record.weights_path.write_bytes(intact)
+    assert cli.main(["evaluate", record.id]) == 2
+    assert "has shape" in capsys.readouterr().err
+
+
+def test_results_folder_that_cannot_be_written(tree, seglib_home, monkeypatch, capsys):
+    (seglib_home / "file").touch()  # a folder below a file can't be made, not even by root
+    monkeypatch.setenv("SEGLIB_RESULTS", str(seglib_home / "file" / "results"))
+    assert cli.main(SMALL) == 2
+    error = capsys.readouterr().err
+    assert "can't be written" in error and "SEGLIB_RESULTS" in error
+
+
+def test_full_disk(tree, seglib_home, monkeypatch, capsys, tmp_path):
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], capture_output=True
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        monkeypatch.setenv("SEGLIB_HOME", str(small))
+        assert cli.main(SMALL) == 2
+        error = capsys.readouterr().err.strip().splitlines()[-1]
+        assert error.startswith("seglib: error:") and "No space left" in error
+        assert not (small / "results").exists() or not list((small / "results").iterdir())
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_help_of_every_command(capsys):
+    assert cli.main([]) == 0
+    listing = capsys.readouterr().out
+    for name in cli.COMMANDS:
+        assert f"  {name} " in listing
+        assert cli.main([name, "--help"]) == 0
+        assert f"seglib {name}" in capsys.readouterr().out
+    assert cli.main(["train", "--help", "--dataset", "camvid"]) == 0
+    assert "--weight-decay" in capsys.readouterr().out
+
+
+def test_the_module_runs_as_a_program():
+    result = subprocess.run(
+        [sys.executable, "-m", "seglib", "trian"], capture_output=True, text=True
+    )
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1 and "train" in result.stderr
