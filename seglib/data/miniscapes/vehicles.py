@@ -1,0 +1,106 @@
+"""Vehicles in the street: their outlines, shadows and license plates."""
+
+from .bodywork import Placed, half_at, paint_vehicle
+from .canvas import Layer
+from .fleet import Vehicle
+from .geometry import Point, column_envelope, convex_hull
+from .world import World
+
+
+def add_vehicle(
+    world: World,
+    vehicle: Vehicle,
+    x: float,
+    z: float,
+    turn: float,
+    lamps: bool = False,
+    group: bool = False,
+) -> bool:
+    """Add a vehicle as one object (and its license plate as another); False if out of sight."""
+    place = Placed(world, x, z, turn)
+    longest = max(abs(along) for body in vehicle.bodies for along, _ in body.profile)
+    width = max(body.half for body in vehicle.bodies)
+    corners = [(a, r) for a in (-longest, longest) for r in (-width, width)]
+    nearest = min(place.distance(a, r) for a, r in corners)
+    if z < 2.5 or (nearest < 1.2 and longest < 4):
+        return False
+    place.nearest = max(nearest, 1.2)
+    segments: list[tuple[Point, Point]] = []
+    for body in vehicle.bodies:
+        left = [place.spot(a, h, -half_at(body, h)) for a, h in body.profile]
+        right = [place.spot(a, h, half_at(body, h)) for a, h in body.profile]
+        for line in (left, right):
+            segments += list(zip(line, [*line[1:], line[0]], strict=True))
+        segments += list(zip(left, right, strict=True))
+    for along in vehicle.wheels:
+        for side in (-width * 0.98, width * 0.98):
+            r = vehicle.radius * 0.75
+            foot = [place.spot(along - r, 0.0, side), place.spot(along + r, 0.0, side)]
+            hub = [place.spot(along - r * 1.3, 0.4, side), place.spot(along + r * 1.3, 0.4, side)]
+            segments += [(foot[0], foot[1]), (foot[0], hub[0]), (foot[1], hub[1])]
+    outline = column_envelope(segments, 26 if world.camera.size(1, z) < 40 else 44)
+    depth = place.nearest if longest < 4 else place.nearest + 0.6
+    _shadow(world, place, longest, width, max(h for _, h in vehicle.bodies[0].profile))
+    kept = world.add(
+        vehicle.label + ("group" if group else ""),
+        outline,
+        depth,
+        lambda layer: paint_vehicle(layer, world, vehicle, place, lamps),
+    )
+    if kept and vehicle.label in ("car", "truck", "bus") and world.camera.size(0.52, z) > 5:
+        _add_plate(world, vehicle, place, depth)
+    return kept
+
+
+def _shadow(world: World, place: Placed, longest: float, width: float, tall: float) -> None:
+    def square(extra: float):
+        box = ((-longest, -width), (longest, -width), (longest, width), (-longest, width))
+        return [
+            place.spot(a + (extra if a > 0 else -extra), 0, r + (extra if r > 0 else -extra))
+            for a, r in box
+        ]
+
+    world.shadows.append((square(0.12), 0.42))
+    world.shadows.append((square(-0.05), 0.85))
+    if world.air.shadow > 0.3:
+        reach = -world.air.side * tall * 0.8
+        project = world.camera.project
+        moved = []
+        for along, right in (
+            (-longest, -width),
+            (longest, -width),
+            (longest, width),
+            (-longest, width),
+        ):
+            px = place.x + along * place.dx + right * place.dz
+            pz = place.z + along * place.dz - right * place.dx
+            moved.append(project(px + reach, place.ground, pz + 0.2 * tall))
+        base = square(0.0)
+        world.shadows.append((convex_hull([*base, *moved]), world.air.shadow * 0.85))
+
+
+def _add_plate(world: World, vehicle: Vehicle, place: Placed, depth: float) -> None:
+    front = place.eye_along > 0
+    end = max if front else min
+    along = end(a for body in vehicle.bodies for a, _ in body.profile)
+    along += 0.01 if front else -0.01
+    if abs(place.eye_along - along) < abs(place.eye_right) * 0.6:
+        return
+    up = 0.36 if front else 0.5
+    outline = [
+        place.spot(along, up, -0.26),
+        place.spot(along, up + 0.12, -0.26),
+        place.spot(along, up + 0.12, 0.26),
+        place.spot(along, up, 0.26),
+    ]
+    air, z = world.air, place.z
+
+    def paint(layer: Layer) -> None:
+        layer.fill(air.shade((226, 226, 216), z))
+        mid = [
+            (outline[0][0] * 0.85 + outline[3][0] * 0.15, (outline[0][1] + outline[1][1]) / 2),
+            (outline[0][0] * 0.15 + outline[3][0] * 0.85, (outline[3][1] + outline[2][1]) / 2),
+        ]
+        layer.line(mid, air.shade((40, 40, 46), z), world.camera.size(0.06, z), 200)
+
+    world.add("license plate", outline, depth - 0.001, paint)
