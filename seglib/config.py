@@ -44,6 +44,8 @@ class RunConfig:
     """Named size of a transformer (vit and swin)."""
     pretrained: bool | None = None
     """Start the encoder from torchvision's ImageNet weights (vit and swin)."""
+    stochastic_depth: float | None = None
+    """Probability of skipping the last residual block; earlier ones less often (vit and swin)."""
     dropout: float = 0.0
     """Probability of dropping a channel, 0 up to 1 (1 excluded)."""
     init_from: str | None = None
@@ -138,6 +140,10 @@ class RunConfig:
         for field in ("weight_decay", "rotation"):
             value = getattr(self, field)
             yield math.isfinite(value) and value >= 0, f"{field} {value!r} must be 0 or more"
+        yield (
+            self.stochastic_depth is None or 0 <= self.stochastic_depth < 1,
+            f"stochastic_depth {self.stochastic_depth!r} must be at least 0 and below 1",
+        )
         yield 0 <= self.dropout < 1, f"dropout {self.dropout!r} must be at least 0 and below 1"
         yield 0 <= self.jitter <= 1, f"jitter {self.jitter!r} must be between 0 and 1"
         yield 0 < self.gamma <= 1, f"gamma {self.gamma!r} must be above 0 and at most 1"
@@ -165,7 +171,7 @@ class RunConfig:
 
     def model_options(self) -> dict[str, Any]:
         """The constructor arguments of the architecture, without those left at its default."""
-        names = ("width", "norm", "skips", "size", "pretrained")
+        names = ("width", "norm", "skips", "size", "pretrained", "stochastic_depth")
         chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
         return {**chosen, "dropout": self.dropout}
 

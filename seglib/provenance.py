@@ -20,6 +20,12 @@ RESULT_MODULES = (
     "training.py",
 )
 
+# Further files that an architecture takes parts from.
+BUILT_FROM = {
+    "swin": ("models/unet.py", "models/pretrained.py"),
+    "vit": ("models/unet.py", "models/pretrained.py"),
+}
+
 
 @functools.cache  # what counts is the code as it was loaded, not as an editor leaves it later
 def code_fingerprint(model: str) -> str:
@@ -30,7 +36,7 @@ def code_fingerprint(model: str) -> str:
     """
     package = Path(__file__).parent
     digest = hashlib.sha256()
-    for name in (*RESULT_MODULES, f"models/{model}.py"):
+    for name in (*RESULT_MODULES, f"models/{model}.py", *BUILT_FROM.get(model, ())):
         try:
             source = (package / name).read_text(encoding="utf-8")
         except FileNotFoundError:

@@ -1,0 +1,190 @@
+"""Swin Transformer: attention in windows that shift, and a U-shaped decoder on its four levels.
+
+Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV 2021
+(https://arxiv.org/abs/2103.14030), and "Swin Transformer V2", CVPR 2022
+(https://arxiv.org/abs/2111.09883). The encoder is torchvision's, without its classifier. The
+decoder is ours: where the authors use UPerNet, we use transposed convolutions and skip connections,
+so that the network differs from our U-Net in its encoder only.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.swin_transformer import (
+    PatchMerging,
+    PatchMergingV2,
+    ShiftedWindowAttention,
+    ShiftedWindowAttentionV2,
+    SwinTransformer,
+    SwinTransformerBlock,
+    SwinTransformerBlockV2,
+)
+
+from ..errors import ConfigError
+from .blocks import pad_to_multiple
+from .pretrained import load_published
+from .unet import Block
+
+
+class Size(NamedTuple):
+    """One named size: channels of the first level, blocks and heads per level, window side."""
+
+    embedding: int
+    depths: tuple[int, ...]
+    heads: tuple[int, ...]
+    window: int
+    published: str | None = None  # torchvision's name of this size, if it has ImageNet weights
+
+
+SIZES = {
+    "nano": Size(48, (2, 2, 2, 2), (2, 4, 8, 16), 7),
+    "t": Size(96, (2, 2, 6, 2), (3, 6, 12, 24), 7, "swin_t"),
+    "s": Size(96, (2, 2, 18, 2), (3, 6, 12, 24), 7, "swin_s"),
+    "b": Size(128, (2, 2, 18, 2), (4, 8, 16, 32), 7, "swin_b"),
+    "v2_nano": Size(48, (2, 2, 2, 2), (2, 4, 8, 16), 8),
+    "v2_t": Size(96, (2, 2, 6, 2), (3, 6, 12, 24), 8, "swin_v2_t"),
+    "v2_s": Size(96, (2, 2, 18, 2), (3, 6, 12, 24), 8, "swin_v2_s"),
+    "v2_b": Size(128, (2, 2, 18, 2), (4, 8, 16, 32), 8, "swin_v2_b"),
+}
+
+
+class WindowAttention(ShiftedWindowAttention):
+    """torchvision's attention in shifted windows, with gradients that are the same in every run.
+
+    The gradient of `table[index]` is summed by several threads in any order; that of an embedding
+    is not, and a run must end with the same bits when it is repeated or resumed.
+    """
+
+    def get_relative_position_bias(self) -> Tensor:
+        return position_bias(self.relative_position_bias_table, self.relative_position_index)
+
+
+class WindowAttentionV2(ShiftedWindowAttentionV2):
+    """The same for version 2, where a small network makes the table from relative coordinates."""
+
+    def get_relative_position_bias(self) -> Tensor:
+        table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
+        return 16 * torch.sigmoid(position_bias(table, self.relative_position_index))
+
+
+def position_bias(table: Tensor, index: Tensor) -> Tensor:
+    """Biases (1, heads, L, L) for the L positions of a window, from a table (offsets, heads)."""
+    length = int(index.numel() ** 0.5)
+    bias = functional.embedding(index, table)  # (L·L, heads)
+    return bias.view(length, length, -1).permute(2, 0, 1).unsqueeze(0)
+
+
+class Encoder(SwinTransformer):
+    """torchvision's Swin Transformer up to its last norm: images to four levels of features."""
+
+    def __init__(self, size: Size, version: int, stochastic_depth: float) -> None:
+        first = version == 1
+        block = partial(
+            SwinTransformerBlock if first else SwinTransformerBlockV2,
+            attn_layer=WindowAttention if first else WindowAttentionV2,
+        )
+        super().__init__(
+            patch_size=[4, 4],
+            embed_dim=size.embedding,
+            depths=list(size.depths),
+            num_heads=list(size.heads),
+            window_size=[size.window, size.window],
+            stochastic_depth_prob=stochastic_depth,
+            num_classes=1,
+            block=block,
+            downsample_layer=PatchMerging if first else PatchMergingV2,
+        )
+        del self.head, self.avgpool, self.flatten, self.permute
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        """Map (N, 3, H, W) to features (N, H/s, W/s, C·s/4) at the strides s = 4, 8, 16, 32."""
+        levels = []
+        for number, layer in enumerate(self.features):
+            image = layer(image)
+            if number % 2:  # odd: a level's blocks; even: patch embedding and patch merging
+                levels.append(image)
+        levels[-1] = self.norm(levels[-1])
+        return levels
+
+
+class Up(nn.Module):
+    """Double the size, join the encoder's features of that size, mix both with two Blocks."""
+
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.upsample = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
+        self.blocks = nn.Sequential(
+            Block(out_channels + skip_channels, out_channels), Block(out_channels, out_channels)
+        )
+
+    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
+        features = self.upsample(features)  # (N, C_in, h, w) → (N, C_out, 2h, 2w)
+        return self.blocks(torch.cat([skip, features], dim=1))
+
+
+class Swin(nn.Module):
+    """Swin encoder (strides 4 to 32), three upsamplers with skips, two without, 1×1 head.
+
+    `size` names the encoder: nano (6.0 M parameters in all, for CPUs), t, s, b, and the same of
+    version 2 with the prefix `v2_`. `pretrained` takes torchvision's ImageNet weights (not for
+    nano). `dropout` is the probability with which whole channels are dropped before the decoder and
+    before the head, `stochastic_depth` the one of skipping the last block for a whole image; it
+    grows linearly from 0 at the first block.
+    """
+
+    stride = 32  # input sizes are padded to a multiple of this and logits cropped back
+    no_weight_decay = (
+        "relative_position_bias_table",
+        "logit_scale",
+        "cpb_mlp.0.weight",
+        "cpb_mlp.2.weight",
+    )
+
+    def __init__(
+        self,
+        num_classes: int,
+        size: str = "nano",
+        pretrained: bool = False,
+        dropout: float = 0.0,
+        stochastic_depth: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if size not in SIZES:
+            raise ConfigError(f"size {size!r} is unknown; swin has: {', '.join(SIZES)}")
+        chosen = SIZES[size]
+        if pretrained and chosen.published is None:
+            choices = ", ".join(name for name in SIZES if SIZES[name].published)
+            raise ConfigError(f"size {size!r} of swin has no pretrained weights; {choices} do")
+        self.encoder = Encoder(chosen, 2 if size.startswith("v2_") else 1, stochastic_depth)
+        if pretrained:
+            load_published(self.encoder, chosen.published, head="head")
+        first = chosen.embedding
+        # A block adds to what it gets, so that features of deep levels differ in scale.
+        self.norms = nn.ModuleList(nn.LayerNorm(first * 2**level) for level in range(3))
+        self.dropout = nn.Dropout2d(dropout)
+        self.up = nn.ModuleList(
+            [
+                Up(8 * first, 4 * first, 2 * first),  # stride 32 → 16
+                Up(2 * first, 2 * first, 2 * first),  # 16 → 8
+                Up(2 * first, first, first),  # 8 → 4
+            ]
+        )
+        self.finish = nn.Sequential(  # 4 → 2 → 1, where the encoder has nothing to add
+            nn.ConvTranspose2d(first, first // 2, 2, stride=2),
+            Block(first // 2, first // 2),
+            nn.ConvTranspose2d(first // 2, first // 2, 2, stride=2),
+            Block(first // 2, first // 2),
+        )
+        self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(first // 2, num_classes, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map normalised images (N, 3, H, W) to logits (N, num_classes, H, W), any H and W."""
+        height, width = image.shape[-2:]
+        *skips, features = self.encoder(pad_to_multiple(image, self.stride))
+        features = self.dropout(features.permute(0, 3, 1, 2))  # (N, 8C, H/32, W/32)
+        for up, norm, skip in zip(self.up, reversed(self.norms), reversed(skips), strict=True):
+            features = up(features, norm(skip).permute(0, 3, 1, 2))
+        return self.head(self.finish(features))[..., :height, :width]
