@@ -1,4 +1,4 @@
-"""The command line: `seglib data | train | evaluate | predict | runs | verify`.
+"""The command line: `seglib data | train | evaluate | predict | runs | verify | sweep | study`.
 
 A mistake of the user's gets one line on stderr and exit code 2; nothing half-written stays behind.
 """
@@ -187,6 +187,103 @@ def verify(
     print(f"{run}: {len(replayed)} recorded epochs repeated to every digit")
 
 
+def sweep(
+    dataset: str = "camvid",
+    model: str = "unet",
+    scale: str = "cpu",
+    grid: tuple[str, ...] = (),
+    first_images: int | None = None,
+    halvings: int | None = None,
+    score: str | None = None,
+    epochs: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    budget: str | None = None,
+    storage: str | None = None,
+    device: str | None = None,
+    list: bool = False,
+) -> None:
+    """Search settings by successive halving: train the sweep of the study's plan, or a changed one.
+
+    Goes on where it was interrupted; a sweep that is complete is printed at once.
+
+    Args:
+        dataset: Dataset to search on.
+        model: Architecture to search for.
+        scale: Whose sweep of seglib/study.toml to start from, cpu or gpu.
+        grid: Values to try, as in --grid learning_rate=1e-3,1e-4 dropout=0,0.1
+        first_images: Training images on the first rung; they double from rung to rung.
+        halvings: How often the worse half is dropped.
+        score: miou, pixel_accuracy, mean_accuracy, category_miou, miiou, loss or iou:CLASS, on val.
+        epochs: Epochs on each rung.
+        image_size: Height and width to which scenes are resized.
+        budget: Stop after this time, as in 45m or 2h.
+        storage: Share the sweep with other workers: a journal file or the address of a database.
+        device: cuda, mps or cpu.
+        list: Only print what is recorded.
+    """
+    from .budget import Clock, OutOfTime, parse_duration
+    from .data import prepare
+    from .devices import choose_device
+    from .study import sweep_listing
+    from .study_plan import change_sweep, load_study
+    from .sweep import run_sweep
+    from .sweep_workers import run_shared_sweep
+
+    changes = {"first_images": first_images, "halvings": halvings, "score": score}
+    changes |= {"epochs": epochs, "image_size": image_size}
+    plan = change_sweep(load_study(scale), dataset, model, grid, **changes)
+    clock = Clock(parse_duration(budget) if budget else None)
+    if not list:
+        choose_device(device)
+        prepare(dataset)
+        try:
+            if storage:
+                run_shared_sweep(plan, storage, clock=clock, device=device)
+            else:
+                run_sweep(plan, clock=clock, device=device)
+        except OutOfTime:
+            print("the budget is used up; the same command goes on from here")
+    print(sweep_listing(plan))
+
+
+def study(
+    scale: str = "cpu",
+    dataset: tuple[str, ...] = (),
+    group: tuple[str, ...] = (),
+    budget: str | None = None,
+    plan: Path | None = None,
+    device: str | None = None,
+    list: bool = False,
+) -> None:
+    """Train every run that the notebooks and the report need and that is not recorded yet.
+
+    Works through seglib/study.toml in order, resumes what was interrupted, and can be stopped at
+    any moment.
+
+    Args:
+        scale: cpu (what results/ holds) or gpu (the full-size study).
+        dataset: Only runs on these datasets.
+        group: Only these groups of the plan.
+        budget: Stop after this time, as in 45m or 2h; a run that does not fit is left half done.
+        plan: Another plan of runs, a file like seglib/study.toml.
+        device: cuda, mps or cpu.
+        list: Only show each run's state and the estimated time.
+    """
+    from .budget import parse_duration
+    from .costs import CostModel
+    from .study import listing, run_study, study_table
+    from .study_plan import load_study
+
+    seconds = parse_duration(budget) if budget else None
+    entries = load_study(scale, datasets=dataset, groups=group, plan=plan)
+    costs = CostModel(device)
+    if list:
+        print(listing(study_table(entries, costs)))
+        return
+    left = run_study(entries, budget=seconds, device=device)
+    print(f"{left} left to do; the same command goes on" if left else "every run is recorded")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "data": data,
     "train": train,
@@ -194,6 +291,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "runs": runs,
     "verify": verify,
+    "sweep": sweep,
+    "study": study,
 }
 
 

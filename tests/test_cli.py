@@ -234,3 +234,24 @@ def test_the_module_runs_as_a_program():
     )
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and "train" in result.stderr
+
+
+def test_sweep_and_study_list_without_training(tree, capsys):
+    assert cli.main(["study", "--list", "--group", "halving"]) == 0
+    assert "0 of 2 recorded; 2 to do, about" in capsys.readouterr().out
+    assert cli.main(["sweep", "--list", "--model", "fcn", "--grid", "dropout=0,0.1"]) == 0
+    assert "0 of 6 runs recorded" in capsys.readouterr().out
+    assert list_records() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["study", "--budget", "2x"], "2h, 90m or 1h30m"),
+        (["study", "--dataset", "paris"], "choose from: miniscapes"),
+        (["sweep", "--grid", "dropuot=0,1"], "dropuot"),
+        (["sweep", "--list", "--score", "best"], "choose miou"),
+    ],
+)
+def test_a_wrong_plan_is_one_line(tree, capsys, arguments, words):
+    assert words in refused(capsys, *arguments)
