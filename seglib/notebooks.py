@@ -26,7 +26,7 @@ from .paths import build_dir, home
 
 TIMEOUT = 600  # seconds for one notebook
 
-_PROGRESS = re.compile(r"^\s*\d+%\|.*\[\d\d:\d\d<")
+_PROGRESS = re.compile(r"\d+%\|.*\[\d\d:\d\d<")
 _LANGUAGE = {
     "file_extension": ".py",
     "mimetype": "text/x-python",
