@@ -200,8 +200,6 @@ def save_record(
     results: Path | None = None,
 ) -> Record:
     """Write a complete record and return it; `state` None leaves the weights out."""
-    from safetensors.torch import save_file
-
     config = config.resolved()
     folder = (results or paths.results_dir()) / config.run_id
     for leftover in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed
@@ -214,7 +212,7 @@ def save_record(
         for split, images in predictions.items():
             write_predictions(temporary, split, images)
         if state is not None:
-            save_file(dict(state), temporary / "weights.safetensors")
+            write_tensors(temporary / "weights.safetensors", state)
     return Record(folder)
 
 
@@ -252,6 +250,17 @@ def read_weights(path: Path, like: "Mapping[str, torch.Tensor]") -> "dict[str, t
                 f"the architecture needs {tuple(tensor.shape)}"
             )
     return {name: tensors[name].to(tensor.dtype) for name, tensor in like.items()}
+
+
+def write_tensors(path: Path, state: "Mapping[str, torch.Tensor]") -> None:
+    """Write a safetensors file; `OSError` if the disk is full, as for any other file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    try:
+        save_file(dict(state), path)
+    except SafetensorError as problem:
+        raise OSError(f"{path}: cannot be written ({problem})") from None
 
 
 def read_tensors(path: Path) -> "dict[str, torch.Tensor]":

@@ -469,7 +469,8 @@ class _Run:
             TrainingSet(self.train_cache, config),
             batch_sampler=self.batches,
             num_workers=workers,
-            persistent_workers=workers > 0,
+            # Workers that outlive an epoch would draw from the generator only in the first one.
+            persistent_workers=False,
             pin_memory=self.device.type == "cuda",
         )
         self.history: list[dict[str, Any]] = []

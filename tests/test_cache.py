@@ -1,0 +1,171 @@
+"""The cache of resized scenes: what is in it, when it is made anew, and faults while it is made."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from processes import Process
+
+from seglib import paths
+from seglib.data import cache as cache_module
+from seglib.data.cache import SceneCache, load_cache
+from seglib.data.tree import list_scenes, read_image, read_label_ids
+from seglib.errors import DatasetError
+from seglib.labels import CITYSCAPES_19, CITYSCAPES_34
+
+SIZE = (16, 32)
+
+
+@pytest.fixture
+def tree(seglib_home: Path, tiny_tree: Path) -> Path:
+    """A copy of the tiny tree that a test may change."""
+    root = seglib_home / "tree"
+    shutil.copytree(tiny_tree, root)
+    return root
+
+
+def build(root: Path, split: str = "train", mode: str = "fine", size=SIZE, classes=CITYSCAPES_19):
+    return load_cache(root, split, mode, size, classes, progress=False)
+
+
+def folders() -> list[str]:
+    """Everything but locks in the cache's folder."""
+    return sorted(path.name for path in paths.cache_dir().iterdir() if path.suffix != ".lock")
+
+
+@pytest.mark.parametrize(("mode", "classes"), [("fine", CITYSCAPES_19), ("coarse", CITYSCAPES_34)])
+def test_the_cache_holds_what_decoding_gives(tree: Path, mode: str, classes) -> None:
+    scenes = list_scenes(tree, "train", mode)
+    cached = build(tree, mode=mode, size=(32, 64), classes=classes)
+    assert cached.names == [scene.name for scene in scenes] and len(cached) == 6
+    assert cached.images.dtype == cached.masks.dtype == np.uint8
+    for position, scene in enumerate(scenes):
+        image, mask = cached[position]
+        assert np.array_equal(image.permute(1, 2, 0), read_image(scene.image))
+        assert np.array_equal(mask, classes.encode(read_label_ids(scene.label_ids)))
+
+
+def test_resizing_filters_images_and_picks_nearest_pixels_of_masks(tree: Path) -> None:
+    scene = list_scenes(tree, "val")[0]
+    image, mask = build(tree, "val")[0]
+    assert image.shape == (3, *SIZE) and mask.shape == SIZE
+    photo = read_image(scene.image).astype(float)
+    # Halving with a filter averages; the mean of a picture hardly changes, its noise does.
+    assert abs(photo.mean() - image.float().mean()) < 1
+    truth = CITYSCAPES_19.encode(read_label_ids(scene.label_ids))
+    choices = np.stack([truth[row::2, column::2] for row in (0, 1) for column in (0, 1)])
+    assert (choices == mask.numpy()).any(0).all()
+
+
+def test_class_pixels_counts_every_mask(tree: Path) -> None:
+    cached = build(tree)
+    pixels = cached.class_pixels(19)
+    assert pixels.dtype == torch.int64 and pixels.shape == (19,)
+    for index in range(19):
+        assert pixels[index] == (cached.masks == index).sum()
+    assert 0 < pixels.sum() < cached.masks.size  # the bonnet is ignored
+
+
+def test_a_second_call_reads_what_the_first_one_built(tree: Path, monkeypatch) -> None:
+    first = build(tree)
+    monkeypatch.setattr(cache_module, "_build", None)  # would fail if it were called
+    second = build(tree)
+    assert np.array_equal(first.images, second.images) and first.names == second.names
+
+
+def test_the_key_changes_with_everything_it_depends_on(tree: Path) -> None:
+    build(tree)
+    build(tree, size=(32, 64))
+    build(tree, mode="coarse")
+    build(tree, classes=CITYSCAPES_34)
+    assert len(folders()) == 4
+    scene = list_scenes(tree, "train")[0]
+    os.utime(scene.label_ids, ns=(0, 0))
+    build(tree)
+    assert len(folders()) == 5
+    os.utime(scene.image, ns=(0, 0))
+    build(tree)
+    assert len(folders()) == 6
+
+
+def test_a_changed_mask_is_seen(tree: Path) -> None:
+    build(tree)
+    scene = list_scenes(tree, "train")[2]
+    Image.fromarray(np.full((32, 64), 23, np.uint8)).save(scene.label_ids)
+    assert (build(tree)[2][1] == CITYSCAPES_19.index("sky")).all()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda scene: scene.image.write_bytes(scene.image.read_bytes()[:300]), "truncated"),
+        (lambda scene: scene.label_ids.write_bytes(b"no image"), "cannot be read"),
+        (
+            lambda scene: Image.fromarray(np.full((32, 64), 34, np.uint8)).save(scene.label_ids),
+            "34",
+        ),
+        (
+            lambda scene: Image.fromarray(np.zeros((32, 60), np.uint8)).save(scene.label_ids),
+            "mask is 32x60.*its image is 32x64",
+        ),
+    ],
+)
+def test_a_broken_file_is_named_in_one_line_and_leaves_nothing(tree, damage, message) -> None:
+    scene = list_scenes(tree, "train")[4]
+    damage(scene)
+    with pytest.raises(DatasetError, match=message) as caught:
+        build(tree)
+    assert scene.name in str(caught.value) and "\n" not in str(caught.value)
+    assert folders() == []
+
+
+def test_subsets_are_nested_and_random() -> None:
+    images = np.arange(20, dtype=np.uint8)[:, None, None, None] + np.zeros((2, 2, 3), np.uint8)
+    cached = SceneCache([f"{i:02}" for i in range(20)], images, images[..., 0])
+    small, large = cached.subset(5, seed=1), cached.subset(12, seed=1)
+    assert len(small) == 5 and set(small.names) < set(large.names)
+    assert small.names == sorted(small.names)
+    for position, name in enumerate(small.names):
+        image, mask = small[position]
+        assert (image == int(name)).all() and (mask == int(name)).all()
+    assert set(cached.subset(5, seed=2).names) != set(small.names)
+    assert len(cached.subset(100, seed=1)) == 20
+
+
+# --- several processes, and faults -----------------------------------------------------------
+
+
+def slow_build(root: Path, pause: float) -> float:
+    """Build the train cache, pausing after each scene; return the sum of its images."""
+    original = cache_module.resize_image
+
+    def resize_image(image, size):
+        result = original(image, size)
+        time.sleep(pause)
+        return result
+
+    cache_module.resize_image = resize_image
+    return float(build(root).images.sum())
+
+
+def test_two_processes_at_once_build_one_cache(tree: Path, seglib_home: Path) -> None:
+    processes = [Process(seglib_home, slow_build, tree, 0.02) for _ in range(2)]
+    sums = [process.result() for process in processes]
+    assert sums[0] == sums[1] == float(build(tree).images.sum())
+    assert len(folders()) == 1
+
+
+def test_kill_9_leaves_no_half_cache(tree: Path, seglib_home: Path) -> None:
+    process = Process(seglib_home, slow_build, tree, 0.5)
+    process.wait_for(lambda: list(paths.cache_dir().glob(".*/images.npy")))
+    process.kill()
+    assert all(name.startswith(".") for name in folders())  # nothing that could be opened
+    cached = build(tree)
+    assert len(cached) == 6 and json.dumps(cached.names)
+    assert len(folders()) == 1  # and the leftover is gone

@@ -1,0 +1,214 @@
+"""Run configs: what is refused and how, and that a run's id depends on its values alone."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from seglib.config import CHOICES, RunConfig
+from seglib.errors import ConfigError
+
+NAN, INFINITY = float("nan"), float("inf")
+FIELDS = [field.name for field in dataclasses.fields(RunConfig)]
+
+BAD_VALUES = {
+    "dataset": [None, 3],
+    "model": [None, 3, ["unet"]],
+    "width": [0, -1, 1.5, "16", True, NAN],
+    "norm": ["yes", 1],
+    "skips": ["no", 0],
+    "size": [3],
+    "pretrained": [1],
+    "stochastic_depth": [-0.1, 1.0, NAN, "0.1"],
+    "dropout": [-0.1, 1.0, NAN, "0.1", None],
+    "init_from": [7],
+    "mode": ["rough", None, 1],
+    "image_size": [(0, 64), (64, -1), (64,), (1, 2, 3), 64, "64x64", (64.5, 64), (True, 64)],
+    "crop_size": [(0, 64), (64, NAN), 64],
+    "scale": [(0, 1), (2, 1), (-1, 1), (1, INFINITY), (NAN, 1), 1, "11", None, (1, 1, 1)],
+    "flip": ["yes", 1, None],
+    "rotation": [-1, NAN, INFINITY, "10"],
+    "jitter": [-0.1, 1.1, NAN],
+    "train_images": [0, 2.5],
+    "loss": [None, 1],
+    "class_weights": ["median", None, {"road": 1}],
+    "optimizer": ["sgd", "AdamW"],
+    "learning_rate": [0, -1e-3, NAN, INFINITY, "1e-3", None, 10**400],
+    "encoder_rate": [0, -1, NAN],
+    "weight_decay": [-1e-4, NAN, INFINITY],
+    "schedule": ["cosine", ""],
+    "gamma": [0, 1.1, NAN],
+    "clip_norm": [0, -1, INFINITY],
+    "epochs": [0, -3, 1.5, "3", None, True],
+    "batch_size": [0, 2.0, np.float64(2)],
+    "accumulation": [0, 3],  # 3 does not divide the default batch of 8
+    "precision": ["fp64", None],
+    "select_by": ["accuracy"],
+    "validate_every": [0],
+    "seed": [-1, 2**63, 0.5],
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field in BAD_VALUES for value in BAD_VALUES[field]]
+)
+def test_a_bad_value_is_refused_in_one_line_that_names_the_field(field, value) -> None:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig(**{field: value})
+    assert "\n" not in str(caught.value) and field in str(caught.value)
+
+
+def test_every_field_has_bad_values_above() -> None:
+    assert sorted(BAD_VALUES) == sorted(FIELDS)
+
+
+def test_a_choice_lists_what_there_is() -> None:
+    with pytest.raises(ConfigError, match="optimizer 'sgd' is unknown; .*: adam, adamw, adamax"):
+        RunConfig(optimizer="sgd")
+    for field, choices in CHOICES.items():
+        for choice in choices:
+            assert getattr(RunConfig(**{field: choice}), field) == choice
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dataset": "kitti"}, "dataset.*kitti.*miniscapes, camvid, cityscapes"),
+        ({"model": "segnet"}, "model 'segnet' is unknown; choose one of: fcn, unet"),
+        ({"loss": "focal"}, "loss 'focal' is unknown; choose one of: cross_entropy, dice"),
+        ({"dataset": "camvid", "mode": "coarse"}, "camvid has no coarse masks"),
+    ],
+)
+def test_a_name_that_is_not_there_is_refused_when_the_run_is_resolved(changes, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        RunConfig(**changes).run_id  # noqa: B018
+
+
+def test_ids_are_the_recorded_ones() -> None:
+    # Written down when the first runs were recorded: a change would orphan every record.
+    assert RunConfig().run_id == "miniscapes-unet-686ecf4a"
+    config = RunConfig(
+        dataset="camvid",
+        model="unet",
+        width=16,
+        image_size=(360, 480),
+        crop_size=(192, 256),
+        scale=(0.6, 1.6),
+        rotation=5.0,
+        jitter=0.4,
+        loss="cross_entropy+dice",
+        learning_rate=2e-3,
+        weight_decay=1e-2,
+        dropout=0.1,
+        schedule="one_cycle",
+        clip_norm=1.0,
+        epochs=60,
+        validate_every=2,
+    )
+    assert config.run_id == "camvid-unet-41d58378"
+
+
+def test_the_same_run_written_otherwise_has_the_same_id() -> None:
+    config = RunConfig(image_size=(160, 320), rotation=10.0, learning_rate=1.0, jitter=0.0)
+    other = RunConfig(image_size=[160, 320], rotation=10, learning_rate=np.float64(1), jitter=-0.0)
+    assert other == config and other.run_id == config.run_id
+    assert RunConfig(seed=np.int64(3)).run_id == RunConfig(seed=3).run_id
+    # The dataset's own training size is the default.
+    assert RunConfig().run_id == RunConfig(image_size=(160, 320)).run_id
+
+
+def test_another_value_of_any_field_is_another_run() -> None:
+    changes = {
+        "dataset": "camvid",
+        "model": "fcn",
+        "width": 8,
+        "norm": False,
+        "skips": False,
+        "size": "tiny",
+        "pretrained": True,
+        "stochastic_depth": 0.5,
+        "dropout": 0.5,
+        "init_from": "x",
+        "mode": "coarse",
+        "image_size": (8, 8),
+        "crop_size": (8, 8),
+        "scale": (0.5, 1.0),
+        "flip": False,
+        "rotation": 0.0,
+        "jitter": 0.1,
+        "train_images": 3,
+        "loss": "dice",
+        "class_weights": "sqrt_median",
+        "optimizer": "adam",
+        "learning_rate": 0.1,
+        "encoder_rate": 0.1,
+        "weight_decay": 0.0,
+        "schedule": "one_cycle",
+        "gamma": 0.5,
+        "clip_norm": 1.0,
+        "epochs": 1,
+        "batch_size": 4,
+        "accumulation": 2,
+        "precision": "fp32",
+        "select_by": "loss",
+        "validate_every": 2,
+        "seed": 1,
+    }
+    assert sorted(changes) == sorted(FIELDS)
+    configs = [RunConfig(), *(RunConfig(**{field: changes[field]}) for field in FIELDS)]
+    assert len({config.run_id for config in configs}) == len(FIELDS) + 1
+
+
+def test_a_field_that_is_none_does_not_count() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class NewerConfig(RunConfig):
+        new_option: int | None = None
+
+    assert NewerConfig().run_id == RunConfig().run_id
+    assert NewerConfig(new_option=1).run_id != RunConfig().run_id
+
+
+def test_json_and_back_changes_nothing() -> None:
+    config = RunConfig(width=4, norm=False, scale=(0.5, 2.0), crop_size=(16, 32), clip_norm=1.0)
+    text = json.dumps(config.to_dict())
+    assert RunConfig.from_dict(json.loads(text)) == config
+    assert list(config.to_dict()) == FIELDS
+
+
+def test_foreign_json_is_refused() -> None:
+    with pytest.raises(ConfigError, match="config field 'learning_rat' is unknown; fields: data"):
+        RunConfig.from_dict({"learning_rat": 1})
+    with pytest.raises(ConfigError, match="must be an object of named values, not \\[1\\]"):
+        RunConfig.from_dict([1])
+
+
+def test_model_options_leave_defaults_to_the_architecture() -> None:
+    assert RunConfig(width=4, skips=False).model_options() == {
+        "width": 4,
+        "skips": False,
+        "dropout": 0.0,
+    }
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+CHOSEN = st.sampled_from([choice for choices in CHOICES.values() for choice in choices])
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON | CHOSEN, max_size=4) | JSON)
+@example({"scale": [1e-320, 1e-320]})
+@example({"dataset": "\ud800\n", "model": "a\nb"})
+def test_any_json_is_a_config_or_one_line(values) -> None:
+    try:
+        config = RunConfig.from_dict(values)
+        assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+        assert config.run_id.startswith(f"{config.dataset}-{config.model}-")
+    except ConfigError as problem:
+        assert len(str(problem).splitlines()) == 1

@@ -1,0 +1,345 @@
+"""Records: written as a whole, read with clear errors, never replaced by something foreign."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from processes import Process
+from safetensors.torch import save_file
+
+from seglib.config import RunConfig
+from seglib.errors import RecordError, SeglibError
+from seglib.files import atomic_folder, atomic_path, read_json, write_json
+from seglib.models import build_model
+from seglib.provenance import code_fingerprint, syntax
+from seglib.records import (
+    Record,
+    find_record,
+    latest_record,
+    list_records,
+    load_record,
+    save_record,
+)
+
+CONFIG = RunConfig(model="fcn", width=4, image_size=(32, 64))
+LABEL_IDS = np.array([[7, 8], [11, 23]], np.uint8)
+HISTORY = [{"epoch": 1, "val_miou": 0.25, "val_loss": 1 / 3}, {"epoch": 2, "val_miou": None}]
+
+
+def save(config: RunConfig = CONFIG, **changes) -> Record:
+    torch.manual_seed(0)
+    parts = {
+        "history": HISTORY,
+        "scores": {"val": {"miou": 0.25}},
+        "environment": {"code_fingerprint": code_fingerprint(config.model), "finished": "2026"},
+        "state": build_model(config.model, 19, width=4).state_dict(),
+        "predictions": {"val": {"scene": LABEL_IDS}},
+    }
+    return save_record(config, **{**parts, **changes})
+
+
+@pytest.fixture
+def record(seglib_home: Path) -> Record:
+    return save()
+
+
+def test_what_was_saved_is_loaded(record: Record) -> None:
+    loaded = load_record(record.id)
+    assert loaded == record and loaded.config == CONFIG
+    assert loaded.history["epoch"].tolist() == [1, 2]
+    assert loaded.history["val_loss"][0] == 0.333333 and np.isnan(loaded.history["val_miou"][1])
+    assert loaded.miou() == 0.25 and loaded.is_current
+    assert np.array_equal(loaded.predictions("val")["scene"], LABEL_IDS)
+    assert loaded.predictions("test") == {}
+    model = loaded.load_model()
+    torch.manual_seed(0)
+    expected = build_model("fcn", 19, width=4)
+    assert not model.training
+    for name, tensor in expected.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor)
+
+
+def test_records_are_found_by_config_id_and_path(record: Record, monkeypatch) -> None:
+    assert find_record(CONFIG) == record
+    assert find_record(RunConfig(model="fcn", width=5)) is None
+    assert load_record(str(record.path)) == record
+    monkeypatch.chdir(record.path.parent.parent)
+    assert load_record(f"results/{record.id}").id == record.id
+    other = save(RunConfig(model="fcn", dataset="camvid", width=4))
+    assert list_records() == sorted([record, other], key=lambda item: item.id)
+    assert list_records(dataset="camvid") == [other] and list_records(model="unet") == []
+
+
+def test_a_record_that_is_not_there_lists_those_that_are(record: Record) -> None:
+    with pytest.raises(RecordError, match=f"run 'x' has no record in .*recorded: {record.id}$"):
+        load_record("x")
+    shutil.rmtree(record.path)
+    with pytest.raises(RecordError, match="recorded: none"):
+        load_record("x")
+    assert list_records() == []
+    with pytest.raises(RecordError, match="no run is recorded; start with: seglib train"):
+        latest_record()
+
+
+def test_the_latest_record_is_the_one_finished_last(record: Record) -> None:
+    later = save(RunConfig(model="fcn", width=4), environment={"finished": "2027"})
+    assert latest_record() == later
+    save(RunConfig(model="fcn", width=4, seed=1), environment={"finished": "2025"})
+    assert latest_record() == later
+
+
+def test_half_written_folders_are_neither_listed_nor_kept(record: Record) -> None:
+    results = record.path.parent
+    leftover = results / f".{record.id}.abc.tmp"
+    shutil.copytree(record.path, leftover)
+    assert list_records() == [record]
+    save()
+    assert [path.name for path in results.iterdir()] == [record.id]
+
+
+def test_a_failed_write_keeps_the_old_record(record: Record, monkeypatch) -> None:
+    before = (record.path / "scores.json").read_bytes()
+    with pytest.raises(ValueError):
+        save(scores={"val": {"miou": float("nan")}})  # JSON has no NaN
+    rename = Path.rename
+
+    def fail(self, target):
+        if self.suffix == ".tmp":
+            raise OSError(5, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        save(scores={"val": {"miou": 0.5}})
+    assert [path.name for path in record.path.parent.iterdir()] == [record.id]
+    assert (record.path / "scores.json").read_bytes() == before
+
+
+# --- damage -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "read"),
+    [
+        ("config.json", "{", lambda record: record.config),
+        ("config.json", "[]", lambda record: record.config),
+        ("config.json", '{"epochs": 0}', lambda record: record.config),
+        ("config.json", '{"dataset": 5}', lambda record: record.config),
+        ("scores.json", "", lambda record: record.miou()),
+        ("scores.json", "[1]", lambda record: record.miou()),
+        ("environment.json", "3", lambda record: record.is_current),
+        ("history.csv", "", lambda record: record.history),
+        ("history.csv", 'a,b\n1,2\n1,2,3\n"', lambda record: record.history),
+    ],
+)
+def test_a_damaged_file_is_named_in_one_line(record: Record, name, content, read) -> None:
+    (record.path / name).write_text(content)
+    with pytest.raises(RecordError) as caught:
+        read(Record(record.path))
+    assert name in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["scores.json", "environment.json", "history.csv"])
+def test_a_missing_file_is_named(record: Record, name: str) -> None:
+    (record.path / name).unlink()
+    with pytest.raises(RecordError, match=name):
+        getattr(Record(record.path), name.partition(".")[0])
+
+
+def test_a_broken_config_is_named_when_records_are_listed(record: Record) -> None:
+    (record.path / "config.json").write_text('{"colour": 1}')
+    with pytest.raises(RecordError, match=f"{record.id}/config.json: config field 'colour'"):
+        list_records()
+
+
+def test_a_broken_prediction_is_named(record: Record) -> None:
+    (record.path / "predictions" / "val" / "scene.png").write_bytes(b"no image")
+    with pytest.raises(SeglibError, match="scene.png: cannot be read"):
+        record.predictions("val")
+
+
+def test_half_written_predictions_are_not_read(record: Record) -> None:
+    (record.path / "predictions" / "val" / ".scene.123.tmp.png").write_bytes(b"half")
+    assert list(record.predictions("val")) == ["scene"]
+
+
+def wrong_shape(tensors: dict) -> dict:
+    return {**tensors, "encoder.0.0.bias": torch.zeros(5)}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda tensors: {"foreign": torch.zeros(1)}, "another architecture: .* is missing"),
+        (lambda tensors: tensors | {"extra": torch.zeros(1)}, "'extra' is unknown"),
+        (wrong_shape, r"'encoder.0.0.bias' has shape \(5,\), the architecture needs \(4,\)"),
+    ],
+)
+def test_foreign_weights_are_refused(record: Record, change, message: str) -> None:
+    tensors = build_model("fcn", 19, width=4).state_dict()
+    save_file(change(tensors), record.weights_path)
+    with pytest.raises(RecordError, match=message) as caught:
+        record.load_model()
+    assert "weights.safetensors" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x08\0\0\0\0\0\0\0{}      ", b"\xff" * 64, b"PK\x03\x04", None]
+)
+def test_damaged_weights_are_refused(record: Record, content: bytes | None) -> None:
+    if content is None:
+        content = record.weights_path.read_bytes()[:-10]
+    record.weights_path.write_bytes(content)
+    with pytest.raises(RecordError, match="weights.safetensors: ") as caught:
+        record.load_model()
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_pickle_in_place_of_weights_is_not_unpickled(record: Record, tmp_path: Path) -> None:
+    class Malicious:
+        def __reduce__(self):
+            return (tmp_path / "victim").touch, ()
+
+    torch.save({"weight": Malicious()}, record.weights_path)
+    with pytest.raises(RecordError, match="not a readable safetensors file"):
+        record.load_model()
+    assert not (tmp_path / "victim").exists()
+
+
+def test_a_record_of_an_unknown_architecture_is_not_current(record: Record) -> None:
+    values = json.loads((record.path / "config.json").read_text())
+    (record.path / "config.json").write_text(json.dumps({**values, "model": "segnet"}))
+    old = Record(record.path)
+    assert not old.is_current
+    with pytest.raises(SeglibError, match="model 'segnet' is unknown"):
+        old.load_model()
+
+
+# --- more scores ------------------------------------------------------------------------------
+
+
+def test_scores_of_another_split_are_added(record: Record) -> None:
+    record.add_scores("test", {"miou": 0.5}, {"other": LABEL_IDS.T})
+    for seen in (record, load_record(record.id)):
+        assert seen.miou("test") == 0.5 and seen.miou("val") == 0.25
+        assert np.array_equal(seen.predictions("test")["other"], LABEL_IDS.T)
+
+
+def test_adding_scores_is_all_or_nothing(record: Record) -> None:
+    before = (record.path / "scores.json").read_bytes()
+    with pytest.raises(ValueError):
+        record.add_scores("test", {"miou": float("nan")}, {})
+    assert (record.path / "scores.json").read_bytes() == before
+    assert {path.name for path in record.path.iterdir()} == {
+        *("config.json", "history.csv", "scores.json", "environment.json"),
+        *("weights.safetensors", "predictions"),
+    }
+
+
+def add_many(run_id: str, splits: list[str]) -> None:
+    for split in splits:
+        load_record(run_id).add_scores(split, {"miou": 0.5}, {})
+
+
+def test_two_processes_that_add_scores_lose_none(record: Record, seglib_home: Path) -> None:
+    splits = [[f"{letter}{number}" for number in range(10)] for letter in "ab"]
+    processes = [Process(seglib_home, add_many, record.id, names) for names in splits]
+    for process in processes:
+        process.result()
+    assert set(load_record(record.id).scores) == {"val", *splits[0], *splits[1]}
+
+
+def test_a_split_without_a_scored_pixel_has_no_number(record: Record) -> None:
+    record.add_scores("test", {"miou": None}, {})
+    assert np.isnan(record.miou("test"))
+
+
+# --- files ------------------------------------------------------------------------------------
+
+
+def test_atomic_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "folder" / "file.txt"
+    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(target.parent.iterdir()) == []
+    with atomic_path(target) as temporary:
+        temporary.write_text("whole")
+        assert not target.exists() and temporary.suffix == ".txt"
+    assert [path.name for path in target.parent.iterdir()] == ["file.txt"]
+
+
+def test_atomic_folders_replace_the_old_one_as_a_whole(tmp_path: Path) -> None:
+    target = tmp_path / "folder"
+    for number in (1, 2):
+        with atomic_folder(target) as temporary:
+            (temporary / f"{number}").touch()
+    assert [path.name for path in target.iterdir()] == ["2"]
+    with pytest.raises(RuntimeError), atomic_folder(target) as temporary:
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert [path.name for path in target.iterdir()] == ["2"]
+
+
+def test_json_is_read_with_one_line_errors(tmp_path: Path) -> None:
+    path = tmp_path / "values.json"
+    write_json(path, {"ä": [1, None]})
+    assert read_json(path) == {"ä": [1, None]}
+    for content in (b"", b"{", b"\xff\xfe", b"[" * 100_000):
+        path.write_bytes(content)
+        with pytest.raises(RecordError, match="values.json: not valid JSON"):
+            read_json(path, RecordError)
+    with pytest.raises(RecordError, match="none.json: no such file"):
+        read_json(tmp_path / "none.json", RecordError)
+    with pytest.raises(RecordError, match="cannot be read"):
+        read_json(tmp_path, RecordError)
+
+
+# --- provenance -------------------------------------------------------------------------------
+
+
+def test_the_code_fingerprint_ignores_what_does_not_run() -> None:
+    bare = "def f(x):\n    return x + 1\n"
+    dressed = '"""A module."""\n\n# why\ndef f(x):\n  """Add one."""\n  return (x +\n    1)\n'
+    assert syntax(dressed) == syntax(bare)
+    assert syntax("def f(x):\n    return x + 2\n") != syntax(bare)
+    assert syntax("def f(y):\n    return y + 1\n") != syntax(bare)
+    assert syntax("f('')") != syntax("f()")
+
+
+def test_the_code_fingerprint_is_the_same_under_every_python() -> None:
+    # Written down under 3.11; classes, f-strings and functions gained fields later.
+    source = 'class A(B):\n  def f(self, *, x: int = 1) -> str:\n    return f"{x:>{self.w}}é"\n'
+    assert syntax(source) == (
+        "Module(body=[ClassDef(name='A',bases=[Name(id='B',ctx=Load())],body=[FunctionDef("
+        "name='f',args=arguments(args=[arg(arg='self')],kwonlyargs=[arg(arg='x',annotation="
+        "Name(id='int',ctx=Load()))],kw_defaults=[Constant(value=1)]),body=[Return(value="
+        "JoinedStr(values=[FormattedValue(value=Name(id='x',ctx=Load()),conversion=-1,"
+        "format_spec=JoinedStr(values=[Constant(value='>'),FormattedValue(value=Attribute("
+        "value=Name(id='self',ctx=Load()),attr='w',ctx=Load()),conversion=-1)])),"
+        "Constant(value='\\xe9')]))],returns=Name(id='str',ctx=Load()))])])"
+    )
+
+
+def test_the_code_fingerprint_tells_architectures_apart() -> None:
+    assert code_fingerprint("fcn") != code_fingerprint("unet")
+    assert len(code_fingerprint("fcn")) == 16
+    with pytest.raises(SeglibError, match="model 'segnet' is unknown"):
+        code_fingerprint("segnet")
+
+
+def test_history_is_written_with_six_digits(record: Record) -> None:
+    assert (record.path / "history.csv").read_text() == (
+        "epoch,val_miou,val_loss\n1,0.25,0.333333\n2,,\n"
+    )
+    assert isinstance(record.history, pd.DataFrame)
+
+
+def test_predictions_are_ordinary_label_id_files(record: Record) -> None:
+    with Image.open(record.path / "predictions" / "val" / "scene.png") as image:
+        assert image.mode == "L" and image.size == (2, 2)
