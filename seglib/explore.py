@@ -253,29 +253,32 @@ def split_distances(
     counts: Mapping[str, np.ndarray],
     colors: Mapping[str, np.ndarray],
     seed: int = 0,
-    draws: int = 20,
+    draws: int = 200,
 ) -> pd.DataFrame:
     """Jensen-Shannon distances between the splits, next to what chance alone gives.
 
     Args:
         counts, colors: split to `pixel_counts` and to `color_histograms` of its scenes. The first
             split is compared with each other one.
-        seed, draws: of the random halves.
+        seed, draws: of the random parts of the first split.
 
     Returns:
-        Rows `pair`, `classes`, `colors`. The first row compares random halves of the first split
-        (mean of `draws`): a distance of that size between two splits would mean nothing.
+        Rows `pair`, `classes`, `colors`. The first row, "chance", compares random parts of the
+        first split, as large as the smallest other split, with its rest: 95 % of the draws lie
+        below that distance, so that a smaller one between two splits would mean nothing.
     """
     splits = list(counts)
     base = splits[0]
+    total = len(counts[base])
+    size = min([total // 2, *(len(counts[split]) for split in splits[1:])])
     generator = np.random.default_rng(seed)
-    halves = []
+    tables = (counts[base][:, :-1], colors[base])
+    chance = []
     for _ in range(draws):
-        order = generator.permutation(len(counts[base]))
-        one, two = np.array_split(order, 2)
-        tables = (counts[base][:, :-1], colors[base])
-        halves.append([jensen_shannon(t[one].sum(axis=0), t[two].sum(axis=0)) for t in tables])
-    rows = [(f"halves of {base}", *np.mean(halves, axis=0))]
+        order = generator.permutation(total)
+        part, rest = order[:size], order[size:]
+        chance.append([jensen_shannon(t[part].sum(axis=0), t[rest].sum(axis=0)) for t in tables])
+    rows = [("chance", *np.quantile(chance, 0.95, axis=0))]
     for split in splits[1:]:
         classes = jensen_shannon(class_shares(counts[base]), class_shares(counts[split]))
         hues = jensen_shannon(colors[base].sum(axis=0), colors[split].sum(axis=0))

@@ -212,9 +212,12 @@ def test_split_distances_know_what_chance_gives():
     train = generator.poisson(100, (40, 6))
     other = generator.poisson((300, 100, 10, 100, 100, 1), (40, 6))
     table = explore.split_distances({"train": train, "val": other}, {"train": train, "val": train})
-    assert table["pair"].tolist() == ["halves of train", "train–val"]
-    assert table["classes"][1] > 10 * table["classes"][0]
+    assert table["pair"].tolist() == ["chance", "train–val"]
+    assert table["classes"][1] > 5 * table["classes"][0]
     assert table["colors"][1] == 0 < table["colors"][0]
+    same = generator.poisson(100, (40, 6))
+    table = explore.split_distances({"train": train, "val": same}, {"train": train, "val": same})
+    assert table["classes"][1] < 1.5 * table["classes"][0]
 
 
 def test_evenly_spreads_over_the_list():
