@@ -109,7 +109,7 @@ def readme_section(table: pd.DataFrame) -> str:
         return text
     runs = f"{len(table)} recorded run{'' if len(table) == 1 else 's'}"
     notes = [
-        f"Best of the {runs} per dataset and architecture, chosen on val; all of them are in "
+        f"Best of {runs} per dataset and architecture, chosen on val; all of them are in "
         "[`results/summary.csv`](results/summary.csv)."
     ]
     if (table["scored_on"] == "val").any():
