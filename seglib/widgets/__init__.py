@@ -1,0 +1,7 @@
+"""Interactive views in notebooks: label maps over photographs, and photographs of your own."""
+
+from .recorded import view_records
+from .upload import PhotoPanel
+from .viewer import SceneView, SceneViewer
+
+__all__ = ["PhotoPanel", "SceneView", "SceneViewer", "view_records"]

@@ -1,0 +1,84 @@
+"""The viewer over recorded runs: kept predictions over the scenes that they were made for."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ..data.datasets import dataset_spec
+from ..data.tree import list_scenes, read_image, read_label_ids
+from ..errors import ConfigError, RecordError
+from ..records import Record, list_records
+from ..reporting import MODEL_NAMES, describe_options
+from .viewer import MAX_SIDE, SceneView, SceneViewer
+
+
+def view_records(
+    dataset: str,
+    split: str = "val",
+    records: Sequence[Record] | Mapping[str, Record] | None = None,
+    *,
+    max_side: int = MAX_SIDE,
+) -> SceneViewer:
+    """Show the scenes whose predictions the records keep, with truth and every run's prediction.
+
+    Args:
+        dataset: its tree must be on disk.
+        split: "train", "val" or "test".
+        records: runs on this dataset, or names for the model choice and their runs; None takes
+            all, the best first.
+        max_side: as in `SceneViewer`.
+
+    Raises:
+        ConfigError: unknown dataset, or a record of another one.
+        RecordError: no record, or none keeps a prediction of this split.
+        DatasetError: the tree or one of its files is missing or damaged.
+    """
+    spec = dataset_spec(dataset)
+    if records is None:
+        records = sorted(list_records(dataset), key=_score, reverse=True)
+    named = dict(records) if isinstance(records, Mapping) else _named(records)
+    for record in named.values():
+        if record.config.dataset != dataset:
+            raise ConfigError(f"{record.id} is a run on {record.config.dataset}, not on {dataset}")
+    predictions = {
+        name: {
+            scene: spec.class_set.encode(ids) for scene, ids in record.predictions(split).items()
+        }
+        for name, record in named.items()
+    }
+    kept = {scene for by_scene in predictions.values() for scene in by_scene}
+    if not kept:
+        raise RecordError(
+            f"no run on {dataset} keeps predictions of {split!r}; "
+            f"start with: seglib train --dataset {dataset}"
+        )
+    scenes = []
+    for scene in list_scenes(spec.root(), split):
+        if scene.name in kept:
+            image = read_image(scene.image)
+            label_ids = read_label_ids(scene.label_ids, size=image.shape[:2])
+            scenes.append(SceneView(scene.name, image, spec.class_set.encode(label_ids)))
+    if missing := kept - {scene.name for scene in scenes}:
+        raise RecordError(
+            f"{spec.root()}: scene {min(missing)!r}, which a record predicts, is not in {split!r}; "
+            "the records belong to other data"
+        )
+    return SceneViewer(scenes, spec.class_set, predictions, max_side=max_side)
+
+
+def _score(record: Record) -> float:
+    score = record.miou()
+    return -1.0 if math.isnan(score) else score
+
+
+def _named(records: Sequence[Record]) -> dict[str, Record]:
+    """Readable names: the architecture's, with options or the run's id where several share it."""
+    titles = [MODEL_NAMES.get(record.config.model, record.config.model) for record in records]
+    if len(set(titles)) < len(titles):
+        titles = [
+            f"{title}, {options}" if (options := describe_options(record)) else title
+            for title, record in zip(titles, records, strict=True)
+        ]
+    return {
+        record.id if titles.count(title) > 1 else title: record
+        for title, record in zip(titles, records, strict=True)
+    }

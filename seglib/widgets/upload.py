@@ -1,0 +1,151 @@
+"""A panel for photographs of your own: choose a file, see it segmented."""
+
+import html
+import time
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+
+from ..errors import SeglibError
+from ..photos import SUFFIXES, read_photo
+from ..predict import Predictor
+from ..records import Record
+from .packing import reduced_size, widget_bundle
+from .viewer import SceneView, SceneViewer
+
+SHOWN_SIDE = 1600  # pixels of the longer side as shown; all pixels are segmented
+NAME_LENGTH = 60  # characters of a file name that a message shows
+# Jupyter's server closes the connection when a message is larger than 10 MiB.
+HINT = "JPEG, PNG, WebP, TIFF or BMP, upright or not, up to 10 MB"
+
+
+class PhotoPanel(ipywidgets.VBox):
+    """An upload button, one line that says what happened, and the viewer of the segmented photo."""
+
+    _ipython_display_ = None  # ipywidgets 7 would bypass the picture of `_repr_mimebundle_`
+
+    def __init__(
+        self,
+        source: Record | Predictor,
+        photo: Path | str | bytes | np.ndarray | None = None,
+        *,
+        name: str | None = None,
+        max_side: int = SHOWN_SIDE,
+        device: str | None = None,
+    ) -> None:
+        """Make the panel; the network is loaded when the first photograph comes.
+
+        Args:
+            source: a recorded run with weights, or a predictor.
+            photo: shown at first, and in the static picture: a file, its bytes, or uint8 RGB
+                (H, W, 3).
+            name: what messages call the network; None is the run's id.
+            max_side: the photo is shown with at most so many pixels on its longer side.
+            device: None is the fastest one here.
+
+        Raises:
+            ImageError: `photo` cannot be read.
+        """
+        self._source, self._device, self._max_side = source, device, max_side
+        self._name = name or (source.id if isinstance(source, Record) else "network")
+        self._predictor = source if isinstance(source, Predictor) else None
+        self.viewer: SceneViewer | None = None
+        self.upload = ipywidgets.FileUpload(
+            accept=",".join(sorted(SUFFIXES)), multiple=False, description="Choose a photograph"
+        )
+        self.upload.layout.width = "auto"
+        self.upload.observe(self._receive, "value")
+        self.status = ipywidgets.HTML()
+        self._say(HINT)
+        line = ipywidgets.HBox([self.upload, self.status])
+        line.layout.align_items = "center"
+        super().__init__([line])
+        if photo is not None:
+            self.segment(photo)
+
+    def segment(self, photo: Path | str | bytes | np.ndarray, name: str | None = None) -> None:
+        """Segment and show a photograph of any size: a file, its bytes, or uint8 RGB (H, W, 3).
+
+        `name` is what it is called, else the file's name. ImageError says why one cannot be read.
+        """
+        if isinstance(photo, np.ndarray):
+            image, name = photo, name or "photograph"
+        else:
+            called = Path(photo).name if isinstance(photo, Path | str) else "photograph"
+            name = name or called
+            image = read_photo(photo, name)
+        height, width = image.shape[:2]
+        self._say(f"Segmenting {_short(name)} ({width}×{height}) …")
+        begin = time.perf_counter()
+        if self._predictor is None:
+            self._predictor = Predictor.from_record(self._source, self._device)
+        prediction = self._predictor(image, confidence=True)
+        seconds = time.perf_counter() - begin
+        scenes, predictions = [SceneView(name, image)], {self._name: {name: prediction}}
+        if self.viewer is None:
+            self.viewer = SceneViewer(
+                scenes, self._predictor.class_set, predictions, max_side=self._max_side
+            )
+            self.children = (*self.children, self.viewer)
+        else:
+            self.viewer.show(scenes, predictions)
+        shown = reduced_size((height, width), self._max_side)
+        reduced = "" if shown == (height, width) else f", shown at {shown[1]}×{shown[0]}"
+        self._say(f"{_short(name)}: {width}×{height} pixels segmented in {seconds:.1f} s{reduced}")
+
+    def _receive(self, change: dict[str, Any]) -> None:
+        files = uploaded_files(change["new"])
+        if not files:
+            return  # our own clearing
+        name, content = files[-1]
+        self.upload.disabled = True
+        try:
+            self.segment(content, name)
+        except SeglibError as problem:
+            self._say(str(problem), wrong=True)
+        except Exception as problem:  # a callback's traceback would vanish in the browser's log
+            reason = " ".join(str(problem).split())[:160] or type(problem).__name__
+            self._say(f"{_short(name)}: cannot be segmented ({reason})", wrong=True)
+        finally:
+            self.upload.disabled = False
+            self._clear()
+
+    def _clear(self) -> None:
+        """Forget the uploaded bytes, so that the same file can be chosen again."""
+        if isinstance(self.upload.value, dict):  # ipywidgets 7
+            self.upload.metadata, self.upload.data = [], []
+            self.upload._counter = 0
+        else:
+            self.upload.value = ()
+
+    def _say(self, line: str, wrong: bool = False) -> None:
+        # The text is escaped because file names may hold markup.
+        color = "var(--jp-error-color1, #c62828)" if wrong else "inherit"
+        role = "alert" if wrong else "status"
+        mark = "⚠ " if wrong else ""
+        self.status.value = (
+            f'<span role="{role}" style="color: {color}; margin-left: 8px">'
+            f"{mark}{html.escape(line)}</span>"
+        )
+
+    def __repr__(self) -> str:
+        return f"PhotoPanel({self._name})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        if self.viewer is None:
+            return widget_bundle(self, None)
+        _, metadata = self.viewer._repr_mimebundle_(**kwargs)
+        return widget_bundle(self, self.viewer.picture(), metadata)
+
+
+def uploaded_files(value: Any) -> list[tuple[str, bytes]]:
+    """Names and contents in a `FileUpload`'s value: a dict in ipywidgets 7, a tuple from 8 on."""
+    if isinstance(value, dict):
+        return [(name, bytes(entry["content"])) for name, entry in value.items()]
+    return [(entry["name"], bytes(entry["content"])) for entry in value]
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"

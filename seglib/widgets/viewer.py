@@ -1,0 +1,224 @@
+"""The overlay viewer: photographs under their label maps, blended and explored in the browser."""
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anywidget
+import matplotlib.pyplot as plt
+import numpy as np
+import traitlets
+
+from .. import plots
+from ..data.cache import resize_image, resize_mask
+from ..errors import ConfigError
+from ..labels import IGNORE_INDEX, ClassSet
+from ..metrics import confusion_matrix, iou_per_class, mean_iou
+from ..predict import Prediction
+from .packing import (
+    json_numbers,
+    pack_classes,
+    pack_confidence,
+    pack_map,
+    pack_photo,
+    reduced_size,
+    widget_bundle,
+)
+
+BROWSER = Path(__file__).parent / "browser"
+SCRIPTS = ("maps.js", "scenes.js", "picture.js", "controls.js", "steering.js", "viewer.js")
+MAX_SIDE = 1024  # pixels: beyond it screens show nothing more and redrawing gets slow
+PICTURE_SIDE = 640  # pixels of each picture in the static fallback
+
+Labels = np.ndarray | Prediction | tuple[np.ndarray, np.ndarray | None]
+
+
+class SceneView(NamedTuple):
+    """A scene to look at: its name, uint8 RGB (H, W, 3), class indices uint8 (H, W) or None."""
+
+    name: str
+    image: np.ndarray
+    truth: np.ndarray | None = None
+
+
+class SceneViewer(anywidget.AnyWidget):
+    """Scenes with truth and predictions, held in the browser once they are sent.
+
+    The attributes `scene` (position), `model` (name), `view`, `drawing`, `opacity` (0 to 1),
+    `hidden` (class indices), `divider` (0 to 1) and `numbers` follow what the reader does and can
+    be set, or linked to other widgets; blending, classes and hovering never ask the kernel.
+    """
+
+    _esm = "\n".join((BROWSER / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    _css = (BROWSER / "viewer.css").read_text(encoding="utf-8")
+    _ipython_display_ = None  # ipywidgets 7 would bypass the picture of `_repr_mimebundle_`
+
+    scene = traitlets.Int(0).tag(sync=True)
+    model = traitlets.Unicode("").tag(sync=True)
+    view = traitlets.Enum(("prediction", "truth", "swipe", "errors"), "prediction").tag(sync=True)
+    drawing = traitlets.Enum(("fill", "outline"), "fill").tag(sync=True)
+    opacity = traitlets.Float(0.55, min=0.0, max=1.0).tag(sync=True)
+    hidden = traitlets.List(traitlets.Int()).tag(sync=True)
+    divider = traitlets.Float(0.5, min=0.0, max=1.0).tag(sync=True)
+    numbers = traitlets.Bool(False).tag(sync=True)
+    _classes = traitlets.List().tag(sync=True)
+    _models = traitlets.List().tag(sync=True)
+    _scenes = traitlets.List().tag(sync=True)
+
+    def __init__(
+        self,
+        scenes: Iterable[SceneView | Sequence[Any]],
+        class_set: ClassSet,
+        predictions: Mapping[str, Mapping[str, Labels]] | None = None,
+        *,
+        max_side: int = MAX_SIDE,
+        photo_format: str = "jpeg",
+        **traits: Any,
+    ) -> None:
+        """Send scenes and predictions to the browser.
+
+        Args:
+            scenes: `SceneView`s, or tuples (name, image, truth); truth may be missing.
+            class_set: what the class indices mean.
+            predictions: model name → scene name → class indices uint8 (H, W), or a `Prediction`
+                (indices, confidence). A model need not have every scene.
+            max_side: scenes are shown with at most so many pixels on their longer side; scores
+                are computed before.
+            photo_format: "jpeg", or "png" for photographs that must not change by a bit.
+            traits: first values of the attributes, as `opacity=0.3`.
+
+        Raises:
+            ConfigError: no scene, two of one name, a map of another size than its image, or a
+                class index outside the set; the message names scene and model.
+        """
+        if photo_format not in ("jpeg", "png"):
+            raise ConfigError(f"photo format {photo_format!r} is unknown; choose jpeg or png")
+        self.class_set = class_set
+        self._options = (max_side, photo_format)
+        super().__init__(_classes=pack_classes(class_set))
+        self.show(scenes, predictions)
+        for name, value in traits.items():
+            if name not in self.trait_names(sync=True):
+                raise ConfigError(f"the viewer has no attribute {name!r}")
+            setattr(self, name, value)
+
+    def show(
+        self,
+        scenes: Iterable[SceneView | Sequence[Any]],
+        predictions: Mapping[str, Mapping[str, Labels]] | None = None,
+    ) -> None:
+        """Replace what is shown; arguments and errors as for the viewer itself."""
+        views = [SceneView(*scene) for scene in scenes]
+        if not views:
+            raise ConfigError("the viewer was given no scene")
+        names = [view.name for view in views]
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise ConfigError(f"two scenes are called {repeated[0]!r}")
+        predictions = dict(predictions or {})
+        for model, scenes_of_model in predictions.items():
+            if unknown := [name for name in scenes_of_model if name not in names]:
+                raise ConfigError(f"{model!r} has a prediction for an unknown scene {unknown[0]!r}")
+        packed = [self._pack(view, predictions) for view in views]
+        self._names, self._first = names, self._reduced(views[0], predictions)
+        self._picture: bytes | None = None
+        with self.hold_sync():
+            self._models = list(predictions)
+            self._scenes = packed
+            self.scene = 0
+            self.model = next(iter(predictions), "")
+
+    def _pack(self, view: SceneView, predictions: Mapping) -> dict[str, Any]:
+        max_side, photo_format = self._options
+        image = view.image
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+            raise ConfigError(f"scene {view.name!r}: expected uint8 RGB (H, W, 3), "
+                              f"got {image.dtype} {image.shape}")  # fmt: skip
+        size = reduced_size(image.shape[:2], max_side)
+        truth = view.truth
+        if truth is not None:
+            self._check(truth, image, f"truth of scene {view.name!r}", (IGNORE_INDEX,))
+        models: list[dict[str, Any] | None] = []
+        for model, by_scene in predictions.items():
+            if view.name not in by_scene:
+                models.append(None)
+                continue
+            indices, confidence = _unpack(by_scene[view.name])
+            where = f"prediction of {model!r} for scene {view.name!r}"
+            self._check(indices, image, where)
+            entry: dict[str, Any] = {"labels": pack_map(indices, size), "miou": None, "iou": []}
+            if confidence is not None:
+                if confidence.shape != indices.shape:
+                    raise ConfigError(f"{where}: confidence has shape {confidence.shape}, "
+                                      f"labels {indices.shape}")  # fmt: skip
+                entry["confidence"] = pack_confidence(confidence, size)
+            if truth is not None:
+                confusion = confusion_matrix(truth, indices, self.class_set.num_classes)
+                entry["miou"] = json_numbers(np.array([mean_iou(confusion)]))[0]
+                entry["iou"] = json_numbers(iou_per_class(confusion))
+            models.append(entry)
+        return {
+            "name": view.name,
+            "height": size[0],
+            "width": size[1],
+            "photo": pack_photo(image, size, photo_format),
+            "kind": f"image/{photo_format}",
+            "truth": None if truth is None else pack_map(truth, size),
+            "models": models,
+        }
+
+    def _check(
+        self, labels: np.ndarray, image: np.ndarray, where: str, extra: tuple[int, ...] = ()
+    ) -> None:
+        if labels.dtype != np.uint8:
+            raise ConfigError(f"{where}: expected uint8 class indices, got {labels.dtype}")
+        if labels.shape != image.shape[:2]:
+            raise ConfigError(f"{where}: shape {labels.shape}, the image has {image.shape[:2]}")
+        classes = self.class_set.num_classes
+        wrong = [i for i in np.unique(labels).tolist() if i >= classes and i not in extra]
+        if wrong:
+            raise ConfigError(
+                f"{where}: class index {wrong[0]} is not in {self.class_set.name} "
+                f"(0..{classes - 1})"
+            )
+
+    def _reduced(self, view: SceneView, predictions: Mapping) -> tuple[SceneView, Any]:
+        """The first scene and its first prediction in the size of the static picture."""
+        size = reduced_size(view.image.shape[:2], PICTURE_SIDE)
+        maps = [by_scene[view.name] for by_scene in predictions.values() if view.name in by_scene]
+        predicted = resize_mask(_unpack(maps[0])[0], size) if maps else None
+        truth = None if view.truth is None else resize_mask(view.truth, size)
+        return SceneView(view.name, resize_image(view.image, size), truth), predicted
+
+    def picture(self) -> bytes:
+        """A PNG of the first scene for readers without a kernel; drawn once."""
+        if self._picture is None:
+            (name, image, truth), predicted = self._first
+            if truth is not None and predicted is not None:
+                figure = plots.predictions([image], [truth], [predicted], self.class_set)
+            else:
+                mask = predicted if truth is None else truth
+                shown = [image] if mask is None else [image, mask]
+                title = "truth" if predicted is None else "prediction"
+                figure = plots.label_pictures(shown, ["image", title], self.class_set, columns=2)
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=150, metadata={"Software": "seglib"})
+            plt.close(figure)  # else the notebook would show it a second time
+            self._picture = buffer.getvalue()
+        return self._picture
+
+    def __repr__(self) -> str:
+        count = f"{len(self._names)} scene{'s' if len(self._names) > 1 else ''}"
+        models = f", predictions of {', '.join(self._models)}" if self._models else ""
+        return f"SceneViewer({count}, {self.class_set.name}{models})"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        _, metadata = super()._repr_mimebundle_(**kwargs)  # Colab's loader of custom widgets
+        return widget_bundle(self, self.picture(), metadata)
+
+
+def _unpack(labels: Labels) -> tuple[np.ndarray, np.ndarray | None]:
+    if isinstance(labels, np.ndarray):
+        return labels, None
+    indices, confidence = labels
+    return indices, confidence
