@@ -1,5 +1,6 @@
 """Functions of a test in processes of their own: to run several at once, or to kill them."""
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -19,7 +20,10 @@ class Process:
     def __init__(self, home: Path, function: Callable[..., Any], *arguments: Any) -> None:
         self._results, results = _context.Pipe(duplex=False)
         self._process = _context.Process(
-            target=_run, args=(results, str(home), function, arguments), daemon=True
+            # The server keeps the environment of the test that started it: send today's along.
+            target=_run,
+            args=(results, {**os.environ, "SEGLIB_HOME": str(home)}, function, arguments),
+            daemon=True,
         )
         self._process.start()
         results.close()  # so that the end of the process ends `result` too
@@ -37,8 +41,9 @@ class Process:
         return value
 
     def kill(self) -> None:
-        """`kill -9`, and wait until it is gone."""
-        os.kill(self._process.pid, signal.SIGKILL)
+        """`kill -9` unless it has ended by itself, and wait until it is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._process.pid, signal.SIGKILL)
         self._process.join()
 
     def wait_for(self, condition: Callable[[], Any], timeout: float = 120) -> None:
@@ -50,11 +55,12 @@ class Process:
             time.sleep(0.001)
 
 
-def _run(results: Any, home: str, function: Callable[..., Any], arguments: tuple) -> None:
+def _run(results: Any, environment: dict, function: Callable[..., Any], arguments: tuple) -> None:
     import torch
 
     torch.set_num_threads(1)
-    os.environ["SEGLIB_HOME"] = home
+    os.environ.clear()
+    os.environ.update(environment)
     try:
         results.send((True, function(*arguments)))
     except BaseException as problem:
