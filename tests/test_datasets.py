@@ -66,7 +66,7 @@ def test_specs(home):
         height, width = spec.image_size
         assert spec.train_size[0] <= height and spec.train_size[1] <= width
     assert dataset_spec("camvid").class_set.num_classes == 11
-    with pytest.raises(ConfigError, match="is unknown; choose one of: miniscapes, camvid, cityscapes"):
+    with pytest.raises(ConfigError, match="unknown; choose one of: miniscapes, camvid, cityscapes"):
         prepare("kitti")
 
 
