@@ -4,6 +4,7 @@ Nothing here trains or loads; only `save_figure` writes. Masks are always drawn 
 with a legend.
 """
 
+from .errors import class_differences, closeups, error_distance, grid_phases, run_intervals
 from .network import draw_network
 from .results import class_iou_bars, confusion_heatmap, curves, receptive_fields
 from .scenes import fine_coarse_scenes, label_pictures, predictions, show_scenes
@@ -19,8 +20,9 @@ from .statistics import (
 from .style import STYLE, TEXT_WIDTH, overlay, save_figure
 
 __all__ = [
-    "STYLE", "TEXT_WIDTH", "class_frequencies", "class_iou_bars", "confusion_heatmap",
-    "cooccurrence", "curves", "draw_network", "fine_coarse", "fine_coarse_scenes", "instance_sizes",
-    "label_pictures", "overlay", "predictions", "receptive_fields", "save_figure", "show_scenes",
+    "STYLE", "TEXT_WIDTH", "class_differences", "class_frequencies", "class_iou_bars", "closeups",
+    "confusion_heatmap", "cooccurrence", "curves", "draw_network", "error_distance", "fine_coarse",
+    "fine_coarse_scenes", "grid_phases", "instance_sizes", "label_pictures", "overlay",
+    "predictions", "receptive_fields", "run_intervals", "save_figure", "show_scenes",
     "spatial_priors", "split_shift", "survival",
 ]
