@@ -92,6 +92,14 @@ def _write_annotation(stem: Path, objects: list[dict]) -> np.ndarray:
     return np.array(label_ids)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Compute on one thread, as the tests' further processes do: sums then have one order."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def tiny_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The root of a Cityscapes tree: 2 cities; 6 train, 3 val and 3 test scenes of 32x64 pixels.
