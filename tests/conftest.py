@@ -140,3 +140,11 @@ def seglib_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SEGLIB_HOME", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def home(seglib_home: Path, tiny_tree: Path) -> Path:
+    """A home in which the tiny tree is the dataset `miniscapes`."""
+    (seglib_home / "data").mkdir()
+    (seglib_home / "data" / "miniscapes").symlink_to(tiny_tree)
+    return seglib_home

@@ -42,22 +42,6 @@ STATEFUL = dataclasses.replace(
 )
 
 
-@pytest.fixture
-def home(seglib_home: Path, tiny_tree: Path) -> Path:
-    """A home in which the tiny tree is the dataset `miniscapes`."""
-    (seglib_home / "data").mkdir()
-    (seglib_home / "data" / "miniscapes").symlink_to(tiny_tree)
-    return seglib_home
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def train(config: RunConfig = TINY, **options) -> Record:
     return fit(config, **{"device": "cpu", "progress": False, **options})
 
