@@ -80,10 +80,14 @@ class RunConfig:
     """Learning rate of the encoder as a fraction of the decoder's (None: the same)."""
     weight_decay: float = 1e-4
     """Weight decay of matrices and kernels; norms, biases and position embeddings have none."""
+    decay_all: bool | None = None
+    """Weight decay of norms, biases and position embeddings too (None: no)."""
     schedule: str = "step"
     """step: decay by gamma every 10 epochs; one_cycle: warm-up, then cosine annealing."""
     gamma: float = 1.0
     """Factor of the step decay, above 0 up to 1 (1: constant learning rate)."""
+    warm_up: float | None = None
+    """Share of a one-cycle run in which the learning rate rises, 0 up to 1 (None: a tenth)."""
     clip_norm: float | None = None
     """Largest norm of the gradient (None: not clipped)."""
     epochs: int = 30
@@ -143,6 +147,10 @@ class RunConfig:
         yield (
             self.stochastic_depth is None or 0 <= self.stochastic_depth < 1,
             f"stochastic_depth {self.stochastic_depth!r} must be at least 0 and below 1",
+        )
+        yield (
+            self.warm_up is None or 0 <= self.warm_up < 1,
+            f"warm_up {self.warm_up!r} must be at least 0 and below 1",
         )
         yield 0 <= self.dropout < 1, f"dropout {self.dropout!r} must be at least 0 and below 1"
         yield 0 <= self.jitter <= 1, f"jitter {self.jitter!r} must be between 0 and 1"

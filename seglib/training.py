@@ -62,7 +62,7 @@ from .records import (
 from .tracking import Tracker, check_tracker, start_tracker
 
 STEP_EPOCHS = 10  # epochs between the drops of the step decay
-WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises
+WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises, if not said otherwise
 
 
 class NonFiniteLoss(SeglibError):
@@ -345,8 +345,8 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
 def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
     """Parameters by learning rate and weight decay.
 
-    Norms, biases and what the architecture lists in `no_weight_decay` are not decayed; encoder
-    parameters (`model.encoder`) get `encoder_rate` times the learning rate.
+    Norms, biases and what the architecture lists in `no_weight_decay` are not decayed unless the
+    config says `decay_all`; encoder parameters (`model.encoder`) get `encoder_rate` times the learning rate.
     Raises `ConfigError` if `encoder_rate` is given and there is no such part.
     """
     names = [name for name, _ in model.named_parameters()]
@@ -355,7 +355,9 @@ def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]
     exempt = getattr(model, "no_weight_decay", ())
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        decayed = parameter.ndim > 1 and not name.endswith(tuple(exempt) or ("\0",))
+        decayed = config.decay_all or (
+            parameter.ndim > 1 and not name.endswith(tuple(exempt) or ("\0",))
+        )
         in_encoder = name.startswith("encoder.") and config.encoder_rate is not None
         rate = config.learning_rate * (config.encoder_rate if in_encoder else 1)
         groups.setdefault((rate, config.weight_decay if decayed else 0.0), []).append(parameter)
@@ -379,18 +381,21 @@ def build_scheduler(optimizer, config: RunConfig, steps: int):
     if config.schedule == "step":
         return torch.optim.lr_scheduler.StepLR(optimizer, STEP_EPOCHS * steps, config.gamma)
     total = config.epochs * steps
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step / total))
+    rise = WARM_UP if config.warm_up is None else config.warm_up
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step / total, rise))
 
 
-def one_cycle(progress: float) -> float:
+def one_cycle(progress: float, rise: float = WARM_UP) -> float:
     """Share of the peak learning rate at `progress` (0 to 1): linear warm-up, cosine to zero.
+
+    The warm-up takes the share `rise` of the run.
 
     Smith and Topin, "Super-Convergence", 2019 (https://arxiv.org/abs/1708.07120), with the cosine
     of Loshchilov and Hutter's SGDR (ICLR 2017) for the way down.
     """
-    if progress < WARM_UP:
-        return 0.04 + 0.96 * progress / WARM_UP
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP))
+    if progress < rise:
+        return 0.04 + 0.96 * progress / rise
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - rise) / (1 - rise))
 
 
 def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ...]) -> None:

@@ -407,6 +407,13 @@ def test_one_cycle_rises_for_a_tenth_and_ends_near_zero() -> None:
     assert result[-1] < 1e-4
 
 
+def test_a_run_without_warm_up_starts_at_the_peak() -> None:
+    config = changed(learning_rate=0.1, schedule="one_cycle", epochs=20, warm_up=0.0)
+    result = rates(config, steps=5)
+    assert result[0] == pytest.approx(0.1) and result == sorted(result, reverse=True)
+    assert result[50] == pytest.approx(0.05) and result[-1] < 1e-4
+
+
 def test_the_recorded_learning_rate_is_the_one_used(home: Path) -> None:
     record = train(changed(schedule="one_cycle", epochs=4))
     expected = rates(changed(schedule="one_cycle", epochs=4), steps=3)[::3]
@@ -432,6 +439,12 @@ def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_rate() -> None
     groups = training.parameter_groups(unet, changed(weight_decay=0.1))
     undecayed = [p for group in groups if not group["weight_decay"] for p in group["params"]]
     assert undecayed and all(parameter.ndim == 1 for parameter in undecayed)
+
+
+def test_decay_can_be_put_on_everything() -> None:
+    model = build_model("swin", 19)
+    (group,) = training.parameter_groups(model, changed(weight_decay=0.1, decay_all=True))
+    assert len(group["params"]) == len(list(model.parameters())) and group["weight_decay"] == 0.1
 
 
 def record_of(dataset: str, classes, **options) -> Record:
