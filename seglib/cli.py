@@ -1,4 +1,4 @@
-"""The command line: `seglib data | train | evaluate | predict | runs | verify | sweep | study`.
+"""The command line: `seglib COMMAND`, one function here for each command.
 
 A mistake of the user's gets one line on stderr and exit code 2; nothing half-written stays behind.
 """
@@ -187,6 +187,31 @@ def verify(
     print(f"{run}: {len(replayed)} recorded epochs repeated to every digit")
 
 
+def measure(
+    runs: Positional[tuple[str, ...]] = (),
+    /,
+    part: tuple[str, ...] = (),
+    device: str | None = None,
+) -> None:
+    """Measure recorded runs beyond their scores, and keep it in their records.
+
+    Calibration, scores near boundaries, cost on a CPU, robustness to bad photographs, and scores on
+    datasets that the run was not trained on. What is there and still holds is not made again.
+
+    Args:
+        runs: Ids of the runs (default: every one that keeps its weights).
+        part: Only these parts, and anew: calibration, boundaries, cost, robustness, generalisation.
+        device: cuda, mps or cpu; the cost is always that of the CPU.
+    """
+    from .measurements import measure as measure_record
+    from .records import list_records, load_record
+
+    with_weights = [record for record in list_records() if record.weights_path.exists()]
+    for record in map(load_record, runs) if runs else with_weights:
+        made = measure_record(record, part or None, device=device)
+        print(f"{record.id}: {'measured ' + ', '.join(made) if made else 'all is measured'}")
+
+
 def sweep(
     dataset: str = "camvid",
     model: str = "unet",
@@ -284,6 +309,40 @@ def study(
     print(f"{left} left to do; the same command goes on" if left else "every run is recorded")
 
 
+def report(
+    dataset: str = "camvid",
+    compile: bool = True,
+    optional: bool = False,
+    page_one: Path | None = None,
+) -> None:
+    """Make the written report from the records: numbers, tables, figures, and the PDF.
+
+    Fails with a name if the text needs a number that no record gives, or claims what the records
+    contradict.
+
+    Args:
+        dataset: The real photographs that it tells of beside miniscapes: camvid or cityscapes.
+        compile: Also compile it; otherwise only put everything for LaTeX into build/report.
+        optional: Where LaTeX is missing and can't be installed, only say how to get it.
+        page_one: Also save a picture of the first page under this name; needs pdftoppm.
+    """
+    from .report import build, picture
+    from .report.engine import MissingEngine
+
+    try:
+        target, complaints = build(dataset, compiled=compile)
+    except MissingEngine as problem:
+        if not optional:
+            raise
+        print(f"report: left out; {problem}")
+        return
+    if complaints:
+        raise SeglibError(f"{target}: made, but not fit to print: {'; '.join(complaints[:5])}")
+    if page_one is not None:
+        picture(target, page_one)
+    print(f"the report is in {target}")
+
+
 COMMANDS: dict[str, Callable[..., None]] = {
     "data": data,
     "train": train,
@@ -291,8 +350,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "runs": runs,
     "verify": verify,
+    "measure": measure,
     "sweep": sweep,
     "study": study,
+    "report": report,
 }
 
 

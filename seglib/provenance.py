@@ -34,13 +34,23 @@ def code_fingerprint(model: str) -> str:
     Comments, docstrings and formatting don't count: the hash is taken over the syntax tree. It is
     the same under every version of Python. Raises `ConfigError` for an architecture without a file.
     """
-    package = Path(__file__).parent
+    return files_fingerprint((*RESULT_MODULES, *model_files(model)))
+
+
+def model_files(model: str) -> tuple[str, ...]:
+    """The files of an architecture within the package; `ConfigError` if there is no such one."""
+    name = f"models/{model}.py"
+    if not (Path(__file__).parent / name).is_file():
+        raise ConfigError(f"model {model!r} is unknown: this version has no {name}")
+    return (name, *BUILT_FROM.get(model, ()))
+
+
+@functools.cache
+def files_fingerprint(names: tuple[str, ...]) -> str:
+    """16 hexadecimal digits over the code of files of the package, as `code_fingerprint` has it."""
     digest = hashlib.sha256()
-    for name in (*RESULT_MODULES, f"models/{model}.py", *BUILT_FROM.get(model, ())):
-        try:
-            source = (package / name).read_text(encoding="utf-8")
-        except FileNotFoundError:
-            raise ConfigError(f"model {model!r} is unknown: this version has no {name}") from None
+    for name in names:
+        source = (Path(__file__).parent / name).read_text(encoding="utf-8")
         digest.update(f"{name}\n{syntax(source)}\n".encode())
     return digest.hexdigest()[:16]
 

@@ -16,6 +16,7 @@ from .costs import CostModel
 from .data.datasets import prepare
 from .effects import mean_interval
 from .errors import DatasetError
+from .measurements import PARTS, measure, missing_parts
 from .records import find_record
 from .study_plan import Entry, StudyRun, StudySweep
 from .sweep import SweepPlan, run_sweep, runs_done, sweep_table
@@ -27,7 +28,7 @@ class Status:
     """Where an entry stands."""
 
     state: str
-    """recorded, other code, not scored, no weights, interrupted, missing."""
+    """recorded, other code, not scored, not measured, no weights, interrupted, missing."""
     detail: str = ""
     share_done: float = 0.0
 
@@ -47,6 +48,8 @@ def status(entry: Entry) -> Status:
             return Status("no weights", "recorded without its weights", 0.0)
         if missing := [split for split in entry.splits if split not in record.scores]:
             return Status("not scored", f"on {', '.join(missing)}", 1.0)
+        if entry.measured and (lacking := missing_parts(record)):
+            return Status("not measured", f"{len(lacking)} of {len(PARTS)} parts", 1.0)
         if not record.is_current:
             return Status("other code", "seglib verify checks it", 1.0)
         return Status("recorded", f"val mIoU {100 * record.miou():.1f} %", 1.0)
@@ -81,6 +84,7 @@ def unique(entries: Sequence[Entry]) -> list[Entry]:
                 first,
                 weights=first.weights or entry.weights,
                 splits=tuple(dict.fromkeys((*first.splits, *entry.splits))),
+                measured=first.measured or entry.measured,
             )
         chosen[entry.id] = entry
     return list(chosen.values())
@@ -151,7 +155,8 @@ def run_study(
     """Train what is missing, in order, for at most `budget` seconds; returns how many are left.
 
     Stopped or killed at any moment, the same call goes on from there. A dataset that isn't there is
-    passed over with one line, as is a run that diverges. `options` go to `training.fit`.
+    passed over with one line, as are a run that diverges and one whose measurements need such a
+    dataset. `options` go to `training.fit`.
     """
     clock, absent, left = Clock(budget), set(), 0
     for entry in unique(entries):
@@ -171,7 +176,7 @@ def run_study(
             _work_on(entry, clock, device=device, progress=progress, **options)
         except OutOfTime:
             left += 1
-        except NonFiniteLoss as problem:
+        except (NonFiniteLoss, DatasetError) as problem:
             print(f"{entry.id}: passed over: {problem}")
             left += 1
     return left
@@ -193,6 +198,8 @@ def _work_on(entry: Entry, clock: Clock, *, device: str | None, progress: bool, 
     )
     for split in entry.splits:
         score_split(record, split, device=device, progress=progress)
+    if entry.measured and (lacking := missing_parts(record)):
+        measure(record, lacking, device=device, progress=progress)
 
 
 def sweep_listing(plan: SweepPlan) -> str:

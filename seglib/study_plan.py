@@ -21,7 +21,7 @@ PLAN = Path(__file__).with_name("study.toml")
 SCALES = ("cpu", "gpu")
 KEYS = (
     *("name", "for", "datasets", "models", "seeds", "set", "per_model", "per_dataset"),
-    *("factors", "init_from", "recipes", "splits", "weights", "sweep"),
+    *("factors", "init_from", "recipes", "splits", "weights", "measured", "sweep"),
 )
 SWEEP_KEYS = ("grid", "first_images", "halvings", "score")
 
@@ -37,6 +37,7 @@ class StudyRun:
     level: str | None = None
     weights: bool = True  # whether the record keeps its weights
     splits: tuple[str, ...] = ()  # scored besides val
+    measured: bool = False  # whether the record holds all `measurements`
 
     @property
     def id(self) -> str:
@@ -120,7 +121,10 @@ def _expand(table: dict[str, Any], factors: dict[str, Any]) -> list[Entry]:
         "group": table["name"],
         "weights": table.get("weights", True),
         "splits": tuple(table.get("splits", ())),
+        "measured": table.get("measured", False),
     }
+    if common["measured"] and not common["weights"]:
+        raise ConfigError("measured runs need their weights")
     entries: list[Entry] = []
     for dataset in table["datasets"]:
         for model in table["models"]:

@@ -122,8 +122,9 @@ def test_the_cpu_plan_holds_the_recipes_and_their_descendants(seglib_home):
     for entry in entries.values():
         if entry.config.init_from:  # what a run starts from is trained before it
             assert order.index(entry.config.init_from) < order.index(entry.id)
-    for config in recipes.unet_ablations("miniscapes").values():
-        assert config.run_id in entries
+    for ablations in (recipes.unet_ablations, recipes.swin_ablations):
+        for config in ablations("miniscapes").values():
+            assert config.run_id in entries
 
 
 def test_the_gpu_plan_is_full_size(seglib_home):

@@ -4,6 +4,22 @@ Nothing here trains or loads; only `save_figure` writes. Masks are always drawn 
 with a legend.
 """
 
+from .attention import (
+    attention_distances,
+    attention_maps,
+    cost_growth,
+    shift_steps,
+    token_windows,
+)
+from .comparison import (
+    accuracy_cost,
+    band_iou,
+    class_models,
+    generalisation,
+    pair_matrix,
+    reliability,
+    robustness,
+)
 from .errors import class_differences, closeups, error_distance, grid_phases, run_intervals
 from .network import draw_network
 from .results import class_iou_bars, confusion_heatmap, curves, receptive_fields
@@ -20,9 +36,11 @@ from .statistics import (
 from .style import STYLE, TEXT_WIDTH, overlay, save_figure
 
 __all__ = [
-    "STYLE", "TEXT_WIDTH", "class_differences", "class_frequencies", "class_iou_bars", "closeups",
-    "confusion_heatmap", "cooccurrence", "curves", "draw_network", "error_distance", "fine_coarse",
-    "fine_coarse_scenes", "grid_phases", "instance_sizes", "label_pictures", "overlay",
-    "predictions", "receptive_fields", "run_intervals", "save_figure", "show_scenes",
-    "spatial_priors", "split_shift", "survival",
+    "STYLE", "TEXT_WIDTH", "accuracy_cost", "attention_distances", "attention_maps", "band_iou",
+    "class_differences", "class_frequencies", "class_iou_bars", "class_models", "closeups",
+    "confusion_heatmap", "cooccurrence", "cost_growth", "curves", "draw_network",
+    "error_distance", "fine_coarse", "fine_coarse_scenes", "generalisation", "grid_phases",
+    "instance_sizes", "label_pictures", "overlay", "pair_matrix", "predictions",
+    "receptive_fields", "reliability", "robustness", "run_intervals", "save_figure",
+    "shift_steps", "show_scenes", "spatial_priors", "split_shift", "survival", "token_windows",
 ]

@@ -91,7 +91,8 @@ def draw_network(
     axis.set_axis_off()
     axis.set_title(
         title
-        or f"{type(model).__name__}: {count_parameters(model) / 1e6:.2f} M parameters, "
+        if title is not None
+        else f"{type(model).__name__}: {count_parameters(model) / 1e6:.2f} M parameters, "
         f"{multiply_adds(model, size) / 1e9:.2f} G multiply-adds at {size[0]}×{size[1]}"
     )
     return figure

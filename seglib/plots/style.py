@@ -1,6 +1,7 @@
 """One look for every figure: the report's page size, fonts, colours, and how files are saved."""
 
 import functools
+import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -75,13 +76,14 @@ def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapper
 
 
-def save_figure(figure: Figure, name: str, kind: str = "plot") -> None:
+def save_figure(figure: Figure, name: str, kind: str = "plot", note: str | None = None) -> None:
     """Write a figure into `figures/`, with the same bytes every time.
 
     Args:
         figure: what one of the plot functions returned.
         name: file name without suffix; its prefix names the notebook, as in "02_fcn_curves".
         kind: "plot" writes a PDF, "picture" (photographs, masks) a PNG of 200 dots per inch.
+        note: kept in the file's metadata, such as what it was drawn from.
 
     Raises:
         ConfigError: `kind` is another word, or `name` is not a plain file name.
@@ -91,13 +93,19 @@ def save_figure(figure: Figure, name: str, kind: str = "plot") -> None:
     if not name or not name.replace("_", "").replace("-", "").isalnum():
         raise ConfigError(f"figure name {name!r}: use letters, digits, '_' and '-' only")
     fixed = {"Creator": "seglib", "Producer": "matplotlib", "CreationDate": None}
+    about = {"Software": "seglib"}
+    if note is not None:
+        fixed["Subject"] = about["Description"] = note
+    # Drawn in memory: on a full disk matplotlib's PDF writer fails with an error of its own.
+    drawn = io.BytesIO()
     with plt.rc_context(STYLE):
         if kind == "plot":
-            with atomic_path(figures_dir() / f"{name}.pdf") as path:
-                figure.savefig(path, metadata=fixed)
+            figure.savefig(drawn, format="pdf", metadata=fixed)
         else:
-            with atomic_path(figures_dir() / f"{name}.png") as path:
-                figure.savefig(path, dpi=200, metadata={"Software": "seglib"})
+            figure.savefig(drawn, format="png", dpi=200, metadata=about)
+    suffix = "pdf" if kind == "plot" else "png"
+    with atomic_path(figures_dir() / f"{name}.{suffix}") as path:
+        path.write_bytes(drawn.getbuffer())
 
 
 def percent(values: Any) -> np.ndarray:

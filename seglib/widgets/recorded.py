@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from ..data.datasets import dataset_spec
 from ..data.tree import list_scenes, read_image, read_label_ids
 from ..errors import ConfigError, RecordError
+from ..measurements import confidence_maps
+from ..predict import Prediction
 from ..records import Record, list_records
 from ..reporting import MODEL_NAMES, describe_options
 from .viewer import MAX_SIDE, SceneView, SceneViewer
@@ -39,12 +41,7 @@ def view_records(
     for record in named.values():
         if record.config.dataset != dataset:
             raise ConfigError(f"{record.id} is a run on {record.config.dataset}, not on {dataset}")
-    predictions = {
-        name: {
-            scene: spec.class_set.encode(ids) for scene, ids in record.predictions(split).items()
-        }
-        for name, record in named.items()
-    }
+    predictions = {name: _predictions(record, split) for name, record in named.items()}
     kept = {scene for by_scene in predictions.values() for scene in by_scene}
     if not kept:
         raise RecordError(
@@ -63,6 +60,16 @@ def view_records(
             "the records belong to other data"
         )
     return SceneViewer(scenes, spec.class_set, predictions, max_side=max_side)
+
+
+def _predictions(record: Record, split: str) -> dict[str, Prediction]:
+    """Class indices of the kept scenes, with confidence where it was measured."""
+    sure = confidence_maps(record, split)
+    encode = record.dataset.class_set.encode
+    return {
+        scene: Prediction(encode(label_ids), sure.get(scene))
+        for scene, label_ids in record.predictions(split).items()
+    }
 
 
 def _score(record: Record) -> float:

@@ -1,6 +1,6 @@
 """The viewer and the upload panel in a real JupyterLab: what the canvas shows, pixel by pixel.
 
-Needs Chromium, chromedriver and selenium (`pip install selenium`); skipped without them.
+Needs Chromium, chromedriver and the extra `browser`; skipped without them, and says so.
 """
 
 import statistics
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 pytestmark = pytest.mark.slow
-pytest.importorskip("selenium", reason="browser tests need selenium: pip install selenium")
+pytest.importorskip("selenium", reason="browser tests need selenium: '.[browser]'")
 pytest.importorskip("jupyterlab", reason="browser tests need JupyterLab: '.[notebooks]'")
 
 from jupyter_browser import (  # noqa: E402  (after the skips above)
