@@ -346,7 +346,8 @@ def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]
     """Parameters by learning rate and weight decay.
 
     Norms, biases and what the architecture lists in `no_weight_decay` are not decayed unless the
-    config says `decay_all`; encoder parameters (`model.encoder`) get `encoder_rate` times the learning rate.
+    config says `decay_all`; encoder parameters (`model.encoder`) get `encoder_rate` times the
+    learning rate.
     Raises `ConfigError` if `encoder_rate` is given and there is no such part.
     """
     names = [name for name, _ in model.named_parameters()]

@@ -1,6 +1,7 @@
 """The committed notebooks keep the contract, and the tools that run and check notebooks work."""
 
 import json
+import re
 from pathlib import Path
 
 import nbformat
@@ -21,7 +22,7 @@ def test_committed_notebook_keeps_the_contract(path):
 
 OPENING = f"""# 07 Averages
 
-[![Open In Colab]({notebook_contract._BADGE})](https://colab.research.google.com/)
+[![Open In Colab]({notebook_contract.BADGE})](https://colab.research.google.com/)
 
 How far does a mean lie from its median? Reads nothing, writes nothing.
 Takes 1 s on a CPU, and no less on a GPU.
@@ -202,3 +203,15 @@ def test_a_notebook_that_hangs_is_stopped(tmp_path, seglib_home):
     path = small_notebook(tmp_path, "import time\ntime.sleep(60)")
     with pytest.raises(SeglibError, match="small.ipynb: still running after 4 s"):
         notebooks.execute(path, timeout=4)
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_a_notebook_concludes_with_numbers_that_it_printed(path):
+    cells = nbformat.read(path, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    printed = "\n".join(
+        output.get("text", output.get("data", {}).get("text/plain", "")) for output in outputs
+    )
+    quoted, known = (set(re.findall(r"\d+[.,]\d+", text)) for text in (cells[-1].source, printed))
+    assert len(quoted) > 5
+    assert quoted <= known
