@@ -5,7 +5,7 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
-EXTRAS := notebooks,sweep,test,wandb
+EXTRAS := browser,notebooks,sweep,test,wandb
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
@@ -13,9 +13,10 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: all help environment data notebooks tables report refresh test test-fast lab lint clean distclean
+.PHONY: all help environment data notebooks tables report refresh test test-fast test-long bench colab \
+	lab lint clean distclean
 
-all: environment data notebooks tables report ## Everything: data, notebooks, figures, tables, report
+all: environment data notebooks tables ## Everything: data, notebooks, figures, tables
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -41,12 +42,8 @@ notebooks: data ## Run all notebooks on copies in build/notebooks, with HTML; re
 tables: environment ## The results table in README.md, from the records in results/
 	@$(BIN)/python -m seglib.reporting
 
-report: tables ## The written report, once there is one
-ifneq ($(wildcard report/main.tex),)
-	@cd report && if command -v latexmk >/dev/null; then latexmk -pdf -quiet main.tex; \
-		elif command -v tectonic >/dev/null; then tectonic main.tex; \
-		else echo "make: the report needs latexmk or tectonic (environment.yml brings tectonic)" >&2; exit 1; fi
-endif
+report: data tables ## The written report, report/main.pdf, from the records in results/
+	@$(BIN)/seglib report
 
 refresh: data ## Run the committed notebooks in place, after a change to them or to results/
 	@$(BIN)/python -m seglib.notebooks refresh $(NOTEBOOKS)
@@ -60,6 +57,23 @@ endif
 
 test-fast: data ## The tests that take seconds
 	@$(BIN)/python -m pytest -m 'not slow'
+
+test-long: data ## The tests that take many minutes: every notebook as in Colab, long fault drills
+	@$(BIN)/python -m pytest -m long
+
+bench: $(VENV)/.bench ## Measure what benchmarks/ lacks; ROWS="input training" measures these anew
+	@$(BIN)/python -m benchmarks $(ROWS)
+
+$(VENV)/.bench: $(STAMP)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --editable '.[$(EXTRAS),bench]'
+	@touch $@
+
+colab: ## Write the project's address into all notebooks: make colab REPO=https://github.com/OWNER/NAME
+	@test -n "$(REPO)" || { \
+		echo "make: say where the project lies: make colab REPO=https://github.com/OWNER/NAME" >&2; exit 1; }
+	@$(MAKE) --no-print-directory environment
+	@$(BIN)/python -m seglib.colab '$(REPO)'
 
 lint: environment ## Style checks
 	@$(BIN)/ruff check .

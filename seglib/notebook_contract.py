@@ -21,15 +21,17 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 MAX_LINES = 40
 MAX_MEDIAN_LINES = 10
 
+# `make colab` fills this line of the bootstrap in.
+REPOSITORY_LINE = 'REPOSITORY = ""  # the project\'s git address'
 # The second cell of every notebook starts with these lines; its own imports follow.
-BOOTSTRAP = """\
+BOOTSTRAP = f"""\
 import importlib.util
 import sys
 
 if importlib.util.find_spec("seglib") is None:  # a hosted kernel, such as Colab's
-    REPOSITORY = ""  # the project's git address
+    {REPOSITORY_LINE}
     assert REPOSITORY, "clone the project and run `make lab`, or fill in REPOSITORY above"
-    !git clone -q --depth 1 {REPOSITORY} seglib-study
+    !git clone -q --depth 1 {{REPOSITORY}} seglib-study
     %pip install -q --no-deps -e seglib-study tyro docstring-parser typeguard
     sys.path.insert(0, "seglib-study")
 """
@@ -41,7 +43,7 @@ _MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|work|tmp|Users|mnt)/[\w.]|\
 _REGISTRY = re.compile(r"pypi\.org|pythonhosted\.org|anaconda\.org|--(?:extra-)?index-url")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
 _PICTURE_DATA = re.compile(r"data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+")
-_BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
+BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
 
 def check(path: Path) -> list[str]:
@@ -105,7 +107,7 @@ def _check_opening(name: str, cells: list[dict[str, Any]]) -> Iterator[str]:
         "what it writes": r"\bwrites?\b",
         "its time on a CPU": r"\bCPU\b",
         "its time on a GPU": r"\bGPU\b",
-        "the Colab badge": re.escape(_BADGE),
+        "the Colab badge": re.escape(BADGE),
     }
     for meaning, pattern in wanted.items():
         if not re.search(pattern, first["source"], re.IGNORECASE):

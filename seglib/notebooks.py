@@ -45,7 +45,7 @@ def execute(path: Path, timeout: float = TIMEOUT) -> tuple[nbformat.NotebookNode
         SeglibError: a cell failed, the kernel died, or `timeout` seconds passed.
     """
     path = Path(path).absolute()
-    notebook = _read(path)
+    notebook = read_notebook(path)
     client = NotebookClient(
         notebook,
         timeout=None,
@@ -113,7 +113,7 @@ def refresh(path: Path, timeout: float = TIMEOUT) -> float:
     The file is replaced only after its last cell has run. Raises as `execute` does.
     """
     notebook, seconds = execute(path, timeout)
-    _write(normalise(notebook), path)
+    write_notebook(normalise(notebook), path)
     return seconds
 
 
@@ -127,7 +127,8 @@ def write_html(notebook: nbformat.NotebookNode, path: Path) -> None:
         temporary.write_text(page, encoding="utf-8")
 
 
-def _read(path: Path) -> nbformat.NotebookNode:
+def read_notebook(path: Path) -> nbformat.NotebookNode:
+    """Read a notebook file; raises `SeglibError` with one line if it is none."""
     try:
         return nbformat.read(path, as_version=4)
     except (OSError, ValueError, nbformat.ValidationError) as problem:
@@ -135,7 +136,8 @@ def _read(path: Path) -> nbformat.NotebookNode:
         raise SeglibError(f"{path}: not a notebook that can be read ({reason})") from None
 
 
-def _write(notebook: nbformat.NotebookNode, path: Path) -> None:
+def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook atomically; read and written again, its bytes are the same."""
     with atomic_path(path) as temporary:
         nbformat.write(notebook, temporary)
 
@@ -152,7 +154,7 @@ def _run(command: str, path: Path, html: bool) -> bool:
     else:
         notebook, seconds = execute(path)
         copy = build_dir() / "notebooks" / path.name
-        _write(notebook, copy)
+        write_notebook(notebook, copy)
         if html:
             write_html(notebook, copy.with_suffix(".html"))
     print(f"{path.name:40} {seconds:6.1f} s", flush=True)

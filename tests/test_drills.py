@@ -1,27 +1,34 @@
 """Fault drills: `kill -9` at random moments and full disks, after which nothing is lost."""
 
+import contextlib
 import dataclasses
 import os
 import random
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from processes import Process
 
 from seglib import checkpoints, paths, training
 from seglib.config import RunConfig
 from seglib.data.cache import load_cache
-from seglib.data.datasets import MARKER
+from seglib.data.datasets import MARKER, prepare
 from seglib.data.miniscapes import VERSION
 from seglib.data.tree import list_scenes
-from seglib.errors import SeglibError
-from seglib.files import write_json
+from seglib.errors import RecordError, SeglibError
+from seglib.files import sha256_of, write_json
 from seglib.labels import CITYSCAPES_19
 from seglib.records import Record, load_record, save_record
 
@@ -141,6 +148,253 @@ def test_cache_building_killed_at_random_moments_ends_whole(home: Path, tiny_tre
         assert len(left) == 1 and not left[0].startswith(".")
 
 
+# --- datasets ---------------------------------------------------------------------------------
+
+COUNTS = {"train": 4, "val": 2, "test": 2}
+
+
+def generate(marker: str = "", workers: int = 1) -> str:
+    """Make a small MiniScapes; first the file `marker`, so that a killer knows of the beginning."""
+    if marker:
+        Path(marker).touch()
+    options = {"size": (64, 128), "counts": COUNTS, "workers": workers}
+    return str(prepare("miniscapes", progress=False, **options))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def kill_at_random(home: Path, function, arguments: tuple, whole: float, times: int) -> Iterator:
+    """Run and kill `function(marker, *arguments)` again and again; yields after each kill."""
+    moments = random.Random(times)
+    for number in range(times):
+        marker = home / f"begun{number}"
+        process = Process(home, function, str(marker), *arguments)
+        process.wait_for(marker.exists)
+        time.sleep(moments.uniform(0, whole))
+        process.kill()
+        yield
+
+
+def test_generation_killed_at_random_moments_ends_with_the_same_bytes(seglib_home: Path) -> None:
+    begin = time.monotonic()
+    root = Path(generate())
+    whole = time.monotonic() - begin
+    expected = contents(root)
+    assert len(list_scenes(root, "train")) == COUNTS["train"]
+    shutil.rmtree(root)
+    kills = 0
+    for _ in kill_at_random(seglib_home, generate, (), 0.8 * whole, 20):
+        kills += not root.exists()
+        assert not root.exists() or contents(root) == expected
+        shutil.rmtree(root, ignore_errors=True)
+    assert kills >= 10
+    Process(seglib_home, generate).result()
+    assert contents(root) == expected
+    # Of the twenty before nothing is left.
+    assert sorted(path.name for path in root.parent.iterdir()) == [".miniscapes.lock", "miniscapes"]
+
+
+def test_two_processes_generate_one_dataset(seglib_home: Path) -> None:
+    processes = [Process(seglib_home, generate) for _ in range(2)]
+    roots = {process.result() for process in processes}
+    assert len(roots) == 1
+    alone = contents(Path(roots.pop()))
+    shutil.rmtree(seglib_home / "data")
+    assert contents(Path(generate())) == alone
+
+
+@pytest.fixture
+def camvid_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of a slow server of a stand-in for CamVid, and its files' checksums."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    published, noise = tmp_path / "published", np.random.default_rng(0)
+    for split, frames in (("train", 4), ("val", 2), ("test", 2)):
+        for frame in range(frames):
+            image = noise.integers(0, 256, (60, 80, 3), np.uint8)
+            mask = noise.integers(0, 12, (60, 80), np.uint8)
+            for folder, array in ((split, image), (f"{split}annot", mask)):
+                (published / "CamVid" / folder).mkdir(parents=True, exist_ok=True)
+                file = published / "CamVid" / folder / f"0001TP_{frame:06}.png"
+                Image.fromarray(array).save(file)
+
+    class Slow(SimpleHTTPRequestHandler):
+        def copyfile(self, source, outputfile) -> None:
+            content = source.read()
+            with contextlib.suppress(ConnectionError):  # the other side was killed
+                outputfile.write(content[:4000])
+                time.sleep(0.005)
+                outputfile.write(content[4000:])
+
+        def log_message(self, *arguments) -> None:
+            pass
+
+    files = sorted(published.rglob("*.png"))
+    checksums = {str(file.relative_to(published)): sha256_of(file) for file in files}
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=published)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", checksums
+        server.shutdown()
+
+
+def download(marker: str, base_url: str, checksums: dict[str, str]) -> str:
+    Path(marker).touch()
+    options = {"base_url": base_url, "checksums": checksums, "retries": 0, "threads": 2}
+    return str(prepare("camvid", download=True, progress=False, **options))
+
+
+def test_a_download_killed_at_random_moments_ends_with_the_same_bytes(
+    seglib_home: Path, camvid_server
+) -> None:
+    begin = time.monotonic()
+    root = Path(download(str(seglib_home / "begun"), *camvid_server))
+    whole = time.monotonic() - begin
+    expected = contents(root)
+    shutil.rmtree(root)
+    kills = 0
+    for _ in kill_at_random(seglib_home, download, camvid_server, whole / 3, 20):
+        kills += not root.exists()
+        assert not root.exists() or contents(root) == expected
+        # A file under its own name is whole.
+        for name, checksum in camvid_server[1].items():
+            file = seglib_home / "data" / "camvid_download" / name
+            assert not file.exists() or sha256_of(file) == checksum
+    assert kills >= 3
+    Process(seglib_home, download, str(seglib_home / "begun"), *camvid_server).result()
+    assert contents(root) == expected
+    assert sorted(path.name for path in root.parent.iterdir()) == [".camvid.lock", "camvid"]
+
+
+# --- clocks and kernels -----------------------------------------------------------------------
+
+
+def train_by_a_broken_clock(config: RunConfig) -> str:
+    """Train while the wall clock jumps back and forth by years at every look at it."""
+    ticks = random.Random(0)
+
+    def broken() -> float:
+        return ticks.uniform(0, 4e9)
+
+    class Broken(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.fromtimestamp(broken(), tz)
+
+    time.time = broken
+    training.datetime = Broken
+    for checkpoint in checkpoints.checkpoint_folder(config.run_id).glob("*.ckpt"):
+        os.utime(checkpoint, (broken(), broken()))
+    return train(config)
+
+
+def test_a_clock_that_jumps_changes_nothing(home: Path) -> None:
+    train(CONFIG)
+    folder = paths.results_dir() / CONFIG.run_id
+    expected = files_of(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(CONFIG, device="cpu", progress=False, stop_after=3)
+    Process(home, train_by_a_broken_clock, CONFIG).result()
+    assert files_of(folder) == expected
+    assert Record(folder).environment["seconds"] >= 0
+    assert load_cache(paths.data_dir() / "miniscapes", "train", "fine", (32, 64), CITYSCAPES_19)
+
+
+def test_an_interrupted_kernel_goes_on_where_it_was(home: Path) -> None:
+    from jupyter_client.manager import start_new_kernel
+
+    train(CONFIG)
+    folder = paths.results_dir() / CONFIG.run_id
+    expected = files_of(folder)
+    shutil.rmtree(folder)
+    start = f"""
+import time, torch
+torch.set_num_threads(1)
+from seglib import training
+from seglib.config import RunConfig
+config = RunConfig.from_dict({CONFIG.to_dict()!r})
+step = training.to_device
+def to_device(*arguments):
+    time.sleep(0.02)
+    return step(*arguments)
+training.to_device = to_device
+"""
+    cell = "training.fit(config, device='cpu', progress=False)"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(training.__file__).parents[1]),
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    manager, client = start_new_kernel(env=environment, extra_arguments=["--log-level=ERROR"])
+    try:
+        assert reply(client, start) == "ok"
+        for epoch in (2, 5):
+            asked = client.execute(cell)
+            wait_for_epoch(CONFIG.run_id, epoch)
+            manager.interrupt_kernel()
+            assert client.get_shell_msg(timeout=60)["content"].get("ename") == "KeyboardInterrupt"
+            assert asked and not folder.exists()
+        # Then the kernel dies altogether, and a new one goes on.
+        client.execute(cell)
+        wait_for_epoch(CONFIG.run_id, 7)
+        manager.restart_kernel(now=True)
+        client.wait_for_ready(timeout=60)
+        assert reply(client, start) == "ok" and reply(client, cell) == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert files_of(folder) == expected
+
+
+def reply(client, code: str) -> str:
+    """Run a cell and return whether it went well: "ok" or "error"."""
+    return client.execute(code, reply=True, timeout=120)["content"]["status"]
+
+
+def wait_for_epoch(run_id: str, epoch: int) -> None:
+    """Return when a run's checkpoint has reached an epoch."""
+    end = time.monotonic() + 120
+    while (checkpoints.load_checkpoint(run_id)[0] or {"next_epoch": 0})["next_epoch"] < epoch:
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.02)
+
+
+# --- results that can only be read ------------------------------------------------------------
+
+
+def test_read_only_results_are_read_and_not_written(
+    home: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setenv("SEGLIB_RESULTS", str(small_disk / "results"))
+    config = dataclasses.replace(CONFIG, model="fcn", epochs=1)
+    record = training.fit(config, device="cpu", progress=False)
+    before = contents(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    capsys.readouterr()
+    # What is recorded serves as ever.
+    assert train(config) == record.id
+    assert capsys.readouterr().out.startswith(f"{record.id}: recorded, val mIoU")
+    loaded = load_record(record.id)
+    assert training.score_split(loaded, "val")["miou"] == record.miou()
+    loaded.load_model()
+    # What would have to be written is refused in one line, before any work.
+    monkeypatch.setattr(training, "train_one_epoch", lambda *a, **k: pytest.fail("trained"))
+    with pytest.raises(RecordError, match="can't be written .Read-only file system.") as caught:
+        train(CONFIG)
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(OSError, match="Read-only file system"):
+        training.score_split(loaded, "test", progress=False)
+    assert contents(small_disk) == before
+
+
 # --- full disks -------------------------------------------------------------------------------
 
 
@@ -225,6 +479,74 @@ def test_a_checkpoint_on_a_full_disk_keeps_the_old_one(small_disk, monkeypatch) 
         checkpoints.save_checkpoint("run", {"next_epoch": 2, "weight": torch.zeros(10_000)})
     assert everything(small_disk) == sorted([*before, "ballast"])
     assert checkpoints.load_checkpoint("run")[0]["next_epoch"] == 1
+
+
+# Everything else that writes. What only these need is imported there: each process of a drill reads
+# this file anew.
+
+
+def write_dataset(folder: Path) -> None:
+    os.environ["SEGLIB_HOME"] = str(folder)
+    generate()
+
+
+def write_camvid(folder: Path) -> None:
+    os.environ["SEGLIB_HOME"] = str(folder)
+    prepare("camvid", source=folder.parent / "published", progress=False)
+
+
+def write_labels(folder: Path) -> None:
+    from seglib.predict import Predictor, predict_files
+
+    class Noise(torch.nn.Module):
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            generator = torch.Generator().manual_seed(0)
+            return torch.rand(1, 19, *batch.shape[-2:], generator=generator)
+
+    predictor = Predictor(Noise(), CITYSCAPES_19)
+    predict_files(predictor, [folder.parent / "photo.png"], folder / "out", progress=False)
+
+
+def write_figure(folder: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from seglib import plots
+
+    os.environ["SEGLIB_FIGURES"] = str(folder / "figures")
+    figure = Figure(figsize=(4, 3))
+    figure.add_subplot().imshow(np.random.default_rng(0).random((99, 99)))
+    plots.save_figure(figure, "01_noise")
+
+
+def write_copy_of_a_notebook(folder: Path) -> None:
+    import nbformat
+
+    from seglib.notebooks import write_notebook
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("x" * 99_000)])
+    write_notebook(notebook, folder / "notebook.ipynb")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [write_dataset, write_camvid, write_labels, write_figure, write_copy_of_a_notebook],
+    ids=lambda write: write.__name__,
+)
+def test_whatever_writes_to_a_full_disk_leaves_nothing_half(
+    seglib_home, small_disk, camvid_server, monkeypatch, write
+) -> None:
+    for name in ("SEGLIB_HOME", "SEGLIB_FIGURES"):
+        monkeypatch.setenv(name, str(small_disk))  # restored after the test
+    photo = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    Image.fromarray(photo).save(seglib_home / "photo.png")
+    for left in (0, 4096):
+        fill(small_disk, left)
+        with pytest.raises((OSError, SeglibError), match="(?i)no space left on device") as caught:
+            write(small_disk)
+        assert len(str(caught.value).splitlines()) == 1
+        files = [path.name for path in small_disk.rglob("*") if path.is_file()]
+        assert [name for name in files if not name.endswith(".lock")] == ["ballast"]
+        (small_disk / "ballast").unlink()
 
 
 def test_the_command_reports_a_full_disk_in_one_line(tmp_path, small_disk, tiny_tree) -> None:

@@ -219,7 +219,8 @@ def progress_made() -> set[tuple[str, int]]:
 
 
 @pytest.mark.slow
-def test_killed_five_times_a_sweep_ends_the_same(tree):
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
+def test_killed_again_and_again_a_sweep_ends_the_same(tree, kills):
     grid = {**GRID, "weight_decay": (0.0, 1e-2)}
     plan = SweepPlan(dataclasses.replace(BASE, epochs=3), grid, first_images=4, halvings=1)
     table = run(plan)
@@ -227,10 +228,10 @@ def test_killed_five_times_a_sweep_ends_the_same(tree):
     assert len(set(table["score"])) > 6
     shutil.rmtree(paths.results_dir())
     moment = random.Random(0)
-    for _ in range(5):
+    for _ in range(kills):
         process, before = Process(tree, run, plan), progress_made()
         process.wait_for(lambda before=before: progress_made() - before)
-        time.sleep(moment.uniform(0, 0.2))
+        time.sleep(moment.uniform(0, 1 / kills))
         process.kill()
     done, total = sweep.runs_done(plan)
     assert done < total

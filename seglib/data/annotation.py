@@ -6,9 +6,9 @@ here and masks made there are equal, and it checks the file first.
 Source: cityscapesscripts 2.3.0, `preparation/json2labelImg.py` and `json2instanceImg.py`.
 """
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from ..labels import LABELS
 _BY_NAME = {label.name: label for label in LABELS}
 # Larger ones than any camera's; a typing error in a size must not fill the memory.
 LARGEST_SIDE = 1 << 15
+# Polygons may leave the image, but not so far that drawing them overflows.
+FARTHEST_POINT = 1 << 20
 
 
 def resolve_label(name: str) -> tuple[Any, bool] | None:
@@ -34,8 +36,9 @@ def resolve_label(name: str) -> tuple[Any, bool] | None:
     return (_BY_NAME[single], True) if single != name and single in _BY_NAME else None
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _is_coordinate(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and abs(value) <= FARTHEST_POINT  # which NaN is not
 
 
 def check_annotation(annotation: Any, where: str = "annotation") -> None:
@@ -57,7 +60,7 @@ def check_annotation(annotation: Any, where: str = "annotation") -> None:
     for key in ("imgHeight", "imgWidth"):
         side = annotation[key]
         if not isinstance(side, int) or isinstance(side, bool) or not 1 <= side <= LARGEST_SIDE:
-            raise DatasetError(f"{where}: {key} is {side!r}, expected 1..{LARGEST_SIDE}")
+            raise DatasetError(f"{where}: {key} is {short(side)}, expected 1..{LARGEST_SIDE}")
     if not isinstance(annotation["objects"], list):
         raise DatasetError(f"{where}: 'objects' is not a list")
     for index, item in enumerate(annotation["objects"]):
@@ -72,15 +75,18 @@ def _check_object(item: Any, where: str) -> None:
             raise DatasetError(f"{where}: '{key}' is missing")
     label = item["label"]
     if not isinstance(label, str) or resolve_label(label) is None:
-        raise DatasetError(f"{where}: unknown label {label!r}")
+        raise DatasetError(f"{where}: unknown label {short(label)}")
     polygon = item["polygon"]
     if not isinstance(polygon, list) or len(polygon) < 3:
         raise DatasetError(f"{where} ({label}): a polygon needs at least 3 points")
     for point in polygon:
         if not (
-            isinstance(point, list | tuple) and len(point) == 2 and all(map(_is_number, point))
+            isinstance(point, list | tuple) and len(point) == 2 and all(map(_is_coordinate, point))
         ):
-            raise DatasetError(f"{where} ({label}): {point!r} is not a point of two numbers")
+            raise DatasetError(
+                f"{where} ({label}): {short(point)} is not a point of two numbers "
+                f"within ±{FARTHEST_POINT}"
+            )
 
 
 def read_annotation(path: Path) -> dict[str, Any]:

@@ -102,11 +102,13 @@ def prepare(
         folder = Path(source).expanduser().absolute() if source else None
         with _lock("cityscapes"):
             return cityscapes.prepare_tree(folder or cityscapes.source_folder(), progress=progress)
-    if not force and _is_current(name, root, options):
+    if not force and _is_current(name, root, options) and not _downloads(name).exists():
         return root
     with _lock(name):
         if not force and _is_current(name, root, options):
-            return root  # another process made it while this one waited
+            # Another process made it while this one waited, or was killed before it tidied up.
+            shutil.rmtree(_downloads(name), ignore_errors=True)
+            return root
         _refuse_to_replace(root)
         for leftover in root.parent.glob(f".{name}.*"):  # of a killed process: the lock is ours
             if leftover.is_dir() and leftover.suffix in (".tmp", ".old"):
@@ -141,7 +143,7 @@ def _make_camvid(
 ) -> None:
     if source is None and not download:
         raise DatasetError(f"{root}: CamVid is not there; {camvid.HOW_TO_GET}")
-    downloads = paths.data_dir() / "camvid_download"
+    downloads = _downloads("camvid")
     counts = None
     if source is None:
         counts = camvid.download(downloads, progress=progress, **options)
@@ -155,6 +157,11 @@ def _make_camvid(
         _write_marker(folder, "camvid", {"counts": found}, camvid.COMMIT)
     if source is None:
         shutil.rmtree(downloads, ignore_errors=True)  # the tree now holds every image
+
+
+def _downloads(name: str) -> Path:
+    """Where a dataset's published files are kept until its tree is complete."""
+    return paths.data_dir() / f"{name}_download"
 
 
 def _write_marker(folder: Path, name: str, options: dict[str, Any], version: int | str) -> None:

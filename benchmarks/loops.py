@@ -1,0 +1,181 @@
+"""Training: our `fit` against a bare PyTorch loop, and against segmentation_models.pytorch.
+
+All train on the same augmented batches with the same loss, for one epoch from scratch. `fit` is
+timed whole, with what it does for safety: the checkpoint, the lock, the checks. The bare loop ends
+with the very same weights, or this fails.
+"""
+
+import dataclasses
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+
+import torch
+from torch.utils.data import DataLoader
+
+from seglib.checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint
+from seglib.config import RunConfig
+from seglib.data.cache import SceneCache, load_cache
+from seglib.data.datasets import dataset_spec, prepare
+from seglib.data.transforms import TrainingSet, normalize
+from seglib.devices import autocast, memory_format, resolve_precision
+from seglib.losses import build_loss, sqrt_median_weights
+from seglib.models import build_model
+from seglib.recipes import recipe
+from seglib.training import EpochBatches, build_optimizer, build_scheduler, fit
+
+from .measuring import Comparison, interleave, quiet, seconds
+from .peers import WIDTHS, Normalised, OursInLightning, smp_unet, trainer
+
+IMAGES = 96
+CPU = torch.device("cpu")
+
+
+def training_config(width: int = 16) -> RunConfig:
+    """The recipe of the U-Net on MiniScapes, for a few images and a width of choice."""
+    prepare("miniscapes")
+    return recipe(
+        "miniscapes", "unet", width=width, train_images=IMAGES, epochs=2, validate_every=2
+    )
+
+
+def measure(repetitions: int) -> list[Comparison]:
+    """Training images per second."""
+    config = training_config()
+    for split in ("train", "val"):
+        cached(config, split)
+    found: dict[str, dict] = {}
+
+    def bare() -> float:
+        return IMAGES / seconds(lambda: found.update(bare=bare_epoch(config)))
+
+    values = interleave(repetitions, lambda: fit_epoch(config, found), bare)
+    differing = [name for name, ours in found["fit"].items() if not ours.equal(found["bare"][name])]
+    assert not differing, f"fit and the bare loop end with different {differing[0]}"
+    rows = [
+        Comparison(
+            "Training, fit",
+            *("images/s", "higher", values[0], "U-Net of width 16, fit with its checkpoint"),
+            *(values[1], "the same in a bare PyTorch loop"),
+            target=0.97,
+            note="both end with the same weights, bit for bit",
+            why="The rest is the set-up and the checkpoint, of which a longer epoch has no more.",
+        )
+    ]
+    for encoder, width in WIDTHS.items():
+        ours = training_config(width)
+        peers = {
+            precision: smp_epoch(ours, encoder, precision)
+            for precision in ("32-true", "bf16-mixed")
+        }
+        values = interleave(repetitions, lambda ours=ours: fit_epoch(ours), *peers.values())
+        rows += [
+            Comparison(
+                f"Training at the multiply-adds of smp's {encoder}, Lightning in {precision}",
+                *("images/s", "higher", values[0], f"U-Net of width {width}, fit"),
+                *(theirs, f"smp.Unet({encoder}), Lightning"),
+                why="Equal multiply-adds are not equal work: fewer, deeper layers at a lower "
+                "resolution move less memory.",
+            )
+            for precision, theirs in zip(peers, values[1:], strict=True)
+        ]
+    return rows
+
+
+def cached(config: RunConfig, split: str) -> SceneCache:
+    """The scenes of a split at the size of the run; of train the run's subset."""
+    spec = dataset_spec(config.dataset)
+    cache = load_cache(spec.root(), split, "fine", config.image_size, spec.class_set, False)
+    return cache.subset(config.train_images, config.seed) if split == "train" else cache
+
+
+def fit_epoch(config: RunConfig, found: dict[str, dict] | None = None) -> float:
+    """Images per second of one epoch by `fit`; its weights go into `found`."""
+
+    def one_epoch() -> None:
+        try:
+            fit(config, device="cpu", progress=False, stop_after=1)
+        except KeyboardInterrupt:
+            return
+
+    remove_checkpoint(config.run_id)
+    with quiet():
+        took = seconds(one_epoch)
+    if found is not None:
+        state, _ = load_checkpoint(config.run_id)
+        found["fit"] = state["model"]
+    shutil.rmtree(checkpoint_folder(config.run_id))
+    return IMAGES / took
+
+
+def _loss(config: RunConfig, cache: SceneCache) -> torch.nn.Module:
+    return build_loss(config.loss, sqrt_median_weights(cache.class_pixels(_classes(config))))
+
+
+def _classes(config: RunConfig) -> int:
+    return dataset_spec(config.dataset).class_set.num_classes
+
+
+def bare_epoch(config: RunConfig) -> dict[str, torch.Tensor]:
+    """One epoch in the fewest lines that do the same; returns the weights."""
+    cache = cached(config, "train")
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, _classes(config), **config.model_options())
+    model = model.to(memory_format=memory_format(CPU)).train()
+    batches = EpochBatches(len(cache), config)
+    optimizer = build_optimizer(model, config, CPU)
+    scheduler = build_scheduler(optimizer, config, batches.steps)
+    loss_function = _loss(config, cache)
+    precision = resolve_precision(config.precision, CPU)
+    for image, mask in DataLoader(TrainingSet(cache, config), batch_sampler=batches):
+        image = normalize(image).to(memory_format=memory_format(CPU))
+        with autocast(precision, CPU):
+            logits = model(image)
+        loss_function(logits.float(), mask).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+        scheduler.step()
+    return model.state_dict()
+
+
+def smp_epoch(config: RunConfig, encoder: str, precision: str) -> Callable[[], float]:
+    """A contender: one epoch of `smp.Unet` by Lightning, in images per second."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+    def one_epoch(folder: str) -> None:
+        cache = cached(config, "train")
+        torch.manual_seed(config.seed)
+        module = OursInLightning(
+            smp_unet(encoder, _classes(config)),
+            _loss(config, cache),
+            config.learning_rate,
+            config.weight_decay,
+        )
+        loader = Normalised(
+            TrainingSet(cache, config), batch_sampler=EpochBatches(len(cache), config)
+        )
+        trainer(folder, precision, max_epochs=1, gradient_clip_val=config.clip_norm).fit(
+            module, loader
+        )
+
+    def contender() -> float:
+        with tempfile.TemporaryDirectory() as folder, quiet():
+            return IMAGES / seconds(lambda: one_epoch(folder))
+
+    return contender
+
+
+def prepare_fit(width: int) -> Callable[[], object]:
+    """For `peak_megabytes`: one epoch by `fit`."""
+    config = dataclasses.replace(training_config(width), train_images=16)
+    cached(config, "train")
+    return lambda: fit_epoch(config)
+
+
+def prepare_smp(width: int, encoder: str, precision: str) -> Callable[[], object]:
+    """For `peak_megabytes`: one epoch of `smp.Unet` by Lightning."""
+    config = dataclasses.replace(training_config(width), train_images=16)
+    cached(config, "train")
+    return smp_epoch(config, encoder, precision)

@@ -1,0 +1,64 @@
+"""Networks of segmentation_models.pytorch, and our training data in Lightning's hands."""
+
+import warnings
+
+import lightning
+import segmentation_models_pytorch as smp
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from seglib.inspection import count_parameters, multiply_adds
+
+# Encoders of `smp.Unet`, and the width at which our U-Net costs as many multiply-adds.
+WIDTHS = {"resnet18": 22, "mobilenet_v2": 17}
+
+
+def smp_unet(encoder: str, num_classes: int) -> nn.Module:
+    """`smp.Unet` from scratch."""
+    return smp.Unet(encoder, encoder_weights=None, classes=num_classes)
+
+
+def cost(model: nn.Module, size: tuple[int, int]) -> str:
+    """Parameters and multiply-adds of a network, in words."""
+    millions = count_parameters(model) / 1e6
+    return f"{millions:.2f} M parameters, {multiply_adds(model, size) / 1e9:.2f} G multiply-adds"
+
+
+def trainer(folder: str, precision: str, **options) -> lightning.Trainer:
+    """Lightning's trainer on the CPU, saying little; checkpoints as usual."""
+    warnings.filterwarnings("ignore", module="lightning")
+    return lightning.Trainer(
+        accelerator="cpu",
+        devices=1,
+        precision=precision,
+        default_root_dir=folder,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **options,
+    )
+
+
+class OursInLightning(lightning.LightningModule):
+    """A network trained on our batches with our loss and learning rates, by Lightning."""
+
+    def __init__(self, model: nn.Module, loss: nn.Module, rate: float, decay: float) -> None:
+        super().__init__()
+        self.model, self.loss, self.rate, self.decay = model, loss, rate, decay
+
+    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+        image, mask = batch
+        return self.loss(self.model(image).float(), mask)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(self.parameters(), lr=self.rate, weight_decay=self.decay)
+
+
+class Normalised(DataLoader):
+    """Our loader with the normalisation that our loop does after it."""
+
+    def __iter__(self):
+        from seglib.data.transforms import normalize
+
+        return ((normalize(image), mask) for image, mask in super().__iter__())

@@ -1,0 +1,119 @@
+"""Labelling photographs: seconds, and the memory that it takes on top of the network.
+
+Twice against plain PyTorch with the same network and precision: as our predictor does it, at the
+size of training with the logits enlarged; and every pixel as it is, where ours goes in tiles. Then
+against `smp.Unet` of as many multiply-adds on the whole photograph, in its usual 32 bits.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from seglib.data.cache import resize_image
+from seglib.data.transforms import normalize
+from seglib.devices import autocast, memory_format, resolve_precision
+from seglib.labels import CITYSCAPES_19
+from seglib.models import build_model
+from seglib.predict import Predictor, predict_image, working_size
+
+from .measuring import Comparison, interleave, peak_megabytes, seconds
+from .peers import WIDTHS, smp_unet
+
+PHOTOS = {"2048×1024": (1024, 2048), "12 megapixels": (3000, 4000)}
+TRAINED_AT, SCENES_OF = (160, 320), (256, 512)
+CPU = torch.device("cpu")
+PEER = "mobilenet_v2"
+
+
+def measure(repetitions: int) -> list[Comparison]:
+    """Seconds and MB per photograph."""
+    pairs = {
+        "network at training size": (
+            ("ours", "our predictor"),
+            ("enlarged", "the same network; interpolate, argmax"),
+        ),
+        "network at full size": (
+            ("tiled", "in tiles"),
+            ("whole", "the same network on the whole photograph"),
+        ),
+        "network at full size, against smp": (
+            ("tiled_wide", f"U-Net of width {WIDTHS[PEER]}, in tiles"),
+            ("smp", f"smp.Unet({PEER}) on the whole photograph, fp32"),
+        ),
+    }
+    rows = []
+    for photo, size in PHOTOS.items():
+        for title, ((ours, our_way), (peer, peer_way)) in pairs.items():
+            contenders = [prepare(way, size) for way in (ours, peer)]
+            times = interleave(
+                repetitions, *(lambda work=work: seconds(work) for work in contenders)
+            )
+            # Memory hardly varies: each contender in three processes of its own.
+            peaks = [
+                [peak_megabytes(prepare, way, size) for _ in range(min(repetitions, 3))]
+                for way in (ours, peer)
+            ]
+            rows.append(
+                Comparison(
+                    f"Prediction, {photo}, {title}: time",
+                    *("s", "lower", times[0], our_way, times[1], peer_way),
+                    why="Tiles overlap, so part of the photograph is labelled twice."
+                    if ours.startswith("tiled")
+                    else "Strips of logits cost a little time and save most of the memory.",
+                )
+            )
+            rows.append(
+                Comparison(
+                    f"Prediction, {photo}, {title}: memory",
+                    *("MB", "lower", peaks[0], our_way, peaks[1], peer_way),
+                    why="A photograph that is about as large as a tile has no rest to save.",
+                )
+            )
+    return rows
+
+
+def prepare(way: str, size: tuple[int, int]) -> Callable[[], np.ndarray]:
+    """A contender that labels a photograph of `size` (H, W): uint8 class indices."""
+    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    torch.manual_seed(0)
+    precision = resolve_precision("auto", CPU)
+    if way == "smp":
+        network = smp_unet(PEER, CITYSCAPES_19.num_classes).eval()
+        return lambda: _whole(network, photo, "fp32")
+    width = WIDTHS[PEER] if way == "tiled_wide" else 16
+    network = build_model("unet", CITYSCAPES_19.num_classes, width=width).eval()
+    network = network.to(memory_format=memory_format(CPU))
+    if way == "ours":
+        predictor = Predictor(network, CITYSCAPES_19, TRAINED_AT, SCENES_OF, precision)
+        return lambda: predictor(photo).indices
+    if way == "enlarged":
+        return lambda: _enlarged(network, photo, precision)
+    if way == "whole":
+        return lambda: _whole(network, photo, precision)
+    return lambda: predict_image(network, photo, precision=precision).indices
+
+
+@torch.inference_mode()
+def _enlarged(network: nn.Module, photo: np.ndarray, precision: str) -> np.ndarray:
+    size = working_size(photo.shape[:2], TRAINED_AT, SCENES_OF)
+    logits = _logits(network, resize_image(photo, size), precision)
+    logits = functional.interpolate(logits, photo.shape[:2], mode="bilinear")
+    return logits.argmax(1)[0].to(torch.uint8).numpy()
+
+
+@torch.inference_mode()
+def _whole(network: nn.Module, photo: np.ndarray, precision: str) -> np.ndarray:
+    height, width = photo.shape[:2]
+    below, beside = -height % 32, -width % 32  # what smp's networks ask for
+    padded = np.pad(photo, ((0, below), (0, beside), (0, 0)))
+    logits = _logits(network, padded, precision)[..., :height, :width]
+    return logits.argmax(1)[0].to(torch.uint8).numpy()
+
+
+def _logits(network: nn.Module, photo: np.ndarray, precision: str) -> torch.Tensor:
+    batch = normalize(torch.tensor(photo).permute(2, 0, 1)[None])
+    with autocast(precision, CPU):
+        return network(batch.to(memory_format=memory_format(CPU))).float()

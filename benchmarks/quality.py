@@ -1,0 +1,266 @@
+"""CamVid's test mIoU for the same minutes of training on this machine.
+
+Ours is the recorded recipe of the U-Net with as many epochs as fit. The peers are
+`segmentation_models_pytorch.Unet` from scratch with the settings of that project's own CamVid
+example (Adam at 2e-4, cosine to 1e-5 over the run, Dice loss over twelve classes, batches of 32
+crops of 320×320, its augmentations, Lightning), again with as many epochs as fit. Only the start
+differs from the example: it loads ImageNet weights. Everyone is scored by our evaluator on the
+eleven classes, void left out, which spares the peers their twelfth.
+
+Interrupted, a run goes on from its last epoch, and the seconds before count.
+"""
+
+import dataclasses
+import logging
+import time
+from typing import Any
+
+import albumentations
+import lightning
+import numpy as np
+import segmentation_models_pytorch as smp
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, Dataset
+
+from seglib.checkpoints import remove_checkpoint
+from seglib.config import RunConfig
+from seglib.data.cache import SceneCache, load_cache
+from seglib.data.datasets import dataset_spec, prepare
+from seglib.data.transforms import MEAN, STD
+from seglib.files import read_json, write_json
+from seglib.labels import CAMVID_11, IGNORE_INDEX
+from seglib.models import build_model
+from seglib.recipes import recipe
+from seglib.training import evaluate, fit, score_split
+
+from .measuring import DATA, Comparison, quiet, seconds
+from .peers import cost, smp_unet, trainer
+
+FOLDER = DATA / "quality"
+ENCODERS = ("resnet18", "mobilenet_v2")
+SIZE, CROP, BATCH = (360, 480), 320, 32
+COST_SIZE = (192, 256)  # at which multiply-adds are given
+VALIDATION = 1.06  # how much longer our epochs take with those validations that some end in
+
+
+def measure(repetitions: int, minutes: int) -> list[Comparison]:
+    """One training of `minutes` each; `repetitions` is not used: an hour is not spent twice."""
+    del repetitions
+    prepare("camvid")
+    ours = _once(f"ours-{minutes}", lambda: _train_ours(minutes))
+    rows = []
+    for encoder in ENCODERS:
+        peer = _once(f"{encoder}-{minutes}", lambda encoder=encoder: _train_peer(encoder, minutes))
+        rows.append(
+            Comparison(
+                f"CamVid test mIoU after {minutes} min of training",
+                *("%", "higher", [ours["miou"]], _way(ours), [peer["miou"]], _way(peer)),
+                note=f"trained {ours['minutes']:.1f} min against {peer['minutes']:.1f} min",
+                why="An encoder at a lower resolution sees more images in the same time.",
+            )
+        )
+    return rows
+
+
+def _way(result: dict[str, Any]) -> str:
+    return f"{result['name']}: {result['cost']}, {result['epochs']} epochs"
+
+
+def _once(name: str, train) -> dict[str, Any]:
+    """What `train` returns, kept in a file, so that a finished part is not trained again."""
+    path = FOLDER / f"{name}.json"
+    if not path.exists():
+        write_json(path, train())
+    result = read_json(path)
+    print(f"  {name}: {result['miou']:.1f} % after {result['minutes']:.1f} min", flush=True)
+    return result
+
+
+def _epochs(name: str, minutes: int, epoch_seconds) -> int:
+    """How many epochs fit, by one measured once and remembered: a resumed run keeps its length."""
+    path = FOLDER / f"{name}-pace.json"
+    if not path.exists():
+        write_json(path, {"epoch_seconds": epoch_seconds()})
+    return max(1, int(60 * minutes / read_json(path)["epoch_seconds"]))
+
+
+# --- ours ----------------------------------------------------------------------------------------
+
+
+def _train_ours(minutes: int) -> dict[str, Any]:
+    base = recipe("camvid", "unet")
+    config = dataclasses.replace(base, epochs=_epochs("ours", minutes, lambda: _our_epoch(base)))
+    record = fit(config, device="cpu", results=FOLDER / "results")
+    scores = score_split(record, "test", device="cpu")
+    return {
+        "name": f"seglib's U-Net of width {config.width}",
+        "cost": cost(_our_network(config), COST_SIZE),
+        "epochs": config.epochs,
+        "minutes": record.environment["seconds"] / 60,
+        "miou": 100 * scores["miou"],
+    }
+
+
+def _our_network(config: RunConfig) -> nn.Module:
+    return build_model(config.model, CAMVID_11.num_classes, **config.model_options())
+
+
+def _our_epoch(base: RunConfig) -> float:
+    config = dataclasses.replace(base, epochs=2, validate_every=2)
+
+    def one_epoch() -> None:
+        try:
+            fit(config, device="cpu", progress=False, stop_after=1)
+        except KeyboardInterrupt:
+            return
+
+    for split in ("train", "val"):
+        _scenes(split, config.image_size)
+    with quiet():
+        took = seconds(one_epoch)
+    remove_checkpoint(config.run_id)
+    return took * VALIDATION
+
+
+def _scenes(split: str, size: tuple[int, int] = SIZE) -> SceneCache:
+    return load_cache(dataset_spec("camvid").root(), split, "fine", size, CAMVID_11, False)
+
+
+# --- the peers -----------------------------------------------------------------------------------
+
+
+class _Crops(Dataset):
+    """Scenes as the example augments them: float image (3, H, W) from 0 to 1, mask (H, W).
+
+    Class 0 is void, as there; ours follow from 1 on.
+    """
+
+    def __init__(self) -> None:
+        self.cache = _scenes("train")
+        a = albumentations
+        self.augment = a.Compose(
+            [
+                a.HorizontalFlip(p=0.5),
+                a.Affine(scale=(0.5, 1.5), translate_percent=(-0.1, 0.1), p=1),
+                a.PadIfNeeded(CROP, CROP, p=1),
+                a.RandomCrop(CROP, CROP, p=1),
+                a.GaussNoise(p=0.2),
+                a.Perspective(p=0.5),
+                a.OneOf([a.CLAHE(p=1), a.RandomBrightnessContrast(p=1), a.RandomGamma(p=1)], p=0.9),
+                a.OneOf(
+                    [a.Sharpen(p=1), a.Blur(blur_limit=3, p=1), a.MotionBlur(blur_limit=3, p=1)],
+                    p=0.9,
+                ),
+                a.OneOf([a.RandomBrightnessContrast(p=1), a.HueSaturationValue(p=1)], p=0.9),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return len(self.cache)
+
+    def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        mask = self.cache.masks[position]
+        mask = np.where(mask == IGNORE_INDEX, 0, mask + 1).astype(np.uint8)
+        sample = self.augment(image=np.array(self.cache.images[position]), mask=mask)
+        return sample["image"].transpose(2, 0, 1), sample["mask"].astype(np.int64)
+
+
+class _Example(lightning.LightningModule):
+    """The example's training: its loss, optimiser and schedule."""
+
+    def __init__(self, encoder: str, steps: int) -> None:
+        super().__init__()
+        self.model = smp_unet(encoder, CAMVID_11.num_classes + 1)
+        self.loss = smp.losses.DiceLoss(smp.losses.MULTICLASS_MODE, from_logits=True)
+        self.steps = steps
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(STD)[:, None, None])
+
+    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+        image, mask = batch
+        return self.loss(self.model((image.float() / 255 - self.mean) / self.std), mask)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = torch.optim.Adam(self.parameters(), lr=2e-4)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps, eta_min=1e-5)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+class _Stopwatch(lightning.Callback):
+    """Seconds of training, those before an interruption included."""
+
+    def __init__(self) -> None:
+        self.before, self.begin = 0.0, 0.0
+
+    def on_train_start(self, *arguments: Any) -> None:
+        self.begin = time.monotonic()
+
+    def total(self) -> float:
+        return self.before + time.monotonic() - self.begin
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.total()}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        self.before = state["seconds"]
+
+
+class _Eleven(nn.Module):
+    """The trained peer as our evaluator asks for it: any size, no void."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        padded = functional.pad(image, (0, -width % 32, 0, -height % 32))
+        return self.model(padded)[:, 1:, :height, :width]
+
+
+def _train_peer(encoder: str, minutes: int) -> dict[str, Any]:
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    dataset = _Crops()
+    steps = -(-len(dataset) // BATCH)
+    epochs = _epochs(encoder, minutes, lambda: _peer_epoch(encoder, dataset, steps))
+    name = f"{encoder}-{minutes}"
+    lightning.seed_everything(0, verbose=False)
+    module, stopwatch = _Example(encoder, epochs * steps), _Stopwatch()
+    # The stopwatch comes first: each checkpoint then holds the seconds until itself.
+    keeper = ModelCheckpoint(FOLDER / name, filename="epoch", save_last=True)
+    last = FOLDER / name / "last.ckpt"
+    trainer(str(FOLDER / name), "32-true", max_epochs=epochs, callbacks=[stopwatch, keeper]).fit(
+        module, _loader(dataset), ckpt_path=str(last) if last.exists() else None
+    )
+    trained = stopwatch.total()
+    config = recipe("camvid", "unet", image_size=SIZE, precision="fp32")
+    scores = evaluate(_Eleven(module.model), config, "test", "cpu").scores
+    return {
+        "name": f"smp.Unet({encoder}) with its example's recipe",
+        "cost": cost(smp_unet(encoder, CAMVID_11.num_classes), COST_SIZE),
+        "epochs": epochs,
+        "minutes": trained / 60,
+        "miou": 100 * scores["miou"],
+    }
+
+
+def _loader(dataset: Dataset) -> DataLoader:
+    return DataLoader(dataset, BATCH, shuffle=True)
+
+
+def _peer_epoch(encoder: str, dataset: Dataset, steps: int) -> float:
+    """Seconds of an epoch, by three of its steps."""
+    tested = 3
+    with quiet():
+        took = seconds(
+            lambda: trainer(
+                str(FOLDER), "32-true", max_steps=tested, max_epochs=1, enable_checkpointing=False
+            ).fit(_Example(encoder, steps), _loader(dataset))
+        )
+    return took / tested * steps

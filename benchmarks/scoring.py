@@ -1,0 +1,175 @@
+"""Scoring 2048×1024 label maps: against the official evaluator, and against torchmetrics.
+
+The official evaluator reads the files that it is given, so ours reads the same files. It is used as
+PyPI has it, without the Cython part that a user may compile; NumPy's `in1d`, which it calls and
+NumPy dropped, is lent to it.
+"""
+
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from PIL import Image
+
+from seglib.data.tree import list_scenes, read_instance_ids, read_label_ids
+from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
+from seglib.metrics import ScoreAccumulator, confusion_matrix, iou_per_class
+
+from .inputs import large_tree
+from .measuring import DATA, FOLDER, Comparison, interleave, quiet, seconds
+
+SCENES = 8
+NUM_CLASSES = CITYSCAPES_19.num_classes
+
+
+def measure(repetitions: int) -> list[Comparison]:
+    """Milliseconds per image: from files, with the maps already decoded, and without instances."""
+    sys.path.insert(0, str(FOLDER.parent / "tests"))
+    from official_evaluator import MODULE, official_scores
+
+    truth, predictions = _files()
+    pairs = _pairs(truth, predictions)
+    decoded = list(_read(pairs))
+    found: dict[str, Any] = {}
+
+    def ours(maps: Callable[[], Iterable[list[np.ndarray]]]) -> Callable[[], float]:
+        return lambda: _milliseconds(lambda: found.update(ours=_score(maps())))
+
+    def official() -> float:
+        with quiet():
+            return _milliseconds(lambda: found.update(official=official_scores(truth, predictions)))
+
+    from_files = interleave(repetitions, ours(lambda: _read(pairs)), official)
+    _assert_identical(found["ours"], found["official"])
+    images = {str(file): Image.open(file) for files in pairs for file in files}
+    for image in images.values():
+        image.load()
+    with mock.patch(f"{MODULE}.Image", SimpleNamespace(open=images.__getitem__)):
+        from_maps = interleave(repetitions, ours(lambda: decoded), official)
+    _assert_identical(found["ours"], found["official"])
+    without, theirs = _against_torchmetrics(repetitions, decoded)
+    official_way = "the official cityscapesscripts evaluator"
+    return [
+        Comparison(
+            "Scoring from files: IoU, iIoU, categories",
+            *("ms/image", "lower", from_files[0], "ScoreAccumulator", from_files[1], official_way),
+            target=8,
+            note="identical to nine digits in every class, iIoU included",
+            why="Both decode the same three PNG files per image, which takes most of our time.",
+        ),
+        Comparison(
+            "Scoring of decoded maps: IoU, iIoU, categories",
+            *("ms/image", "lower", from_maps[0], "ScoreAccumulator", from_maps[1], official_way),
+            target=8,
+            note="identical to nine digits in every class, iIoU included",
+            why="Both sort the pixels of the instances to find these; the rest is counting.",
+        ),
+        Comparison(
+            "Confusion matrix and IoU of decoded maps",
+            *("ms/image", "lower", without, "confusion_matrix"),
+            *(theirs, "torchmetrics' MulticlassJaccardIndex"),
+            target=20,
+            note="identical to six digits in every class (torchmetrics computes in 32 bits)",
+        ),
+    ]
+
+
+def _milliseconds(work: Callable[[], Any]) -> float:
+    return 1000 * seconds(work) / SCENES
+
+
+def _files() -> tuple[Path, Path]:
+    """Folders of the truth and of predictions that are wrong in many small ways, made once."""
+    scenes = list_scenes(large_tree(), "train")[:SCENES]
+    truth, predictions = DATA / "scoring" / "truth", DATA / "scoring" / "predictions"
+    random = np.random.default_rng(0)
+    for scene in scenes:
+        target = predictions / f"{scene.name}_predicted.png"
+        if target.exists():
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        folder = truth / scene.city
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in (scene.label_ids, scene.instance_ids):
+            shutil.copy(file, folder)
+        indices = CITYSCAPES_19.encode(read_label_ids(scene.label_ids))
+        indices = np.roll(indices, random.integers(-9, 10, 2), (0, 1))
+        indices[indices == IGNORE_INDEX] = 0  # a network always names a class
+        wrong = random.random((32, 64)).repeat(32, 0).repeat(32, 1) < 0.05
+        indices[wrong] = random.integers(NUM_CLASSES)
+        Image.fromarray(CITYSCAPES_19.decode(indices)).save(target)
+    return truth, predictions
+
+
+READERS = (read_label_ids, read_label_ids, read_instance_ids)
+
+
+def _pairs(truth: Path, predictions: Path) -> list[tuple[Path, Path, Path]]:
+    """Truth, prediction and instances of each image."""
+    found = []
+    for file in sorted(truth.rglob("*_gtFine_labelIds.png")):
+        name = file.name.removesuffix("_gtFine_labelIds.png")
+        instances = file.with_name(f"{name}_gtFine_instanceIds.png")
+        found.append((file, predictions / f"{name}_predicted.png", instances))
+    return found
+
+
+def _read(pairs: list[tuple[Path, Path, Path]]) -> Iterator[list[np.ndarray]]:
+    for files in pairs:
+        yield [read(file) for read, file in zip(READERS, files, strict=True)]
+
+
+def _score(maps: Iterable[list[np.ndarray]]) -> dict[str, Any]:
+    accumulator = ScoreAccumulator(CITYSCAPES_19)
+    for number, (truth, predicted, instance_ids) in enumerate(maps):
+        indices = CITYSCAPES_19.encode(predicted)
+        accumulator.add(str(number), truth, indices, instance_ids)
+    return accumulator.scores()
+
+
+def _assert_identical(ours: dict[str, Any], official: dict[str, Any]) -> None:
+    for key, theirs in (("iou", "classScores"), ("iiou", "classInstScores")):
+        wanted = [official[theirs][name] for name in CITYSCAPES_19.names]
+        found = [np.nan if value is None else value for value in ours[key]]
+        np.testing.assert_allclose(found, wanted, rtol=1e-9, err_msg=key)
+
+
+def _against_torchmetrics(
+    repetitions: int, decoded: list[list[np.ndarray]]
+) -> tuple[list[float], list[float]]:
+    from torchmetrics.classification import MulticlassJaccardIndex
+
+    arrays = [[CITYSCAPES_19.encode(label_ids) for label_ids in maps[:2]] for maps in decoded]
+    tensors = [
+        (torch.from_numpy(target.astype(np.int64)), torch.from_numpy(predicted.astype(np.int64)))
+        for target, predicted in arrays
+    ]
+    found: dict[str, np.ndarray] = {}
+
+    def ours() -> None:
+        total = sum(confusion_matrix(*pair, NUM_CLASSES) for pair in arrays)
+        found["ours"] = iou_per_class(total)
+
+    def theirs() -> None:
+        metric = MulticlassJaccardIndex(NUM_CLASSES, average="none", ignore_index=255)
+        for target, predicted in tensors:
+            metric.update(predicted, target)
+        found["theirs"] = metric.compute().numpy()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        values = interleave(
+            repetitions,
+            lambda: _milliseconds(ours),
+            lambda: _milliseconds(theirs),
+        )
+    present = ~np.isnan(found["ours"])
+    np.testing.assert_allclose(found["ours"][present], found["theirs"][present], rtol=1e-6)
+    return values[0], values[1]

@@ -1,0 +1,110 @@
+"""The benchmarks' own arithmetic and page; what they measure needs the extra `bench`."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))  # where `python -m benchmarks` finds the package
+
+from benchmarks import measuring  # noqa: E402
+from benchmarks.__main__ import JOBS, main  # noqa: E402
+from benchmarks.measuring import Comparison, interleave, own_home, peak_megabytes  # noqa: E402
+from benchmarks.table import render  # noqa: E402
+from seglib import paths  # noqa: E402
+from seglib.files import read_json  # noqa: E402
+
+
+def test_ratios_are_above_one_where_we_do_better() -> None:
+    speed = Comparison("speed", "images/s", "higher", [6.0, 9.0, 8.0], "a", [3.0, 3.0, 2.0], "b")
+    assert speed.ratios() == [2, 3, 4] and speed.ratio() == 3 and not speed.falls_short()
+    time = Comparison("time", "s", "lower", [2.0], "a", [1.0], "b", target=0.4)
+    assert time.ratio() == 0.5 and not time.falls_short()
+    time.target = None
+    assert time.falls_short()
+    alone = Comparison("alone", "s", "lower", [2.0], "a")
+    assert alone.ratios() == [] and not alone.falls_short()
+
+
+def test_contenders_take_turns_after_a_run_that_does_not_count() -> None:
+    turns: list[str] = []
+
+    def contender(name: str):
+        def run() -> int:
+            turns.append(name)
+            return len(turns)
+
+        return run
+
+    assert interleave(2, contender("a"), contender("b")) == [[3, 5], [4, 6]]
+    assert "".join(turns) == "ababab"
+
+
+def prepare(megabytes: int):
+    ballast = np.ones(30 << 20, np.uint8)  # there before, so it does not count
+
+    def work() -> int:
+        return int(np.ones(megabytes << 20, np.uint8)[-1] + ballast[-1])
+
+    return work
+
+
+@pytest.mark.slow
+def test_peaks_of_memory_leave_out_what_was_there_before() -> None:
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("only Linux tells")
+    assert peak_megabytes(prepare, 64) == pytest.approx(64, abs=4)
+
+
+def test_a_home_of_its_own_is_given_back(seglib_home: Path, tmp_path: Path) -> None:
+    (seglib_home / "data" / "miniscapes").mkdir(parents=True)
+    with own_home(tmp_path / "own"):
+        assert paths.home() == tmp_path / "own"
+        assert (paths.data_dir() / "miniscapes").resolve() == seglib_home / "data" / "miniscapes"
+        assert not (paths.data_dir() / "camvid").exists()
+    assert paths.home() == seglib_home
+
+
+MACHINE = {
+    "device": "cpu", "processor": "X1", "threads": 2, "system": "Linux", "cores": 2,
+    "memory_gb": 8, "python": "3.11.0", "torch": "2.9.0",
+}  # fmt: skip
+
+
+def results() -> dict:
+    rows = [
+        Comparison("Reading", "s", "lower", [1.0, 2.0, 3.0], "cache", [4.0, 4.0, 4.0], "files"),
+        Comparison("Writing", "s", "lower", [3.0], "ours", [1.0], "theirs", 8, "equal", "Slow."),
+        Comparison("Alone", "min", "lower", [5.0], "pytest"),
+    ]
+    made = {"machine": MACHINE, "repetitions": 3, "seconds": 9, "measured": "2026-01-01"}
+    return {"files": {**made, "rows": [vars(row) for row in rows]}}
+
+
+def test_the_page_shows_medians_spreads_and_where_we_lose() -> None:
+    page = render(results())
+    assert "| Reading | s | 2 (1–3)<br>cache | 4 (4–4)<br>files | 2.00 (1.33–4.00) |  |" in page
+    assert "| Writing | s | 3<br>ours | 1<br>theirs | **0.33 (0.33–0.33)** | 8 |" in page
+    assert "| Alone | min | 5<br>pytest |  |  |  |" in page
+    assert "- **Writing** against theirs: 0.33 times, the target is 8. Slow." in page
+    assert "- Writing: equal." in page and "X1, 2 cores, 2 threads, 8 GB memory, Linux" in page
+
+
+def test_the_committed_page_is_that_of_the_committed_results() -> None:
+    if not measuring.RESULTS.exists():
+        pytest.skip("nothing has been measured yet")
+    committed = (measuring.FOLDER / "README.md").read_text(encoding="utf-8")
+    assert committed == render(read_json(measuring.RESULTS))
+
+
+def test_every_measurement_has_its_module_and_mistakes_are_one_line(capsys) -> None:
+    for job in JOBS.values():
+        assert importlib.util.find_spec(f"benchmarks.{job.module}"), job
+    for arguments in (["speed"], ["input", "--repetitions", "0"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+        assert "error: " in capsys.readouterr().err.splitlines()[-1]

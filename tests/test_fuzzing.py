@@ -1,0 +1,268 @@
+"""Damaged and hostile files of every kind we read: a result or one line, never a traceback.
+
+Each file starts as a good one, of which bytes are then changed, cut out or put in, so that damage
+reaches beyond the first check. What is found once stays as an `@example`.
+"""
+
+import io
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from seglib.checkpoints import checkpoint_folder, load_checkpoint, save_checkpoint
+from seglib.config import RunConfig
+from seglib.data.annotation import draw_instance_ids, draw_label_ids, read_annotation
+from seglib.data.tree import read_image, read_instance_ids, read_label_ids, read_polygons
+from seglib.errors import SeglibError
+from seglib.labels import CAMVID_11, LABELS
+from seglib.photos import read_photo
+from seglib.predict import Predictor
+from seglib.records import Record, read_tensors, save_record, write_tensors
+from seglib.study_plan import load_study
+from seglib.widgets import PhotoPanel
+
+EXAMPLES = settings(
+    deadline=None,
+    max_examples=80,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+# Where, as a share of the file; how many bytes go; what comes instead.
+CHANGES = st.lists(
+    st.tuples(st.floats(0, 1), st.integers(0, 8), st.binary(max_size=8)), min_size=1, max_size=4
+)
+
+
+def damaged(content: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
+    for place, length, instead in changes:
+        start = int(place * len(content))
+        content = content[:start] + instead + content[start + length :]
+    return content
+
+
+def works_or_is_one_line(read: Callable[[], object], name: str) -> None:
+    """`read` returns, or raises an error of ours with one short line that names the file."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            read()
+        except SeglibError as problem:
+            assert len(str(problem).splitlines()) == 1, str(problem)
+            assert name in str(problem) and len(str(problem)) < 1000
+
+
+# --- masks and photographs of a dataset ----------------------------------------------------------
+
+
+def png(array: np.ndarray, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+RANDOM = np.random.default_rng(0)
+MASKS = {
+    "labelIds": png(RANDOM.integers(0, 34, (24, 40), np.uint8)),
+    "stored": png(RANDOM.integers(0, 34, (24, 40), np.uint8), compress_level=0),
+    "instanceIds": png(RANDOM.integers(0, 33999, (24, 40), np.uint16)),
+    "color": png(RANDOM.integers(0, 256, (24, 40, 4), np.uint8)),
+}
+
+
+@pytest.mark.parametrize("read", [read_label_ids, read_instance_ids, read_image])
+@EXAMPLES
+@given(kind=st.sampled_from(sorted(MASKS)), changes=CHANGES)
+def test_any_mask_file(tmp_path: Path, read, kind: str, changes) -> None:
+    path = tmp_path / "scene_mask.png"
+    path.write_bytes(damaged(MASKS[kind], changes))
+    works_or_is_one_line(lambda: read(path), path.name)
+
+
+@EXAMPLES
+@given(
+    mode=st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK", "YCbCr", "F"]),
+    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    format=st.sampled_from(["PNG", "TIFF", "JPEG", "BMP", "GIF"]),
+)
+def test_any_kind_of_image_as_a_mask(tmp_path: Path, mode: str, size, format: str) -> None:
+    path = tmp_path / "scene_mask.png"
+    try:
+        Image.new(mode, size).save(path, format)
+    except (OSError, ValueError, KeyError):
+        return  # the format has no such mode
+    for read in (read_label_ids, read_instance_ids, read_image):
+        works_or_is_one_line(
+            lambda read=read: read(path, *[(9, 9)][: read != read_image]), path.name
+        )
+
+
+# --- polygons ------------------------------------------------------------------------------------
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=5,
+)
+NUMBER = st.integers(-(10**400), 10**400) | st.floats() | st.integers(-5, 70)
+POINT = st.lists(NUMBER, min_size=2, max_size=2) | st.lists(NUMBER, max_size=3)
+OBJECT = st.fixed_dictionaries(
+    {"label": st.sampled_from([label.name for label in LABELS]), "polygon": st.lists(POINT) | JSON},
+    optional={"deleted": JSON},
+)
+SIDE = st.integers(1, 64) | st.integers() | JSON
+ANNOTATION = st.fixed_dictionaries(
+    {"imgHeight": SIDE, "imgWidth": SIDE, "objects": st.lists(OBJECT | JSON, max_size=3) | JSON}
+)
+SQUARE = [[0, 0], [9, 0], [9, 9]]
+
+
+def annotated(*polygon: object) -> dict:
+    objects = [{"label": "car", "polygon": [*SQUARE, *polygon]}]
+    return {"imgHeight": 16, "imgWidth": 16, "objects": objects}
+
+
+@EXAMPLES
+@given(ANNOTATION | JSON)
+@example(annotated([1e308, -1e308]))
+@example(annotated([2**31, 2**63]))
+@example(annotated([10**400, 1]))
+def test_any_annotation(tmp_path: Path, annotation) -> None:
+    path = tmp_path / "scene_polygons.json"
+    path.write_text(json.dumps(annotation))
+
+    def draw() -> None:
+        checked = read_annotation(path)
+        if checked["imgHeight"] * checked["imgWidth"] > 1 << 16:
+            return
+        assert draw_label_ids(checked).shape == draw_instance_ids(checked).shape
+
+    works_or_is_one_line(draw, path.name)
+    works_or_is_one_line(lambda: read_polygons(path), path.name)
+
+
+@EXAMPLES
+@given(CHANGES)
+@example([(0.0, 0, b"\xff\xfe")])
+@example([(0.0, 999, b"[" * 100_000)])
+def test_any_annotation_file(tmp_path: Path, changes) -> None:
+    path = tmp_path / "scene_polygons.json"
+    path.write_bytes(damaged(json.dumps(annotated()).encode(), changes))
+    for read in (read_annotation, read_polygons):
+        works_or_is_one_line(lambda read=read: read(path), path.name)
+
+
+# --- uploads -------------------------------------------------------------------------------------
+
+
+def encoded(format: str) -> bytes:
+    image = Image.fromarray(RANDOM.integers(0, 256, (20, 24, 3), np.uint8))
+    image.getexif()[0x0112] = 6  # turned by the camera
+    buffer = io.BytesIO()
+    image.save(buffer, format, exif=image.getexif())
+    return buffer.getvalue()
+
+
+PHOTOS = {format: encoded(format) for format in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")}
+
+
+@EXAMPLES
+@given(format=st.sampled_from(sorted(PHOTOS)), changes=CHANGES)
+def test_any_photograph(format: str, changes) -> None:
+    content = damaged(PHOTOS[format], changes)
+    works_or_is_one_line(lambda: read_photo(content, "holiday.jpg"), "holiday.jpg")
+
+
+class Plain(torch.nn.Module):
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.repeat(1, 4, 1, 1)[:, : CAMVID_11.num_classes]
+
+
+@EXAMPLES
+@given(
+    name=st.text(min_size=1, max_size=80),
+    content=st.binary(max_size=40)
+    | st.builds(damaged, st.sampled_from(sorted(PHOTOS.values())), CHANGES),
+)
+@example("<img src=x onerror=alert(1)>.jpg", b"")
+@example("a\nb\r.jpg", b"PK\x03\x04")
+def test_any_upload(name: str, content: bytes) -> None:
+    made = PhotoPanel(Predictor(Plain(), CAMVID_11), device="cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made._receive({"new": ({"name": name, "content": content},)})
+    assert not made.upload.disabled
+    assert "Traceback" not in made.status.value and "<img" not in made.status.value
+    assert ('role="alert"' in made.status.value) == (made.viewer is None)
+
+
+# --- configs, plans, weights, checkpoints --------------------------------------------------------
+
+
+@pytest.fixture
+def record(seglib_home: Path) -> Record:
+    environment = {"code_fingerprint": "0" * 16, "finished": "2026-01-01T00:00:00+00:00"}
+    return save_record(
+        RunConfig(model="fcn", width=4, image_size=(32, 64)),
+        history=[{"epoch": 1, "val_miou": 0.5}],
+        scores={"val": {"miou": 0.5}},
+        environment=environment,
+        state={"weight": torch.arange(6.0)},
+        predictions={},
+    )
+
+
+@EXAMPLES
+@given(changes=CHANGES)
+@example([(0.0, 9999, b'"\\ud800"')])
+def test_any_config_file(record: Record, changes) -> None:
+    path = record.path / "config.json"
+    before = path.read_bytes()
+    try:
+        path.write_bytes(damaged(before, changes))
+        works_or_is_one_line(lambda: Record(record.path).config.run_id, record.id)
+    finally:
+        path.write_bytes(before)
+
+
+PLAN = (Path(load_study.__code__.co_filename).parent / "study.toml").read_bytes()
+
+
+@EXAMPLES
+@given(changes=CHANGES)
+def test_any_plan(tmp_path: Path, seglib_home: Path, changes) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_bytes(damaged(PLAN, changes))
+    works_or_is_one_line(lambda: load_study(plan=path), "")
+
+
+@EXAMPLES
+@given(changes=CHANGES)
+@example([(0.0, 8, b"\xff\xff\xff\xff\xff\xff\xff\x7f")])
+def test_any_weights_file(record: Record, changes) -> None:
+    path = record.path / "damaged.safetensors"
+    write_tensors(path, {"weight": torch.arange(6.0)})
+    path.write_bytes(damaged(path.read_bytes(), changes))
+    works_or_is_one_line(lambda: read_tensors(path), path.name)
+
+
+@EXAMPLES
+@given(changes=CHANGES)
+def test_any_checkpoint_file(seglib_home: Path, changes) -> None:
+    for epoch in (1, 2):
+        save_checkpoint("run", {"next_epoch": epoch, "weight": torch.arange(6.0)})
+    path = checkpoint_folder("run") / "last.ckpt"
+    content = path.read_bytes()
+    path.write_bytes(damaged(content, changes))
+    state, passed_over = load_checkpoint("run")
+    whole = path.read_bytes() == content
+    assert state["next_epoch"] == (2 if whole else 1)
+    assert len(passed_over) == (not whole)
+    assert all(len(line.splitlines()) == 1 for line in passed_over)
