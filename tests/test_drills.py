@@ -314,15 +314,23 @@ def test_an_interrupted_kernel_goes_on_where_it_was(home: Path) -> None:
     folder = paths.results_dir() / CONFIG.run_id
     expected = files_of(folder)
     shutil.rmtree(folder)
+    waiting = home / "waiting"
+    # An epoch has 6 steps, of training and of validation: it waits in the third epoch, then twice
+    # more after it has gone on from the last checkpoint.
     start = f"""
 import time, torch
+from pathlib import Path
 torch.set_num_threads(1)
 from seglib import training
 from seglib.config import RunConfig
 config = RunConfig.from_dict({CONFIG.to_dict()!r})
-step = training.to_device
+step, steps = training.to_device, 0
 def to_device(*arguments):
-    time.sleep(0.02)
+    global steps
+    steps += 1
+    if steps in (15, 28, 40):
+        Path({str(waiting)!r}).touch()
+        time.sleep(120)
     return step(*arguments)
 training.to_device = to_device
 """
@@ -334,37 +342,35 @@ training.to_device = to_device
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
     manager, client = start_new_kernel(env=environment, extra_arguments=["--log-level=ERROR"])
+
+    def run(code: str) -> str:
+        return client.execute(code, reply=True, timeout=120)["content"]["status"]
+
+    def begin() -> None:
+        """Run the cell until it waits."""
+        client.execute(cell)
+        end = time.monotonic() + 120
+        while not waiting.exists():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.02)
+        waiting.unlink()
+
     try:
-        assert reply(client, start) == "ok"
-        for epoch in (2, 5):
-            asked = client.execute(cell)
-            wait_for_epoch(CONFIG.run_id, epoch)
+        assert run(start) == "ok"
+        for _ in range(2):
+            begin()
             manager.interrupt_kernel()
             assert client.get_shell_msg(timeout=60)["content"].get("ename") == "KeyboardInterrupt"
-            assert asked and not folder.exists()
-        # Then the kernel dies altogether, and a new one goes on.
-        client.execute(cell)
-        wait_for_epoch(CONFIG.run_id, 7)
-        manager.restart_kernel(now=True)
+            assert not folder.exists()
+        begin()
+        manager.restart_kernel(now=True)  # it dies altogether
         client.wait_for_ready(timeout=60)
-        assert reply(client, start) == "ok" and reply(client, cell) == "ok"
+        assert checkpoints.load_checkpoint(CONFIG.run_id)[0]["next_epoch"] == 5
+        assert run(start + "steps = 99") == "ok" and run(cell) == "ok"
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
     assert files_of(folder) == expected
-
-
-def reply(client, code: str) -> str:
-    """Run a cell and return whether it went well: "ok" or "error"."""
-    return client.execute(code, reply=True, timeout=120)["content"]["status"]
-
-
-def wait_for_epoch(run_id: str, epoch: int) -> None:
-    """Return when a run's checkpoint has reached an epoch."""
-    end = time.monotonic() + 120
-    while (checkpoints.load_checkpoint(run_id)[0] or {"next_epoch": 0})["next_epoch"] < epoch:
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 # --- results that can only be read ------------------------------------------------------------

@@ -105,7 +105,7 @@ def save_figure(figure: Figure, name: str, kind: str = "plot", note: str | None 
             figure.savefig(drawn, format="png", dpi=200, metadata=about)
     suffix = "pdf" if kind == "plot" else "png"
     with atomic_path(figures_dir() / f"{name}.{suffix}") as path:
-        path.write_bytes(drawn.getbuffer())
+        path.write_bytes(drawn.getvalue())
 
 
 def percent(values: Any) -> np.ndarray:
