@@ -7,7 +7,7 @@ from .measuring import Comparison, interleave, seconds
 
 WAYS = {
     "seglib.training": "import seglib.training",
-    "torch, torchvision, accelerate alone": "import torch, torchvision, accelerate",
+    "libraries": "import torch, torchvision, accelerate",
     "smp and Lightning": "import segmentation_models_pytorch, lightning",
     "seglib": "import seglib",
 }
@@ -26,13 +26,11 @@ def measure(repetitions: int) -> list[Comparison]:
     training, floor, peers, package = times
     return [
         Comparison(
-            f"Import of {WAYS['seglib.training'].removeprefix('import ')}",
+            "Import of seglib.training",
             *("s", "lower", training, "what training needs", peers, "smp and Lightning"),
         ),
         Comparison(
-            "Import of seglib.training beside its libraries",
-            *("s", "lower", training, "seglib.training", floor, "torch, torchvision, accelerate"),
-            why="The rest is pandas, the optimiser's and the data loader's modules, and our own.",
+            "Import of its libraries", "s", "lower", floor, "torch, torchvision, accelerate"
         ),
         Comparison("Import of seglib", "s", "lower", package, "the package alone"),
     ]
