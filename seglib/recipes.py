@@ -52,7 +52,7 @@ BY_DATASET: dict[str, dict[str, Any]] = {
 }
 
 # Transformers also have stochastic depth, 0.1 if nothing else is said.
-BY_MODEL: dict[str, dict[str, Any]] = {"vit": {"learning_rate": 1e-3}}
+BY_MODEL: dict[str, dict[str, Any]] = {"vit": {"learning_rate": 5e-4}}
 
 CPU_SIZE: dict[str, dict[str, Any]] = {
     "unet": {"width": 16},
@@ -87,7 +87,8 @@ def unet_ablations(dataset: str = "miniscapes") -> dict[str, RunConfig]:
     two cores. Compare them with each other, not with the full recipe.
     """
     size = (144, 192) if dataset == "camvid" else (96, 192)
-    base = recipe(dataset, "unet", width=16, image_size=size, crop_size=None, epochs=8)
+    short = {"image_size": size, "crop_size": None, "epochs": 12, "validate_every": 1}
+    base = recipe(dataset, "unet", width=16, **short)
     changes: dict[str, dict[str, Any]] = {
         "U-Net": {},
         "without skips": {"skips": False},
@@ -104,7 +105,8 @@ def swin_ablations(dataset: str = "miniscapes") -> dict[str, RunConfig]:
     images, so that seven runs fit half an hour of two cores; compare them with each other only.
     """
     size = (144, 192) if dataset == "camvid" else (96, 192)
-    base = recipe(dataset, "swin", size="nano", image_size=size, crop_size=None, epochs=12)
+    short = {"image_size": size, "crop_size": None, "epochs": 12, "validate_every": 1}
+    base = recipe(dataset, "swin", size="nano", **short)
     changes: dict[str, dict[str, Any]] = {
         "without warm-up": {"warm_up": 0.0},
         "decay on everything": {"decay_all": True},
