@@ -112,6 +112,19 @@ def test_encode_decode_and_colors(class_set):
             assert class_set.category_ids[index] == label_by_id(label_id).category_id
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64])
+@pytest.mark.parametrize("shape", [(5, 6), (0, 4), (30,)])
+def test_every_kind_of_array_is_looked_up(dtype, shape):
+    label_ids = np.resize(np.arange(34, dtype=dtype), shape)
+    indices = CITYSCAPES_19.encode(label_ids)
+    assert indices.shape == shape and indices.dtype == np.uint8
+    expected = [CITYSCAPES_19.encode_table[label_id] for label_id in label_ids.flat]
+    assert indices.flatten().tolist() == expected
+    assert np.array_equal(CITYSCAPES_19.encode(label_ids.T), indices.T)
+    indices[...] = 0  # the caller's own
+    assert CITYSCAPES_19.encode(label_ids).flatten().tolist() == expected
+
+
 def test_ids_outside_the_table_are_named():
     with pytest.raises(DatasetError, match="label id 34 is outside the table's 0..33"):
         CITYSCAPES_19.encode(np.array([[7, 34]], dtype=np.uint8))
