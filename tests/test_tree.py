@@ -177,6 +177,24 @@ def test_masks_that_do_not_fit(root):
         read_instance_ids(scene.instance_ids)
 
 
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_instance_ids_of_the_whole_table(tmp_path, format):
+    """16 bits in PNG files, as everywhere; 32 bits (mode I) in a file that only says so."""
+    path = tmp_path / "a_instanceIds.png"
+    dtype = np.uint16 if format == "PNG" else np.int32
+    known = np.array([[0, 33, 1000, 1999, 26000, 33999]], dtype)
+    Image.fromarray(known).save(path, format)
+    found = read_instance_ids(path)
+    assert found.dtype == np.int32 and np.array_equal(found, known)
+    unknown = {34: 34, 999: 999, 34000: 34, 65535: 65}
+    if format == "TIFF":
+        unknown |= {-1: -1, 1_000_000: 1000}
+    for value, label_id in unknown.items():
+        Image.fromarray(np.array([[7, value, 26000]], dtype)).save(path, format)
+        with raises_one_line(path.name, f"label id {label_id} is outside the table's 0..33"):
+            read_instance_ids(path)
+
+
 @pytest.mark.parametrize(
     "text", ["{", "[]", "{}", '{"imgHeight": 2, "imgWidth": 2, "objects": [{"label": "car"}]}']
 )

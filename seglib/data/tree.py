@@ -19,7 +19,7 @@ from torchvision.datasets import Cityscapes, VisionDataset
 
 from ..errors import ConfigError, DatasetError
 from ..files import read_json
-from ..labels import check_label_ids
+from ..labels import LARGEST_LABEL_ID, check_label_ids
 
 IMAGE_FOLDER = "leftImg8bit"
 IMAGE_SUFFIX = "_leftImg8bit.png"
@@ -204,8 +204,11 @@ def read_instance_ids(path: Path, size: tuple[int, int] | None = None) -> np.nda
             raise DatasetError(f"{path}: expected one channel of 16 bits, found mode {image.mode}")
         instance_ids = np.asarray(_decoded(path, image)).astype(np.int32)
     _check_size(path, instance_ids, size)
-    label_ids = np.where(instance_ids >= 1000, instance_ids // 1000, instance_ids)
-    check_label_ids(label_ids, str(path))
+    known = (instance_ids >= 0) & (instance_ids <= LARGEST_LABEL_ID)
+    known |= (instance_ids >= 1000) & (instance_ids < 1000 * (LARGEST_LABEL_ID + 1))
+    if not known.all():
+        unknown = instance_ids[~known]
+        check_label_ids(np.where(unknown >= 1000, unknown // 1000, unknown), str(path))
     return instance_ids
 
 
