@@ -41,11 +41,13 @@ def test_confusion_counts_truth_in_rows_and_skips_ignored_pixels() -> None:
     assert confusion.tolist() == expected
 
 
-def test_confusion_equals_counting_pixel_by_pixel() -> None:
+@pytest.mark.parametrize("width", [1, 3, 16], ids=lambda width: f"{width} alike")
+def test_confusion_equals_counting_pixel_by_pixel(width: int) -> None:
     rng = np.random.default_rng(3)
-    truth = rng.integers(0, 20, (40, 31), dtype=np.uint8)
+    truth = rng.integers(0, 20, (40, 31), dtype=np.uint8).repeat(width, axis=1)
     truth[truth == 19] = 255
-    prediction = rng.integers(0, 19, (40, 31), dtype=np.uint8)
+    prediction = rng.integers(0, 19, (40, 31), dtype=np.uint8).repeat(width, axis=1)
+    prediction = np.roll(prediction, width // 2, axis=1)
     expected = np.zeros((19, 19), dtype=np.int64)
     for row, column in zip(truth.ravel(), prediction.ravel(), strict=True):
         if row != 255:
@@ -244,6 +246,11 @@ def test_the_cases_reach_what_is_hard(tmp_path: Path) -> None:
     assert scores["iou"][CITYSCAPES_19.index("rider")] == 0.0
     present = [value for value in scores["iiou"] if value]
     assert len(present) >= 3
+    rng = np.random.default_rng(0)
+    for make, in_runs in ((street_scene, True), (random_scene, False)):
+        pixels, maps = metrics._runs(*make(rng, (61, 83)))
+        assert (pixels is not None) == in_runs
+        assert {values.size for values in maps} == {pixels.size if in_runs else 61 * 83}
     assert abs(scores["miiou"] - scores["miou"]) > 0.01
 
 
@@ -319,6 +326,38 @@ def test_all_34_ids_score_void_too() -> None:
     assert scores["iou"][0] == pytest.approx(1 / 3)
     assert scores["iou"][29] == 1.0
     assert "void" in scores["categories"]
+
+
+@pytest.mark.parametrize("width", [1, 9], ids=["noise", "runs"])
+def test_ids_of_no_known_class_are_no_instances(width: int) -> None:
+    """No label, a label outside the set, a negative one, numbers beyond 16 bits."""
+    rng = np.random.default_rng(7)
+    truth, prediction, instances = random_scene(rng, (20, 30))
+    strange = rng.choice([0, -5, -26001, 999, 34_001, 65_535, 2_000_000_000], (20, 30))
+    known = rng.random((20, 30)) < 0.5
+    rows = {}
+    for case, elsewhere in (("strange", strange), ("void", np.zeros_like(strange))):
+        ids_ = np.where(known, instances, elsewhere).astype(np.int32)
+        accumulator = ScoreAccumulator(CITYSCAPES_19)
+        accumulator.add("a", *(m.repeat(width, axis=1) for m in (truth, prediction, ids_)))
+        rows[case] = accumulator.images()
+    assert rows["strange"] == rows["void"]
+    assert sum(rows["void"]["instance_tp"][0]) > 0 < sum(rows["void"]["instance_fn"][0])
+
+
+def test_an_image_without_pixels_adds_nothing() -> None:
+    empty = np.zeros((0, 5), np.uint8)
+    accumulator = ScoreAccumulator(CITYSCAPES_19)
+    accumulator.add("empty", empty, empty, empty.astype(np.int32))
+    assert accumulator.scores()["miou"] is None and accumulator.scores()["miiou"] is None
+    other = ScoreAccumulator(CITYSCAPES_19)
+    other.add("a", *perfect_scene(np.random.default_rng(0), (40, 50)))
+    alone = other.scores()
+    other.merge(accumulator)
+    merged = other.scores()
+    assert len(other) == 2
+    for metric in metrics.METRICS:
+        assert merged[metric] == alone[metric]
 
 
 def test_errors_name_the_image() -> None:
