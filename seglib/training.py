@@ -39,6 +39,7 @@ from .checkpoints import (
 from .config import RunConfig
 from .data.cache import SceneCache, load_cache
 from .data.datasets import dataset_spec, fingerprint
+from .data.parallel import read_ahead
 from .data.transforms import TrainingSet, mix_seed, normalize
 from .data.tree import list_scenes, read_instance_ids, read_label_ids
 from .devices import autocast, choose_device, memory_format, resolve_precision
@@ -225,10 +226,16 @@ def evaluate(
     spread = np.linspace(0, len(scenes) - 1, min(SHOWN_SCENES, len(scenes)))
     shown = {scenes[position].name for position in spread.round().astype(int)}
 
+    def read_truth(position: int) -> tuple[np.ndarray, np.ndarray | None]:
+        scene = scenes[position]
+        label_ids = read_label_ids(scene.label_ids)
+        return label_ids, read_instance_ids(scene.instance_ids) if spec.has_instances else None
+
     model = model.to(device, memory_format=memory_format(device)).eval()
     accumulator = ScoreAccumulator(spec.class_set)
     predictions: dict[str, np.ndarray] = {}
     mine = range(rank, len(scenes), processes)
+    truths = read_ahead(read_truth, mine)
     bar = tqdm(total=len(mine), desc=f"score {split}", disable=not progress, leave=False)
     for start in range(0, len(mine), batch_size):
         positions = mine[start : start + batch_size]
@@ -239,9 +246,8 @@ def evaluate(
             logits = model(image)
         for position, scene_logits in zip(positions, logits.float(), strict=True):
             scene = scenes[position]
-            label_ids = read_label_ids(scene.label_ids)
+            label_ids, instance_ids = next(truths)
             indices = upsample_argmax(scene_logits, label_ids.shape)
-            instance_ids = read_instance_ids(scene.instance_ids) if spec.has_instances else None
             accumulator.add(scene.name, label_ids, indices, instance_ids)
             predicted = spec.class_set.decode(indices)
             on_scene(scene.name, predicted)

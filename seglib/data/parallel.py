@@ -1,8 +1,9 @@
-"""Many small file jobs on a few threads, with one progress bar."""
+"""Many small file jobs on a few threads: all at once with a progress bar, or a few ahead."""
 
 import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TypeVar
 
 from tqdm.auto import tqdm
@@ -34,5 +35,27 @@ def in_parallel(
                 future.result()
                 bar.update()
         return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def read_ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], *, threads: int | None = None
+) -> Iterator[Result]:
+    """Yield `function(item)` for every item in order, while threads work on the next few items.
+
+    At most two results per thread wait, however many items there are. An exception is raised at its
+    item's turn; then, or when the caller stops early, the jobs that have not started are dropped.
+    """
+    threads = threads or min(8, os.cpu_count() or 1)
+    pool = ThreadPoolExecutor(threads)
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) == 2 * threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
