@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from .. import paths
 from ..files import atomic_folder, write_json
 from ..labels import ClassSet
-from .tree import Scene, list_scenes, read_image, read_label_ids
+from .tree import Scene, decode_image, list_scenes, read_label_ids
 
 VERSION = 1  # counts changes of how scenes are resized or stored
 
@@ -105,10 +105,10 @@ def _build(folder: Path, scenes, size, class_set, title, progress) -> None:
 
     def resize(position: int) -> None:
         scene = scenes[position]
-        image = read_image(scene.image)
-        label_ids = read_label_ids(scene.label_ids, size=image.shape[:2])
-        images[position] = resize_image(image, size)
-        masks[position] = resize_mask(class_set.encode(label_ids), size)
+        image = decode_image(scene.image)
+        label_ids = read_label_ids(scene.label_ids, size=(image.height, image.width))
+        images[position] = _resized(image, size)
+        masks[position] = class_set.encode(resize_mask(label_ids, size))
 
     # Pillow releases the interpreter lock while it decodes and resizes, so threads serve.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -135,10 +135,12 @@ def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize uint8 (H, W, 3) to `size` (H, W) with an antialiasing bilinear filter."""
-    if image.shape[:2] == tuple(size):
-        return image
+    return image if image.shape[:2] == tuple(size) else _resized(Image.fromarray(image), size)
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
     height, width = size
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:

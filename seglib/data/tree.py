@@ -158,8 +158,14 @@ def _index(root: Path, component: str, split: str, suffix: str) -> dict[str, str
 
 def read_image(path: Path) -> np.ndarray:
     """Read a photograph as uint8 RGB (H, W, 3); DatasetError names a missing or damaged file."""
+    return np.asarray(decode_image(path))
+
+
+def decode_image(path: Path) -> Image.Image:
+    """Decode a photograph as a Pillow image in RGB, for what resizes it; errors of `read_image`."""
     with _opened(path) as image:
-        return np.asarray(_decoded(path, image).convert("RGB"))
+        _decoded(path, image)
+        return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def read_label_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
