@@ -110,7 +110,7 @@ def test_curves_name_every_run_and_its_best_score():
     records[1].history.loc[0, ["val_loss", "val_miou"]] = np.nan
     figure = plots.curves(records, ["FCN", "U-Net"])
     assert {"FCN (best 50.0)", "U-Net (best 25.0)"} <= set(texts(figure))
-    assert len(figure.axes[1].lines[2].get_xdata()) == 4
+    assert len(figure.axes[1].lines[1].get_xdata()) == 4
 
 
 def test_class_iou_bars_leave_absent_classes_out():

@@ -18,7 +18,8 @@ def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figur
 
     `records`: run records, of which `history` is read: a table with `epoch`, `train_loss`,
     `val_loss` and `val_miou`, where the last two may be NaN. `labels`: their names in the legend;
-    by default the record ids. A marker shows the epoch with the best validation mIoU.
+    by default the record ids. Each run has its marker, at the end of its losses and at the epoch
+    with the best validation mIoU.
     """
     labels = list(labels) if labels else [record.id for record in records]
     figure, (loss, score) = plt.subplots(
@@ -27,13 +28,13 @@ def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figur
     for i, (record, label) in enumerate(zip(records, labels, strict=True)):
         history, color = record.history, COLORS[i % len(COLORS)]
         validated = history.dropna(subset=["val_loss", "val_miou"])
-        loss.plot(history["epoch"], history["train_loss"], color=color)
-        loss.plot(validated["epoch"], validated["val_loss"], "--", color=color)
-        epochs, miou = validated["epoch"].to_numpy(), percent(validated["val_miou"])
+        look = {"color": color, "marker": MARKERS[i % len(MARKERS)]}
+        loss.plot(history["epoch"], history["train_loss"], markevery=[-1], **look)
+        loss.plot(validated["epoch"], validated["val_loss"], "--", markevery=[-1], **look)
+        miou = percent(validated["val_miou"])
         best = int(np.argmax(miou))
-        score.plot(epochs, miou, color=color, linestyle=LINES[i % len(LINES)],
-                   label=f"{label} (best {miou[best]:.1f})")
-        score.plot(epochs[best], miou[best], MARKERS[i % len(MARKERS)], color=color)
+        score.plot(validated["epoch"], miou, markevery=[best], linestyle=LINES[i % len(LINES)],
+                   label=f"{label} (best {miou[best]:.1f})", **look)
     loss.set(xlabel="epoch", ylabel="loss", ylim=(min(0, loss.get_ylim()[0]), None))
     score.set(xlabel="epoch", ylabel="validation mIoU (%)")
     for axis in (loss, score):
@@ -42,7 +43,8 @@ def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figur
         axis.xaxis.get_major_locator().set_params(integer=True)
     styles = [Line2D([], [], color="#444444", linestyle=line) for line in ("-", "--")]
     loss.legend(styles, ["training", "validation"])
-    score.legend(loc="lower right")
+    score.set_ylim(0, None)
+    score.legend(loc="best")
     return figure
 
 
