@@ -100,21 +100,25 @@ class Attention:
     """Who looks at whom in one block, for one image.
 
     `weights`: float (groups, heads, L, L); a group is a window, or everything where attention is
-    global. `places`: int64 (groups, L), where each token lies in the `grid` (h, w), row by row, or
-    `NOWHERE`. `cell`: side in input pixels of one place of the grid.
+    global. `allowed`: bool (groups or 1, L, L), which pairs the shift's mask lets through; a weight
+    of 0 doesn't tell, since sharp attention underflows. `places`: int64 (groups, L), where each
+    token lies in the `grid` (h, w), row by row, or `NOWHERE`. `cell`: side in input pixels of one
+    place of the grid.
     """
 
     weights: Tensor
+    allowed: Tensor
     places: Tensor
     grid: tuple[int, int]
     cell: int
 
     def seen_from(self, row: int, column: int, head: int) -> np.ndarray:
-        """What one place takes from each other one, float32 (h, w); 0 outside of its window."""
+        """What one place takes from each other one, float32 (h, w); NaN where it can't look."""
         group, token = (self.places == row * self.grid[1] + column).nonzero()[0]
         places = self.places[group]
-        seen = torch.zeros(self.grid[0] * self.grid[1])
-        seen[places[places != NOWHERE]] = self.weights[group, head, token, places != NOWHERE].cpu()
+        inside = self.allowed.expand(len(self.places), -1, -1)[group, token] & (places != NOWHERE)
+        seen = torch.full((self.grid[0] * self.grid[1],), torch.nan)
+        seen[places[inside]] = self.weights[group, head, token, inside]
         return seen.view(self.grid).numpy()
 
     def distances(self) -> np.ndarray:
@@ -127,7 +131,8 @@ class Attention:
 
     def even_distance(self) -> float:
         """The distance of a head that looks alike at everything it can look at, in pixels."""
-        return float(self._mean_distances((self.weights[:, :1] > 0).to(self.weights))[0])
+        alike = self.allowed.to(self.weights).expand(len(self.places), -1, -1)
+        return float(self._mean_distances(alike[:, None])[0])
 
     def nowhere_share(self) -> np.ndarray:
         """Share of each head's attention that goes to tokens without a place, float64 (heads,)."""
@@ -187,7 +192,8 @@ def _global_attention(
     with torch.no_grad():
         _, weights = layer(tokens, tokens, tokens, average_attn_weights=False)  # (1, heads, L, L)
     places = torch.arange(NOWHERE, grid[0] * grid[1])[None]  # (1, L)
-    return Attention(weights.cpu(), places, grid, cell)
+    allowed = torch.ones(1, weights.shape[-1], weights.shape[-1], dtype=torch.bool)
+    return Attention(weights.cpu(), allowed, places, grid, cell)
 
 
 def _window_attention(layer: ShiftedWindowAttention, features: Tensor, height: int) -> Attention:
@@ -199,4 +205,6 @@ def _window_attention(layer: ShiftedWindowAttention, features: Tensor, height: i
     places = torch.arange(grid[0] * grid[1]).view(1, *grid, 1)
     margin = (0, 0, 0, -grid[1] % window, 0, -grid[0] % window)
     places = functional.pad(places, margin, value=NOWHERE).roll((-shift[0], -shift[1]), (1, 2))
-    return Attention(weights.cpu(), partition(places, window)[..., 0], grid, height // grid[0])
+    allowed = shift_mask(places.shape[1:3], window, shift)
+    places = partition(places, window)[..., 0]
+    return Attention(weights.cpu(), allowed, places, grid, height // grid[0])

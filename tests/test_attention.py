@@ -74,7 +74,7 @@ def test_a_token_depends_on_those_that_it_is_seen_to_look_at(row, column):
     features = torch.randn(1, 10, 17, 12)
     found = attention._window_attention(layer, features, 40)
     assert found.cell == 4
-    seen = sum(found.seen_from(row, column, head) for head in range(3)) > 0
+    seen = ~np.isnan(found.seen_from(row, column, head=0))
     assert 1 < seen.sum() < 50 and seen[row, column]
     with torch.no_grad():
         before = layer(features)[0, row, column]
@@ -125,11 +125,15 @@ def test_distances_by_hand():
     itself = torch.eye(4)
     lost = torch.zeros(4, 4)
     lost[:, 0], lost[:, 1] = 0.6, 0.4  # the rest goes to the first place
-    found = Attention(torch.stack([alike, itself, lost])[None], places, (1, 3), cell=16)
-    by_hand = [16 * (1 + 2 / 3 + 1) / 3, 0, 16 * (0 + 1 + 2) / 3]
+    everything = torch.ones(1, 4, 4, dtype=torch.bool)
+    weights = torch.stack([itself, alike, lost])[None]
+    found = Attention(weights, everything, places, (1, 3), cell=16)
+    by_hand = [0, 16 * (1 + 2 / 3 + 1) / 3, 16 * (0 + 1 + 2) / 3]
     np.testing.assert_allclose(found.distances(), by_hand, rtol=1e-6)
-    assert found.even_distance() == pytest.approx(by_hand[0])
-    np.testing.assert_allclose(found.nowhere_share(), [0.25, 0, 0.6], rtol=1e-6)
+    assert found.even_distance() == pytest.approx(by_hand[1])
+    np.testing.assert_allclose(found.nowhere_share(), [0, 0.25, 0.6], rtol=1e-6)
+    # Where it may look, but doesn't, is not outside of the window.
+    np.testing.assert_array_equal(found.seen_from(0, 1, head=0), [[0, 1, 0]])
 
 
 @pytest.fixture
@@ -162,12 +166,14 @@ def test_the_shift_is_drawn_with_every_mask(agg):
 
 def test_a_map_is_brightest_where_the_weight_is_largest(agg):
     weights = np.zeros((2, 4), dtype=np.float32)
-    weights[1, 2], weights[0, 0] = 0.6, 0.1
+    weights[1, 2], weights[0, 0], weights[0, 3] = 0.6, 0.1, np.nan
     image = np.full((20, 40, 3), 90, dtype=np.uint8)
     figure = plots.attention_maps(image, [("head 1", weights, (0, 0))])
-    light = figure.axes[0].images[0].get_array().sum(axis=-1)
+    picture = figure.axes[0].images[0].get_array()
+    light, color = picture.sum(axis=-1), np.ptp(picture, axis=-1)
     assert np.unravel_index(light.argmax(), light.shape) == (10, 20)
-    assert light[0, 0] > light[0, 39]  # looked at a little, and not at all
+    assert color[0, 0] > 0.1 > color[0, 15]  # looked at a little, and not at all
+    assert light[0, 15] > light[0, 39]  # the latter is out of its sight
 
 
 def test_every_head_has_its_dot(agg):

@@ -110,7 +110,7 @@ def attention_maps(
         image: uint8 (H, W, 3).
         maps: title, weights float (h, w) over the grid of tokens, and the (row, column) of the
             token that looks, which is marked in blue. Each has a scale of its own, up to its
-            largest weight; what has no weight at all stays dark.
+            largest weight; where the token can't look, NaN, stays dark.
         columns: pictures side by side.
     """
     height, width = image.shape[:2]
@@ -126,9 +126,10 @@ def attention_maps(
     grey = image.mean(axis=-1, keepdims=True) / 255
     for axis, (title, weights, query) in zip(axes.flat, maps, strict=False):
         side = (height / weights.shape[0], width / weights.shape[1])
-        strength = _enlarged(weights / weights.max(), (height, width))
+        strength = _enlarged(weights / np.nanmax(weights), (height, width))
+        under = np.where(np.isnan(strength)[..., None], 0.45 * grey, 0.2 + 0.6 * grey)
+        strength = np.nan_to_num(strength)
         glow = strength[..., None] ** 0.5
-        under = np.where((strength > 0)[..., None], 0.2 + 0.6 * grey, 0.45 * grey)
         axis.imshow((1 - glow) * under + glow * colormap(0.15 + 0.85 * strength)[..., :3],
                     extent=(0, width, height, 0))
         _mark(axis, query, side)
