@@ -5,12 +5,14 @@ scores splits exactly into parts: one for each setting, one for each pair, and t
 ANOVA: Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
 Importance", ICML 2014, where a random forest stands in for the missing combinations; ours are
 complete). One run per combination can't tell chance from effects of three settings at once: we take
-that rest as chance, and its size gives the intervals.
+that rest as chance, and its size gives the intervals. All runs of a sweep have one seed, so how far
+another seed would move them together is not in it.
 """
 
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,6 +26,11 @@ STUDENT = {
 }  # fmt: skip
 
 
+def student(freedom: int) -> float:
+    """97.5 % quantile of Student's t; between two rows of the table, that of the lower one."""
+    return STUDENT[max(known for known in STUDENT if known <= freedom)]
+
+
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean of independent values and its 95 % interval by Student's t (NaN bounds for one value).
 
@@ -33,8 +40,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     mean = float(array.mean()) if array.size else math.nan
     if array.size < 2:
         return mean, math.nan, math.nan
-    known = max(freedom for freedom in STUDENT if freedom <= array.size - 1)
-    half = STUDENT[known] * array.std(ddof=1) / math.sqrt(array.size)
+    half = student(array.size - 1) * array.std(ddof=1) / math.sqrt(array.size)
     return mean, float(mean - half), float(mean + half)
 
 
@@ -57,123 +63,191 @@ def first_rung(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     return rows.sort_values(list(fields), ignore_index=True)
 
 
-def marginal_effects(
-    table: pd.DataFrame, fields: Sequence[str], resamples: int = 2000, seed: int = 0
-) -> pd.DataFrame:
+def chance(table: pd.DataFrame, fields: Sequence[str]) -> tuple[float, int]:
+    """Standard deviation of a single run's score by the rest, and its degrees of freedom.
+
+    `table`: a `sweep_table` with a complete first rung. The deviation is in units of the score; it
+    also holds what three or more settings do together, so it rather is too large.
+    """
+    rows = first_rung(table, fields)
+    projection = _parts(rows, fields)["rest"]
+    rest, freedom = projection @ rows["score"].to_numpy(), _freedom(projection)
+    return math.sqrt(float(rest @ rest) / freedom), freedom
+
+
+def marginal_effects(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """Mean score of each value of each field, over all values of the other fields.
 
     `table`: a `sweep_table` with a complete first rung. Returns a row per field and value: `field`,
-    `value`, `mean`, `low` and `high` (95 %, see `importance`), `runs`.
+    `value`, `mean`, `low` and `high` (95 % by Student's t from `chance`), `runs`.
     """
-    rows = first_rung(table, fields)
-    scores = np.vstack([rows["score"].to_numpy(), *_redrawn(rows, fields, resamples, seed)])
-    effects = []
-    for name in fields:
-        for value in _levels(rows, name):
-            mine = (rows[name] == value).to_numpy()
-            means = scores[:, mine].mean(axis=1)
-            low, high = np.quantile(means[1:], [0.025, 0.975])
-            effects.append((name, value, means[0], low, high, int(mine.sum())))
-    columns = ["field", "value", "mean", "low", "high", "runs"]
-    return pd.DataFrame(effects, columns=columns)
+    found = [(name, *row) for name in fields for row in _cell_means(table, fields, [name])]
+    return pd.DataFrame(found, columns=["field", "value", "mean", "low", "high", "runs"])
 
 
-def importance(
-    table: pd.DataFrame, fields: Sequence[str], resamples: int = 2000, seed: int = 0
-) -> pd.DataFrame:
-    """Share of the scores' variance that each field, and each pair of fields, accounts for.
+def contrasts(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
+    """The best value of each field against its worst, by the mean over all other settings.
 
-    Args:
-        table: a `sweep_table` with a complete first rung.
-        fields: the swept fields, two or more.
-        resamples: redrawn sets of scores behind the intervals.
-        seed: of their draws.
-
-    Returns:
-        A row per field, per pair and one for the rest: `part` ("dropout", "dropout × gamma",
-        "rest"), `share` (0 to 1; all shares add up to 1), `low` and `high` (95 %), and `by_chance`,
-        the share that is to be expected if no setting had any effect: parts with more values have
-        more. The intervals come from a residual bootstrap: the rest, scaled up to its degrees of
-        freedom, is taken as chance and drawn anew onto the fitted effects. They say how far one
-        training run per combination can be trusted, and nothing about another dataset.
+    `table`: a `sweep_table` with a complete first rung. Returns a row per field: `field`, `best`,
+    `worst`, `difference` of the mean scores, `low` and `high` (95 % by Student's t from `chance`).
+    The interval is that of two values picked in advance: among three or more, the largest
+    difference leaves out zero more often by chance, and `importance` is the fairer judge.
     """
-    rows = first_rung(table, fields)
-    shares, freedom = _shares(rows, fields, rows["score"].to_numpy())
-    drawn = _redrawn(rows, fields, resamples, seed)
-    resampled = [_shares(rows, fields, scores)[0] for scores in drawn]
-    low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
-    names = [" × ".join(part) for part in _parts(fields)] + ["rest"]
-    return pd.DataFrame(
-        {
-            "part": names,
-            "share": shares,
-            "low": low,
-            "high": high,
-            "by_chance": np.array(freedom) / max(1, len(rows) - 1),
-        }
-    )
+    effects, (spread, freedom) = marginal_effects(table, fields), chance(table, fields)
+    found = []
+    for name, rows in effects.groupby("field", sort=False):
+        best, worst = rows.loc[rows["mean"].idxmax()], rows.loc[rows["mean"].idxmin()]
+        half = student(freedom) * spread * math.sqrt(1 / best["runs"] + 1 / worst["runs"])
+        gap = best["mean"] - worst["mean"]
+        found.append((name, best["value"], worst["value"], gap, gap - half, gap + half))
+    columns = ["field", "best", "worst", "difference", "low", "high"]
+    return pd.DataFrame(found, columns=columns)
 
 
 def interaction(
     table: pd.DataFrame, first: str, second: str, fields: Sequence[str]
 ) -> pd.DataFrame:
-    """Mean score for each pair of values: a row per value of `first`, a column per one of `second`.
+    """Mean score of each pair of values of two fields, over all values of the others.
 
-    Without an interaction all rows rise and fall alike. `fields` are all swept fields.
+    Without an interaction, the scores of all values of `first` rise and fall alike over those of
+    `second`. `fields` are all swept fields. Returns a row per pair: `first` and `second` (the
+    values, in columns of the fields' names), `mean`, `low`, `high`, `runs` as `marginal_effects`.
     """
-    return first_rung(table, fields).pivot_table("score", first, second, "mean", sort=False)
+    found = _cell_means(table, fields, [first, second])
+    return pd.DataFrame(found, columns=[first, second, "mean", "low", "high", "runs"])
 
 
-def _parts(fields: Sequence[str]) -> list[tuple[str, ...]]:
-    return [(name,) for name in fields] + list(itertools.combinations(fields, 2))
+def importance(
+    table: pd.DataFrame, fields: Sequence[str], draws: int = 20_000, seed: int = 0
+) -> pd.DataFrame:
+    """Share of the scores' variance that each field, and each pair of fields, accounts for.
+
+    Args:
+        table: a `sweep_table` with a complete first rung.
+        fields: the swept fields, three or more.
+        draws: random numbers behind each limit and interval.
+        seed: of these.
+
+    Returns:
+        A row per field, per pair and one for the rest: `part` ("dropout", "dropout × gamma",
+        "rest"), `share` (0 to 1; all shares add up to 1), `by_chance`, which the share of a part
+        without any effect exceeds in one of twenty cases (the F test of the analysis of variance;
+        parts with more values reach further by chance), and `low` and `high`, the 95 % interval of
+        the share that would be left without chance (from the noncentral F distribution: Steiger,
+        "Beyond the F Test", Psychological Methods 2004, https://doi.org/10.1037/1082-989X.9.2.164).
+        The last three are NaN for the rest. They take the rest as normal noise, and say how far one
+        training run per combination can be trusted, and nothing about another dataset.
+    """
+    rows = first_rung(table, fields)
+    matrices = _parts(rows, fields)
+    shares = _shares(matrices, rows["score"].to_numpy())
+    *freedom, free = (_freedom(matrix) for matrix in matrices.values())
+    random, noise = np.random.default_rng(seed), shares[-1] / free
+    found = []
+    for share, count in zip(shares[:-1], freedom, strict=True):
+        first, below = random.normal(size=draws), random.chisquare(free, draws) / free
+        others = random.chisquare(count - 1, draws) if count > 1 else np.zeros(draws)
+        limit = noise * np.quantile((first**2 + others) / below, 0.95)
+        bounds = _noncentralities(share / max(noise, 1e-12), first, others, below)
+        squares = noise * np.array(bounds)
+        found.append((*squares / (squares + count * noise + 1 - share), min(limit, 1.0)))
+    low, high, limits = zip(*found, strict=True)
+    return pd.DataFrame(
+        {
+            "part": [part if isinstance(part, str) else " × ".join(part) for part in matrices],
+            "share": shares,
+            "low": [*low, math.nan],
+            "high": [*high, math.nan],
+            "by_chance": [*limits, math.nan],
+        }
+    )
 
 
-def _levels(rows: pd.DataFrame, name: str) -> list:
-    return list(dict.fromkeys(rows[name]))
+def _noncentralities(
+    square: float, first: np.ndarray, others: np.ndarray, below: np.ndarray
+) -> tuple[float, float]:
+    """95 % bounds of the sum of squares (in units of the noise's variance) behind one of `square`.
+
+    The bounds are those at which so large, or so small, a value would be seen in one of forty
+    cases. Drawn are a standard normal, the chi square of the part's other degrees of freedom, and
+    the ratio of the rest's mean square to the true variance.
+    """
+
+    def exceeding(root: float) -> float:
+        return float((((first + root) ** 2 + others) / below >= square).mean())
+
+    bounds = []
+    for wanted in (0.025, 0.975):
+        low, high = 0.0, 1.0
+        while exceeding(high) < wanted:
+            high *= 2
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if exceeding(middle) < wanted else (low, middle)
+        bounds.append(low**2)
+    return bounds[0], bounds[1]
 
 
-def _effect(rows: pd.DataFrame, part: tuple[str, ...], scores: np.ndarray) -> np.ndarray:
-    """The scores' mean over everything but the fields of `part`, at every row."""
-    groups = rows.groupby(list(part), sort=False).ngroup().to_numpy()
-    return (np.bincount(groups, scores) / np.bincount(groups))[groups]
+def rung_agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """How well each rung of a `sweep_table` foretells the next one, as far as they are ranked.
+
+    Returns a row per rung but the last: `rung`, `candidates` that both have, `correlation` of their
+    ranks (Spearman's, NaN for a single candidate) and `place` that the next rung's best had here.
+    """
+    found = []
+    rungs = {number: rows.set_index("candidate") for number, rows in table.groupby("rung")}
+    for number in sorted(rungs)[:-1]:
+        there = rungs[number + 1]
+        if there["rank"].isna().any():
+            break
+        here = rungs[number].loc[there.index]
+        ranks = [rows["score"].rank(ascending=False) for rows in (here, there)]
+        place = int(here["rank"].loc[there["rank"].idxmin()])
+        found.append((number, len(there), ranks[0].corr(ranks[1]), place))
+    return pd.DataFrame(found, columns=["rung", "candidates", "correlation", "place"])
 
 
-def _fit(
-    rows: pd.DataFrame, fields: Sequence[str], scores: np.ndarray
-) -> tuple[dict[tuple[str, ...], np.ndarray], np.ndarray]:
-    """Every part's own contribution at every row, all of mean 0, and the rest."""
-    mean = scores.mean()
-    effects: dict[tuple[str, ...], np.ndarray] = {}
-    for part in _parts(fields):
-        effect = _effect(rows, part, scores) - mean
-        for name in part if len(part) > 1 else ():
-            effect = effect - effects[(name,)]
-        effects[part] = effect
-    return effects, scores - mean - sum(effects.values())
+def _cell_means(
+    table: pd.DataFrame, fields: Sequence[str], part: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Values, mean, interval and number of runs of each combination of the fields of `part`."""
+    rows, (spread, freedom), found = first_rung(table, fields), chance(table, fields), []
+    for values, scores in rows.groupby(list(part), sort=False)["score"]:
+        half = student(freedom) * spread / math.sqrt(len(scores))
+        mean = float(scores.mean())
+        found.append((*values, mean, mean - half, mean + half, len(scores)))
+    return found
 
 
-def _shares(
-    rows: pd.DataFrame, fields: Sequence[str], scores: np.ndarray
-) -> tuple[np.ndarray, list[int]]:
-    """Share of the variance by part, the rest last, and the degrees of freedom of each."""
-    effects, rest = _fit(rows, fields, scores)
-    squares = np.array([float((e**2).sum()) for e in (*effects.values(), rest)])
-    levels = {name: len(_levels(rows, name)) for name in fields}
-    freedom = [math.prod(levels[name] - 1 for name in part) for part in effects]
-    freedom.append(len(rows) - 1 - sum(freedom))
-    total = squares.sum()
-    return squares / total if total > 0 else np.zeros_like(squares), freedom
+def _parts(rows: pd.DataFrame, fields: Sequence[str]) -> dict[Any, np.ndarray]:
+    """By part, the matrix (runs, runs) that turns scores into what this part contributes to them.
 
+    Fields and pairs are tuples of names, the last part is "rest". All project onto spaces at right
+    angles to each other, so that the squares of the contributions add up.
+    """
+    count = len(rows)
 
-def _redrawn(
-    rows: pd.DataFrame, fields: Sequence[str], resamples: int, seed: int
-) -> np.ndarray:
-    """Scores (resamples, rows) as another training of every combination might have given them."""
-    scores = rows["score"].to_numpy()
-    _, rest = _fit(rows, fields, scores)
-    free = _shares(rows, fields, scores)[1][-1]
-    if free < 1:
+    def averaging(part: tuple[str, ...]) -> np.ndarray:
+        groups = rows.groupby(list(part), sort=False).ngroup().to_numpy()
+        same = groups[:, None] == groups
+        return same / same.sum(axis=1, keepdims=True)
+
+    mean = np.full((count, count), 1 / count)
+    matrices: dict[Any, np.ndarray] = {(name,): averaging((name,)) - mean for name in fields}
+    for pair in itertools.combinations(fields, 2):
+        matrices[pair] = averaging(pair) - mean - sum(matrices[(name,)] for name in pair)
+    matrices["rest"] = np.eye(count) - mean - sum(matrices.values())
+    if _freedom(matrices["rest"]) < 1:
         raise ConfigError("importance needs three fields or more with two values each")
-    rest = rest * math.sqrt(len(rows) / free)
-    draws = np.random.default_rng(seed).choice(rest, (resamples, len(rows)))
-    return scores - rest * math.sqrt(free / len(rows)) + draws
+    return matrices
+
+
+def _freedom(matrix: np.ndarray) -> int:
+    """Degrees of freedom of a part: the trace of its projection is the rank."""
+    return round(float(np.trace(matrix)))
+
+
+def _shares(matrices: dict[Any, np.ndarray], scores: np.ndarray) -> np.ndarray:
+    """Share of the variance of scores (runs,) by part, (parts,)."""
+    squares = np.array([((part @ scores) ** 2).sum() for part in matrices.values()])
+    return squares / squares.sum() if squares.sum() > 0 else squares

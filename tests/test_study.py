@@ -106,6 +106,7 @@ def test_every_run_of_the_study_s_plan_is_valid(scale, seglib_home):
             other.level for other in runs
             if other.factor == run.factor and other.config.seed == run.config.seed
             and other.config.dataset == run.config.dataset
+            and other.config.model == run.config.model
             and any(base.factor is None and base.id == other.id for base in entries
                     if isinstance(base, StudyRun) and base.group == other.group)
         ]  # fmt: skip

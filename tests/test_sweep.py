@@ -16,7 +16,6 @@ from seglib import paths, sweep
 from seglib.budget import Clock, OutOfTime, format_duration, parse_duration
 from seglib.config import RunConfig
 from seglib.data.datasets import prepare
-from seglib.effects import importance, interaction, marginal_effects, mean_interval
 from seglib.errors import ConfigError, RecordError
 from seglib.files import read_json
 from seglib.records import Record, list_records
@@ -286,65 +285,6 @@ def test_a_storage_that_cannot_be_used_is_one_line(seglib_home):
         with pytest.raises(ConfigError, match="can't be used") as problem:
             work_on(PLAN, storage)
         assert "\n" not in str(problem.value)
-
-
-@pytest.fixture
-def grid_table() -> pd.DataFrame:
-    """a moves the score by 0.1 to either side, b by half of that, c not at all; a little noise."""
-    noise = np.random.default_rng(0).normal(0, 0.002, 24)
-    rows = [
-        {"rung": 1, "a": a, "b": b, "c": c, "score": 0.5 + 0.1 * a + 0.05 * b}
-        for a in (-1, 1) for b in (-1, 0, 1) for c in (0, 1, 2, 3)
-    ]  # fmt: skip
-    table = pd.DataFrame(rows)
-    table["score"] += noise
-    return pd.concat([table, table.assign(rung=2, score=math.nan)])
-
-
-def test_importance_finds_what_was_put_in(grid_table):
-    table = importance(grid_table, ["a", "b", "c"], resamples=200).set_index("part")
-    # By hand: variances 0.01 of a and 0.05² · 2/3 of b.
-    assert table["share"]["a"] == pytest.approx(0.01 / (0.01 + 0.0025 * 2 / 3), abs=0.01)
-    assert table["share"].sum() == pytest.approx(1)
-    assert table["share"]["c"] < 0.01 and table["share"]["a × b"] < 0.01
-    assert (table["low"] <= table["high"]).all()
-    assert table["low"]["a"] < table["share"]["a"] < table["high"]["a"]
-    assert table["by_chance"].sum() == pytest.approx(1)
-    assert table["by_chance"]["b × c"] == pytest.approx(6 / 23)
-
-
-def test_an_interaction_is_told_from_two_effects(grid_table):
-    grid_table["score"] = 0.5 + 0.1 * grid_table["a"] * grid_table["b"]
-    grid_table["score"] += np.random.default_rng(1).normal(0, 0.002, len(grid_table))
-    table = importance(grid_table, ["a", "b", "c"], resamples=50).set_index("part")
-    assert table["share"]["a × b"] > 0.95
-    pairs = interaction(grid_table, "a", "b", ["a", "b", "c"])
-    assert pairs.loc[-1, -1] == pytest.approx(0.6, abs=0.01)
-    assert pairs.loc[1, -1] == pytest.approx(0.4, abs=0.01)
-
-
-def test_marginal_effects_are_means_with_intervals(grid_table):
-    table = marginal_effects(grid_table, ["a", "b", "c"], resamples=200)
-    assert len(table) == 2 + 3 + 4
-    first = table.iloc[0]
-    mine = (grid_table["rung"] == 1) & (grid_table["a"] == -1)
-    assert first["mean"] == pytest.approx(grid_table.loc[mine, "score"].mean())
-    assert first["low"] < 0.4 < first["high"] < 0.41 and first["runs"] == 12
-
-
-def test_a_grid_with_a_hole_is_refused(grid_table):
-    with pytest.raises(ConfigError, match="24 combinations"):
-        importance(grid_table.iloc[1:], ["a", "b", "c"])
-    with pytest.raises(ConfigError, match="'d'"):
-        importance(grid_table, ["a", "d"])
-    with pytest.raises(ConfigError, match="three fields"):
-        importance(grid_table[grid_table["c"] == 0], ["a", "b"])
-
-
-def test_mean_interval_is_student_s():
-    mean, low, high = mean_interval([1.0, 2.0, 3.0])
-    assert (mean, high - mean, mean - low) == pytest.approx((2, 4.303 / 3**0.5, 4.303 / 3**0.5))
-    assert np.isnan(mean_interval([1.0])[1:]).all()
 
 
 def test_durations():

@@ -34,13 +34,29 @@ from .statistics import (
     survival,
 )
 from .style import STYLE, TEXT_WIDTH, overlay, save_figure
+from .sweep import (
+    cost_gain,
+    factor_intervals,
+    halving_work,
+    importance,
+    interactions,
+    marginal_effects,
+    parallel_coordinates,
+    seed_spread,
+    setting_name,
+    setting_value,
+    step_decay,
+    sweep_rungs,
+)
 
 __all__ = [
     "STYLE", "TEXT_WIDTH", "accuracy_cost", "attention_distances", "attention_maps", "band_iou",
     "class_differences", "class_frequencies", "class_iou_bars", "class_models", "closeups",
-    "confusion_heatmap", "cooccurrence", "cost_growth", "curves", "draw_network",
-    "error_distance", "fine_coarse", "fine_coarse_scenes", "generalisation", "grid_phases",
-    "instance_sizes", "label_pictures", "overlay", "pair_matrix", "predictions",
-    "receptive_fields", "reliability", "robustness", "run_intervals", "save_figure",
-    "shift_steps", "show_scenes", "spatial_priors", "split_shift", "survival", "token_windows",
+    "confusion_heatmap", "cooccurrence", "cost_gain", "cost_growth", "curves", "draw_network",
+    "error_distance", "factor_intervals", "fine_coarse", "fine_coarse_scenes", "generalisation",
+    "grid_phases", "halving_work", "importance", "instance_sizes", "interactions", "label_pictures",
+    "marginal_effects", "overlay", "pair_matrix", "parallel_coordinates", "predictions",
+    "receptive_fields", "reliability", "robustness", "run_intervals", "save_figure", "seed_spread",
+    "setting_name", "setting_value", "shift_steps", "show_scenes", "spatial_priors", "split_shift",
+    "step_decay", "survival", "sweep_rungs", "token_windows",
 ]
