@@ -12,18 +12,22 @@ import pytest
 from PIL import Image
 
 from seglib import cli, plots, report
+from seglib.corruptions import CORRUPTIONS
 from seglib.data.datasets import fingerprint
 from seglib.data.tree import list_scenes, read_label_ids
 from seglib.errors import ConfigError, RecordError, SeglibError
+from seglib.files import write_json
 from seglib.intervals import bootstrap_interval, paired_difference
 from seglib.labels import CLASS_SETS
-from seglib.metrics import ScoreAccumulator
-from seglib.records import save_record
-from seglib.report import drawings, engine, latex
-from seglib.report.numbers import Numbers
-from seglib.report.runs import MODELS, Runs
-from seglib.report.source import Use, answer, read_uses, resolve
+from seglib.metrics import METRICS, ScoreAccumulator, aggregate
+from seglib.records import Record, find_record, save_record
+from seglib.report import drawings, engine, groups, latex
+from seglib.report.numbers import Number, Numbers
+from seglib.report.parts import MODELS
+from seglib.report.runs import Runs
+from seglib.report.source import Use, answer, provenance, read_uses, resolve
 from seglib.report.tables import TABLES, table
+from seglib.sweep import survivors
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "report").glob("**/*.tex"))
@@ -78,6 +82,31 @@ def record_run(name: str, share_right: float, street: str = "camvid", **options)
         state=None,
         predictions=options.pop("predictions", {}),
     )
+
+
+def measure_like(record, ece: float = 0.05, surplus: float = 0.02, kept: float = 0.8) -> None:
+    """Measurements of a record as `seglib measure` writes them, with these values."""
+    scores = {"miou": 0.5, "low": 0.4, "high": 0.6, "pixel_accuracy": 0.9}
+    bins = [{"pixels": 10, "confidence": 0.5 + 0.1 * i, "accuracy": 0.5 + 0.1 * i} for i in (1, 3)]
+    certainty = {"bins": bins, "confidence": 0.8 + surplus, "accuracy": 0.8, "ece": ece}
+    bands = [{"width": width, **scores, "miou": 0.05 * width} for width in (1, 2, 4, 8, 16)]
+    levels = [{**scores, "miou": 0.5 * kept, "strength": strength} for strength in range(1, 6)]
+    other = "camvid" if record.config.dataset == "miniscapes" else "miniscapes"
+    splits = ("val", "test")
+    parts = {
+        "calibration": {split: certainty for split in splits},
+        "boundaries": {split: {"bands": bands, "inside": scores} for split in splits},
+        "robustness": {"clean": scores, "corruptions": {kind: levels for kind in CORRUPTIONS}},
+        "generalisation": {
+            other: {
+                "home": {split: scores for split in splits},
+                "abroad": {split: {**scores, "miou": 0.2} for split in splits},
+            }
+        },
+    }
+    for part, values in parts.items():
+        made_by = {"weights": "0" * 16}
+        write_json(record.path / "measurements" / f"{part}.json", {"made_by": made_by, **values})
 
 
 @pytest.fixture
@@ -190,20 +219,91 @@ def test_all_failures_are_counted(records, tmp_path):
         answers(tmp_path, body)
 
 
-def test_sections_depend_on_the_plan_and_on_the_dataset(seglib_home, tmp_path):
+def test_sections_depend_on_the_dataset(seglib_home, tmp_path):
     sections = tmp_path / "sections"
     sections.mkdir()
-    for stem in ("data-camvid", "data-cityscapes", "tuned"):
+    for stem in ("data-camvid", "data-cityscapes"):
         (sections / f"{stem}.tex").write_text(r"\datasetname{street} \finalsplit{street}")
-    body = r"\datasetsection{street}{data} \plannedsection{street/fine-tuned}{tuned}"
+    body = r"\datasetsection{street}{data}"
     camvid = answers(tmp_path, body)
     assert camvid["datasetsection@street|data"].text == "data-camvid"
-    assert camvid["plannedsection@street/fine-tuned|tuned"].text == "1"
     assert camvid["finalsplit@street"].text == "test"
     cityscapes = answers(tmp_path, body, "cityscapes")
     assert cityscapes["datasetsection@street|data"].text == "data-cityscapes"
-    assert cityscapes["plannedsection@street/fine-tuned|tuned"].text == "0"
     assert cityscapes["finalsplit@street"].text == "val"  # its test labels are not public
+
+
+def test_a_part_is_told_once_all_of_its_runs_are_recorded(records, tmp_path):
+    (tmp_path / "sections").mkdir()
+    tuned = r"\compare{street/swin:fine-tuned}{street/swin}{final/miou}"
+    (tmp_path / "sections" / "tuned.tex").write_text(tuned)
+    body = (
+        r"\recorded{fine-tuned}{\input{sections/tuned}}"
+        "\n"
+        r"{Only \result{street/fcn/final/miou}}"
+    )
+    without = answers(tmp_path, body)
+    assert without["recorded@fine-tuned"].text == "0"
+    assert set(without) == {"recorded@fine-tuned", "result@street/fcn/final/miou"}
+    record_run("street/unet:fine-tuned", 0.8)
+    assert answers(tmp_path, body).keys() == without.keys()  # one of two
+    assert any(line.startswith("without fine-tuned: it needs camvid-swin")
+               for line in report.left_out("camvid"))  # fmt: skip
+    record_run("street/swin:fine-tuned", 0.9)
+    found = answers(tmp_path, body)
+    assert found["recorded@fine-tuned"].text == "1"
+    assert found["compare@street/swin:fine-tuned|street/swin|final/miou"].text
+    assert "result@street/fcn/final/miou" not in found
+    cityscapes = answers(tmp_path, r"\recorded{fine-tuned}{a}{b}", "cityscapes")
+    assert cityscapes["recorded@fine-tuned"].text == "0"  # not in its plan
+    with pytest.raises(ConfigError, match="part 'dreams' is unknown"):
+        Runs().lacking("dreams")
+
+
+def test_a_union_is_there_with_the_first_of_its_parts(seglib_home):
+    for label in ("reference", "without skips", "without batch norm", "half width"):
+        assert Runs().lacking("ablations")
+        record_run(f"generated/unet:{label}", 0.8)
+    runs = Runs()
+    assert runs.lacking("ablations") == [] and runs.lacking("swin-ablations")
+    assert {name.partition(":")[0] for name in runs.recorded_ablations()} == {"generated/unet"}
+
+
+def test_a_measurement_of_other_weights_is_refused(records):
+    for record in records.values():
+        measure_like(record)
+    weights = records["unet"].path / "weights.safetensors"
+    weights.write_bytes(b"others")
+    for model in MODELS:
+        measure_like(record_run(f"generated/{model}", 0.7))
+    with pytest.raises(RecordError, match=f"{records['unet'].id}: .*other weights.*seglib measure"):
+        Runs().lacking("measurements")
+    weights.unlink()
+    assert Runs().lacking("measurements") == [] == Runs().lacking("generalisation")
+
+
+def test_only_what_is_printed_must_hold(records, tmp_path):
+    """A claim in a branch that the records don't choose is not checked, in the others it is."""
+    branches = (
+        r"{\claim{street/unet}{worse than}{street/fcn}{final/miou}}{}"
+        r"{\holds{street/unet/final/miou < 1} \result{no/such/thing}}"
+    )
+    body = r"\whether{street/%s}{street/%s}{final/miou}" + branches
+    assert set(answers(tmp_path, body % ("vit", "unet"))) == {
+        "whether@street/vit|street/unet|final/miou"
+    }
+    with pytest.raises(RecordError, match="claims street/unet worse than"):
+        answers(tmp_path, body % ("unet", "fcn"))
+    with pytest.raises(SeglibError, match="main.tex:3: .*1 more"):
+        answers(tmp_path, body % ("fcn", "unet"))
+
+
+@pytest.mark.parametrize(("relation", "chosen"), [(">", "unet"), ("<", "vit"), ("=", "vit")])
+def test_a_sentence_follows_a_relation_of_numbers(records, tmp_path, relation, chosen):
+    key = f"street/unet/final/miou {relation} street/fcn/final/miou"
+    body = rf"\ifholds{{{key}}}{{\runname{{street/unet}}}}{{\runname{{street/vit}}}}"
+    found = answers(tmp_path, body)
+    assert set(found) == {f"ifholds@{key}", f"runname@street/{chosen}"}
 
 
 def test_broken_sources_are_named(records, tmp_path):
@@ -229,6 +329,173 @@ def test_tables_show_every_full_run(seglib_home):
     with pytest.raises(ConfigError, match="models, pairs"):
         table("unknown", numbers)
     assert all(callable(make) for make in TABLES.values())
+
+
+@pytest.fixture
+def measured(seglib_home):
+    """All full runs with measurements; on the street the U-Net is the toughest and best sure."""
+    for role, surplus in (("generated", -0.03), ("street", 0.04)):
+        for model in MODELS:
+            best = model == "unet"
+            record = record_run(f"{role}/{model}", 0.8 if best else 0.6)
+            measure_like(record, 0.02 if best else 0.07, surplus, 0.9 if best else 0.5)
+
+
+def test_measurements_are_numbers_too(measured, monkeypatch):
+    numbers = Numbers(Runs())
+    texts = {
+        "street/unet/final/band:4": r"20.0\,\%",
+        "street/unet/final/inside": r"90.0\,\%",
+        "street/surest/final/ece": r"2.0\,\%",
+        "street/unet/final/surplus": "$+$4.0~points",
+        "street/toughest/kept:mean": r"90\,\%",
+        "street/unet/kept:fog": r"90\,\%",
+        "generated/unet/final/abroad": r"20.0\,\%",
+        "generated/unet/final/home": r"50.0\,\%",
+        "generated/networks/surer-names": "is none",
+        "street/networks/surer-names": "are all four",
+        "street/networks/harshest-kept": r"60\,\%",
+    }
+    assert {key: numbers.result(key).text for key in texts} == texts
+    assert numbers.result("street/networks/surer").source == tuple(
+        numbers.runs.record(f"street/{model}").id for model in MODELS
+    )
+    for name, model in (("toughest", "unet"), ("surest", "unet"), ("frailest", "fcn")):
+        assert numbers.runs.chosen("street", name).config.model == model
+    text = table("beside-scores", numbers)
+    assert text.count("$-$3.0") == 4 == text.count("$+$4.0") and "abroad" in text
+    monkeypatch.setattr(numbers.runs, "lacking", lambda part: ["something"])
+    assert "abroad" not in table("beside-scores", numbers)
+
+
+def test_measurements_are_drawn_and_stamped(measured):
+    file = drawings.make_figure("reliability", Numbers(Runs()))
+    stamp = drawings.read_stamp(file)
+    measure_like(Runs().record("street/swin"), 0.09)
+    drawings.make_figure("reliability", Numbers(Runs()))
+    assert drawings.read_stamp(file) != stamp
+
+
+def record_group(name: str, share_of) -> None:
+    """Records of a group of the plan on the generated dataset; `share_of` takes its entries."""
+    for entry in plan("camvid").group("generated", name):
+        if find_record(entry.config) is None:
+            scores = made_up_scores("cityscapes19", share_of(entry), images=3)
+            save_record(
+                entry.config,
+                history=[{"epoch": 1, "train_loss": 1.0}],
+                scores={"val": scores},
+                environment={"seconds": 60.0, "parameters": 1000},
+                state=None,
+                predictions={},
+            )
+
+
+def test_seeds_tell_how_far_chance_reaches(seglib_home):
+    base = {"fcn": 0.3, "unet": 0.8, "vit": 0.31, "swin": 0.9}
+    record_group("seeds", lambda e: base[e.config.model] + 0.02 * e.config.seed)
+    numbers = Numbers(Runs())
+    scores = groups.seed_scores(numbers.runs)
+    assert numbers.result("generated/seeds/pairs").value == 6
+    assert numbers.result("generated/seeds/apart").value == 5
+    assert numbers.result("generated/seeds/overlapping").text == "the FCN with the ViT"
+    pooled = np.sqrt(np.mean([np.var(values, ddof=1) for values in scores.values()]))
+    assert np.isclose(numbers.result("generated/seeds/pooled").value, 100 * pooled)
+    assert f"{100 * np.std(scores['vit'], ddof=1):.1f}" in table("seeds", numbers)
+    assert numbers.result("generated/seeds/pooled").source == ("seeds",)
+    assert numbers.runs.codes["seeds"] == "G1"
+
+
+def test_single_factors_follow_their_intervals(seglib_home):
+    gain = {"coarse": -0.3, "32": 0.15}
+    record_group("one factor at a time",
+                 lambda e: 0.6 + gain.get(e.level, 0) + 0.01 * e.config.seed)  # fmt: skip
+    numbers = Numbers(Runs())
+    worse = numbers.result("generated/factors/told:masks=coarse")
+    assert re.match(r"lowers the score by \d+\.\d~points \(", worse.text) and worse.value < 0
+    assert numbers.result("generated/factors/told:width=32").text.startswith("raises the score by")
+    assert numbers.result("generated/factors/told:width=8").text.startswith("makes no difference")
+    assert numbers.result("generated/factors/better").text == "width 32"
+    assert numbers.result("generated/factors/worse").text == "masks coarse"
+    assert numbers.result("generated/factors/worst").text.startswith("masks coarse (")
+    assert numbers.result("generated/factors/worse-count").value == 1
+    assert drawings.make_figure("factors", numbers).exists()
+
+
+def test_learning_rates_are_held_against_the_best(seglib_home):
+    record_group("learning rates", lambda e: 0.9 if e.level == "1e-3" else 0.6)
+    numbers = Numbers(Runs())
+    assert numbers.result("generated/rates/right-count").value == 0
+    assert numbers.result("generated/rates/right").text == "none"
+    assert numbers.result("generated/rates/furthest-gap").value > 10
+    text = table("rates", numbers)
+    assert text.count(r"\textbf") == 4 == text.count(r"\ast")
+
+
+def record_sweeps() -> None:
+    """Finished sweeps in which the first candidates are the best."""
+    for entry in plan("camvid").group("street", "halving"):
+        sweep = entry.plan
+        remaining = list(range(sweep.count))
+        for rung in sweep.rungs:
+            scores = {c: 0.5 - 0.01 * c + 0.002 * (c % 2) for c in remaining}
+            for candidate, score in scores.items():
+                save_record(
+                    sweep.config(rung, candidate),
+                    history=[{"epoch": 1, "train_loss": 1.0}],
+                    scores={"val": {"miou": score}},
+                    environment={"seconds": 1.0},
+                    state=None,
+                    predictions={},
+                    results=sweep.folder,
+                )
+            remaining = survivors(scores)
+
+
+def test_a_sweep_is_told_when_it_is_finished(seglib_home, monkeypatch):
+    assert len(Runs().lacking("sweeps")) == 2
+    record_sweeps()
+    numbers = Numbers(Runs())
+    monkeypatch.setattr(Numbers, "facts", lambda self, role: {"scenes": {"train": 367}})
+    assert numbers.runs.lacking("sweeps") == []
+    assert numbers.result("street/sweeps/candidates").value == 36
+    assert numbers.result("street/sweeps/place:swin").value == 1
+    first = latex.settings(groups.sweep_plans(numbers.runs)["swin"].candidates[0])
+    assert numbers.result("street/sweeps/winner:swin").text == first
+    assert "learning rate $10^{-3}$" in first
+    assert "learning rate" in numbers.result("street/sweeps/matters:unet").text
+    assert 0 < numbers.result("street/sweeps/work:unet").value < 50
+    assert drawings.make_figure("sweeps", numbers).name == "report_camvid_sweeps.pdf"
+
+
+def test_ablations_say_what_was_missed(seglib_home):
+    shares = {"reference": 0.8, "without skips": 0.5, "without batch norm": 0.8, "half width": 0.7}
+    for label, share in shares.items():
+        record_run(f"generated/unet:{label}", share)
+    numbers = Numbers(Runs())
+    assert numbers.result("generated/ablations/count:unet").value == 3
+    assert numbers.result("generated/ablations/worse-count:unet").value == 2
+    before, after = (numbers.scores(f"generated/unet:{label}", "val")["iou"]
+                     for label in ("reference", "without skips"))  # fmt: skip
+    road = numbers.result("generated/ablations/loss:unet=without skips=road")
+    assert np.isclose(road.value, 100 * (before[0] - after[0]))
+    lost = numbers.result("generated/ablations/lost:unet=without skips").text
+    assert lost.count("points") == 3 and not any(name in lost for name in HARD)
+
+
+def test_numbers_of_several_runs_share_an_entry():
+    codes = {"a": "R1", "b": "R2", "c": "R3", "seeds": "G1"}
+    found = {
+        "result@street/unet/final/miou": Number("1", 1, ("a",)),
+        "compare@x|y|final/miou": Number("2", 2, ("b", "a")),
+        "result@street/networks/surer": Number("3", 3, ("a", "b", "c")),
+        "result@generated/seeds/pooled": Number("4", 4, ("seeds",)),
+    }
+    lines = provenance(found, codes).splitlines()
+    assert [line.partition("]")[0] for line in lines[:3]] == [
+        r"\item[R1", r"\item[G1", r"\item[Several runs"
+    ]  # fmt: skip
+    assert r"\textbf{R1 to R3}" in lines[2] + lines[3] and r"\textbf{R2, R1}" in lines[2] + lines[3]
 
 
 def test_latex_text_is_harmless():
@@ -387,3 +654,74 @@ def test_the_whole_report_tells_of_cityscapes_when_it_is_there(seglib_home, tiny
     target, complaints = report.build("cityscapes", source=ROOT / "report")
     assert target.name == "cityscapes.pdf" and target.stat().st_size > 100_000
     assert complaints == []
+
+
+def stand_in(name: str, like: Record, loss: float) -> None:
+    """A record for a name that has none: another run's, with a share of its right pixels wrong."""
+    folder = like.path.parent / plan("camvid").config(name).run_id
+    if (folder / "config.json").exists():
+        return
+    shutil.copytree(like.path, folder, ignore=shutil.ignore_patterns("*.safetensors"))
+    write_json(folder / "config.json", plan("camvid").config(name).to_dict())
+    for scores in like.scores.values():
+        images = scores["images"]
+        right = np.array(images["tp"])
+        wrong = (loss * right).astype(int)
+        images["tp"] = (right - wrong).tolist()
+        images["fn"] = (np.array(images["fn"]) + wrong).tolist()
+        values = aggregate(images)
+        for key in METRICS:
+            value = values.get(key)
+            scores[key] = None if value is None else json.loads(
+                json.dumps(value.tolist()).replace("NaN", "null"))  # fmt: skip
+    write_json(folder / "scores.json", like.scores)
+
+
+@needs_latex
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", ["none", "all"])
+def test_the_whole_report_fits_with_and_without_its_optional_parts(seglib_home, parts):
+    """The real sources on the recorded full runs; what is not recorded has stand-ins."""
+    if not all((ROOT / "data" / name).exists() for name in ("miniscapes", "camvid")):
+        pytest.skip("a dataset is not there: make data")
+    (seglib_home / "data").symlink_to(ROOT / "data")
+    shutil.copytree(ROOT / "figures", seglib_home / "figures")
+    runs = Runs()
+    results = seglib_home / "results"
+    for role in ("generated", "street"):
+        for model in MODELS:
+            run_id = runs.config(f"{role}/{model}").run_id
+            if (ROOT / "results" / run_id).exists():
+                shutil.copytree(ROOT / "results" / run_id, results / run_id)
+        best = find_record(runs.config(f"{role}/unet"))
+        if best is None or find_record(runs.config(f"{role}/fcn")) is None:
+            pytest.skip("the U-Net and the FCN are not recorded: seglib study")
+        for model, loss in (("vit", 0.3), ("swin", 0.05)):
+            stand_in(f"{role}/{model}", best, loss)
+    if parts == "all":
+        unet = runs.record("generated/unet").path
+        for number, name in enumerate(runs.ablations("unet").values()):
+            stand_in(name, Record(unet), 0.1 * number)
+        for number, name in enumerate(runs.ablations("swin").values()):
+            stand_in(name, Record(unet), 0.05 * number)
+        for model in ("unet", "swin"):
+            stand_in(f"street/{model}:fine-tuned", runs.record(f"street/{model}"), 0.01)
+        for name in ("seeds", "learning rates", "one factor at a time"):
+            record_group(name, lambda entry: 0.7 + 0.02 * (int(entry.id[-1], 16) % 5))
+        record_sweeps()
+    for folder in results.glob("*/measurements"):
+        shutil.rmtree(folder)
+    if parts == "all":
+        for role in ("generated", "street"):
+            for model in MODELS:
+                record = runs.record(f"{role}/{model}")
+                measure_like(record)
+                record.weights_path.unlink(missing_ok=True)
+    waiting = report.left_out("camvid")
+    assert waiting == [] if parts == "all" else len(waiting) == 9
+    target, complaints = report.build("camvid", source=ROOT / "report")
+    assert complaints == []
+    log = (seglib_home / "build" / "report" / "camvid" / "main.log").read_text(errors="replace")
+    pages = int(re.search(r"Output written on main.pdf \((\d+) pages", log)[1])
+    assert 10 < pages <= 18
+    assert target.stat().st_size > 100_000

@@ -5,9 +5,11 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
 
+from .errors import TRUTH_COLOR
 from .scenes import _entries, _picture_grid
 from .style import (
     COLORS,
@@ -36,7 +38,7 @@ def class_shares(panels: Sequence[tuple[str, Mapping[str, Any], Any]]) -> Figure
     figure, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(TEXT_WIDTH, 0.75 + 0.125 * count),
+        figsize=(TEXT_WIDTH, 0.7 + 0.105 * count),
         layout="constrained",
         squeeze=False,
     )
@@ -90,7 +92,7 @@ def class_scores(panels: Sequence[tuple[str, Mapping[str, Sequence[float | None]
     figure, axes = plt.subplots(
         1,
         len(panels),
-        figsize=(TEXT_WIDTH, 0.8 + 0.165 * count),
+        figsize=(TEXT_WIDTH, 0.75 + 0.122 * count),
         layout="constrained",
         squeeze=False,
     )
@@ -131,26 +133,74 @@ def score_against_cost(
     `panels`: title, and network to (multiply-adds in G, score, interval), scores as shares of 1.
     """
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(TEXT_WIDTH, 2.3), layout="constrained", squeeze=False
+        1, len(panels), figsize=(TEXT_WIDTH, 1.85), layout="constrained", squeeze=False
     )
     for axis, (title, points) in zip(axes.flat, panels, strict=True):
         for i, (network, (work, score, interval)) in enumerate(points.items()):
             low, high = (100 * bound for bound in interval)
             axis.plot((work, work), (low, high), color=COLORS[i], linewidth=1)
-            axis.plot(work, 100 * score, MARKERS[i], color=COLORS[i], markersize=5)
-            axis.annotate(
-                network,
-                (work, 100 * score),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                fontsize=7.5,
-                color="#333333",
-            )
-        axis.set_xlim(0, 1.3 * max(work for work, _, _ in points.values()))
+            axis.plot(work, 100 * score, MARKERS[i], color=COLORS[i], markersize=5, label=network)
+        axis.set_xlim(0, 1.15 * max(work for work, _, _ in points.values()))
         axis.margins(y=0.12)
         axis.set(title=title, xlabel="multiply-adds of one image (G)", ylabel="mIoU (%)")
         axis.grid(axis="y")
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(handles))
+    return figure
+
+
+@styled
+def half_width(figure: Figure, label: str, height: float = 2.05) -> Figure:
+    """A figure with panels in a row, made half as wide as the text; `label` is of all x axes."""
+    for axis in figure.axes:
+        axis.set_xlabel("")
+    figure.supxlabel(label, fontsize=8.5)
+    figure.set_size_inches(TEXT_WIDTH / 2 - 0.05, height)
+    return figure
+
+
+@styled
+def factor_gains(summary: pd.DataFrame, runs: pd.DataFrame, columns: int = 2) -> Figure:
+    """What single changes do to a run: the mean gain of each over the seeds, with its interval.
+
+    `summary`: `study.one_factor_summary` without the unchanged run itself; `runs`:
+    `study.one_factor_table`, whose gains are the small marks. Factors stay together and fill the
+    columns from the left; grey where the interval holds zero.
+    """
+    rows = [(factor, part) for factor, part in summary.groupby("factor", sort=False)]
+    target, filled, parts = len(summary) / columns, 0, [[] for _ in range(columns)]
+    for factor, part in rows:
+        parts[min(columns - 1, int((filled + len(part) / 2) / target))].append((factor, part))
+        filled += len(part)
+    most = max(sum(len(part) for _, part in column) for column in parts)
+    figure, axes = plt.subplots(
+        1,
+        columns,
+        sharex=True,
+        squeeze=False,
+        figsize=(TEXT_WIDTH, 0.6 + 0.15 * most),
+        layout="constrained",
+    )
+    for axis, column in zip(axes.flat, parts, strict=True):
+        labels = []
+        for factor, part in column:
+            for row in part.itertuples():
+                place = len(labels)
+                clear = row.low > 0 or row.high < 0
+                color = (COLORS[0] if row.gain > 0 else COLORS[1]) if clear else TRUTH_COLOR
+                marker = "o" if not clear or row.gain > 0 else "s"
+                mine = runs[(runs["factor"] == factor) & (runs["level"] == row.level)]
+                gains = percent(mine["gain"])
+                axis.plot((100 * row.low, 100 * row.high), (place, place), color=color)
+                axis.plot(gains, [place] * len(gains), "|", color="#333333", markersize=5, zorder=3)
+                axis.plot(100 * row.gain, place, marker, color=color, markersize=4.5, zorder=2)
+                labels.append(f"{factor}: {row.level}")
+        axis.axvline(0, color="#444444", linewidth=0.8, zorder=0)
+        axis.set_yticks(range(len(labels)), labels)
+        axis.tick_params(axis="y", length=0)
+        axis.set_ylim(most - 0.4, -0.6)
+        axis.grid(axis="x")
+    figure.supxlabel("gain in val mIoU over the unchanged run (points)", fontsize=8.5)
     return figure
 
 

@@ -14,6 +14,7 @@ from ..files import atomic_folder, atomic_path
 from .drawings import make_figure
 from .engine import compile_pdf, need_engine, picture, problems
 from .numbers import Numbers
+from .parts import PARTS
 from .runs import Runs
 from .source import definitions, provenance, read_uses, resolve
 from .tables import table
@@ -40,6 +41,8 @@ def build(
     """
     engine = need_engine() if compiled else ""
     folder = assemble(street, source or paths.report_dir())
+    for line in left_out(street):
+        print(line)
     if not compiled:
         return folder, []
     made = compile_pdf(folder, engine)
@@ -47,6 +50,18 @@ def build(
     with atomic_path(target) as temporary:
         shutil.copyfile(made, temporary)
     return target, problems(folder)
+
+
+def left_out(street: str) -> list[str]:
+    """A line for each optional part that the report does without, and what it waits for."""
+    runs = Runs(street)
+    waiting = {part: runs.lacking(part) for part in PARTS}
+    return [
+        f"without {part}: it needs {missing[0]}"
+        + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
+        for part, missing in waiting.items()
+        if missing
+    ]
 
 
 def assemble(street: str, source: Path) -> Path:

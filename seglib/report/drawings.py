@@ -7,7 +7,7 @@ not on this disk, the committed file serves as long as its sources are the same.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,20 +21,31 @@ from ..files import sha256_of
 from ..gallery import busiest_window
 from ..inspection import multiply_adds
 from ..intervals import bootstrap_interval
+from ..measurements import measurement
 from ..models import build_model
 from ..paths import figures_dir
-from ..plots.report import class_scores, class_shares, networks_side_by_side, score_against_cost
+from ..plots.report import (
+    class_scores,
+    class_shares,
+    factor_gains,
+    half_width,
+    networks_side_by_side,
+    score_against_cost,
+)
 from ..provenance import files_fingerprint
-from ..records import Record
+from ..records import Record, find_record
 from ..reporting import MODEL_NAMES
+from ..study_plan import StudySweep
+from . import groups
 from .numbers import Numbers, network
-from .runs import MODELS, ROLES
+from .parts import MODELS, ROLES
 from .survey import STRIDE, survey_file
 
 READ = ("config.json", "history.csv", "scores.json")
 CODE = (
-    *("report/drawings.py", "plots/report.py", "plots/style.py", "plots/scenes.py"),
-    *("plots/results.py", "plots/errors.py", "plots/network.py", "boundaries.py"),
+    *("report/drawings.py", "report/groups.py", "plots/report.py", "plots/style.py"),
+    *("plots/scenes.py", "plots/results.py", "plots/errors.py", "plots/network.py"),
+    *("plots/comparison.py", "plots/sweep.py", "boundaries.py"),
 )
 SHOWN = 3  # scenes in the figures that compare predictions
 
@@ -44,27 +55,62 @@ class Drawing:
     """How a figure is drawn: from which runs, and whether it shows masks of a dataset."""
 
     draw: Callable[[Numbers], Figure]
-    runs: Callable[[Numbers], list[str]]  # names, as `runs.Runs` knows them
+    files: Callable[[Numbers], list[Path]]  # of the records that it shows
     kind: str = "plot"
     role: str | None = None  # of the dataset it needs; in the file's name, too
     survey: bool = False  # whether it shows the recorded facts of the datasets
 
 
-def _full(*roles: str) -> Callable[[Numbers], list[str]]:
-    return lambda numbers: [f"{role}/{model}" for role in roles for model in MODELS]
+def _full(*roles: str, parts: Sequence[str] = ()) -> Callable[[Numbers], list[Path]]:
+    """The files of the roles' full runs, those of some `measurements` included."""
+    return _named(lambda numbers: [f"{role}/{model}" for role in roles for model in MODELS], parts)
+
+
+def _named(
+    names: Callable[[Numbers], list[str]], parts: Sequence[str] = ()
+) -> Callable[[Numbers], list[Path]]:
+    """The files of runs by their names, as `runs.Runs` knows them."""
+
+    def files(numbers: Numbers) -> list[Path]:
+        records = [numbers.runs.record(name) for name in names(numbers)]
+        return [file for record in records for file in _files(record, parts)]
+
+    return files
+
+
+def _of_group(part: str) -> Callable[[Numbers], list[Path]]:
+    """The files of a group of short runs."""
+
+    def files(numbers: Numbers) -> list[Path]:
+        folders = []
+        for entry in groups.entries_of(part, numbers.runs):
+            if isinstance(entry, StudySweep):
+                folders += [file.parent for file in sorted(entry.plan.folder.glob("[!.]*/*.csv"))]
+            else:
+                folders.append(find_record(entry.config).path)
+        return [folder / name for folder in dict.fromkeys(folders) for name in READ]
+
+    return files
 
 
 def _network(model: str) -> Drawing:
     def draw(numbers: Numbers) -> Figure:
         record = numbers.runs.record(f"generated/{model}")
         classes = record.dataset.class_set.num_classes
-        return plots.draw_network(
+        figure = plots.draw_network(
             build_model(model, classes, **record.config.model_options()),
             record.config.image_size,
             title="",
         )
+        return _resized(figure, plots.TEXT_WIDTH, 2.2)
 
-    return Drawing(draw, lambda numbers: [f"generated/{model}"])
+    return Drawing(draw, _named(lambda numbers: [f"generated/{model}"]))
+
+
+def _resized(figure: Figure, width: float, height: float) -> Figure:
+    """The figure at another size in inches; its layout is done anew when it is saved."""
+    figure.set_size_inches(width, height)
+    return figure
 
 
 def _shares(numbers: Numbers) -> Figure:
@@ -78,7 +124,8 @@ def _shares(numbers: Numbers) -> Figure:
 def _curves(role: str) -> Callable[[Numbers], Figure]:
     def draw(numbers: Numbers) -> Figure:
         records = [numbers.runs.record(f"{role}/{model}") for model in MODELS]
-        return plots.curves(records, [MODEL_NAMES[model] for model in MODELS])
+        figure = plots.curves(records, [MODEL_NAMES[model] for model in MODELS])
+        return _resized(figure, plots.TEXT_WIDTH, 1.8)
 
     return draw
 
@@ -119,7 +166,7 @@ def _ablations(model: str) -> Drawing:
             differences[label] = numbers.paired(names[label], names[reference], "val/miou")
         return plots.run_intervals(runs, differences)
 
-    return Drawing(draw, lambda numbers: list(numbers.runs.ablations(model).values()))
+    return Drawing(draw, _named(lambda numbers: list(numbers.runs.ablations(model).values())))
 
 
 def _side_by_side(role: str) -> Callable[[Numbers], Figure]:
@@ -158,14 +205,50 @@ def _closeups(numbers: Numbers) -> Figure:
 
 
 def _distances(numbers: Numbers) -> Figure:
-    return plots.error_distance(
+    figure = plots.error_distance(
         [(MODEL_NAMES[m], numbers.errors(f"generated/{m}")) for m in MODELS]
     )
+    return _resized(figure, plots.TEXT_WIDTH, 1.95)
+
+
+def _measured(part: str, plot: Callable, label: str, key: str | None = None) -> Drawing:
+    """A measurement of all full runs on the final split, half as wide as the text."""
+
+    def draw(numbers: Numbers) -> Figure:
+        panels = {}
+        for role in ROLES:
+            split, names = numbers.runs.final_split(role), {MODEL_NAMES[m]: m for m in MODELS}
+            values = {name: measurement(numbers.runs.record(f"{role}/{model}"), part)[split]
+                      for name, model in names.items()}  # fmt: skip
+            panels[f"{numbers.runs.dataset_name(role)}, {split}"] = (
+                {name: each[key] for name, each in values.items()} if key else values
+            )
+        return half_width(plot(panels), label)
+
+    return Drawing(draw, _full(*ROLES, parts=(part,)), role="street")
+
+
+def _reliability(panels: dict) -> Figure:
+    figure = plots.reliability(panels)
+    for axis in figure.axes:
+        axis.set(xticks=(0, 50, 100), yticks=(0, 50, 100))
+    return figure
+
+
+def _factors(numbers: Numbers) -> Figure:
+    table, summary = groups.factor_tables(numbers.runs, "factors")
+    return factor_gains(summary[~summary["is_base"]], table)
+
+
+def _sweeps(numbers: Numbers) -> Figure:
+    models = groups.sweep_plans(numbers.runs)
+    panels = {MODEL_NAMES[model]: groups.sweep_rows(numbers.runs, model) for model in models}
+    return _resized(plots.sweep_rungs(panels), plots.TEXT_WIDTH, 1.9)
 
 
 DRAWINGS: dict[str, Drawing] = {
     **{f"network_{model}": _network(model) for model in MODELS},
-    "shares": Drawing(_shares, lambda numbers: [], role="street", survey=True),
+    "shares": Drawing(_shares, _named(lambda numbers: []), role="street", survey=True),
     "curves_generated": Drawing(_curves("generated"), _full("generated")),
     "curves_street": Drawing(_curves("street"), _full("street"), role="street"),
     "classes": Drawing(_class_scores, _full(*ROLES), role="street"),
@@ -174,8 +257,14 @@ DRAWINGS: dict[str, Drawing] = {
     "swin_ablations": _ablations("swin"),
     "scenes_generated": Drawing(_side_by_side("generated"), _full("generated"), "picture"),
     "scenes_street": Drawing(_side_by_side("street"), _full("street"), "picture", "street"),
-    "closeups": Drawing(_closeups, lambda numbers: ["generated/fcn", "generated/unet"], "picture"),
+    "closeups": Drawing(
+        _closeups, _named(lambda numbers: ["generated/fcn", "generated/unet"]), "picture"
+    ),
     "distances": Drawing(_distances, _full("generated")),
+    "bands": _measured("boundaries", plots.band_iou, "within … pixels of a boundary", key="bands"),
+    "reliability": _measured("calibration", _reliability, "confidence (%)"),
+    "factors": Drawing(_factors, _of_group("factors")),
+    "sweeps": Drawing(_sweeps, _of_group("sweeps"), role="street"),
 }
 
 
@@ -233,19 +322,18 @@ def read_stamp(file: Path) -> tuple[str, str] | None:
 def _sources(drawing: Drawing, numbers: Numbers) -> str:
     """16 hexadecimal digits over the content of everything that a figure shows."""
     digest = hashlib.sha256()
-    for name in drawing.runs(numbers):
-        record = numbers.runs.record(name)
-        digest.update(record.id.encode())
-        for file in _files(record):
-            digest.update(sha256_of(file).encode())
+    for file in drawing.files(numbers):
+        digest.update(file.parent.name.encode())
+        digest.update(sha256_of(file).encode())
     for role in ROLES if drawing.survey else ():
         numbers.facts(role)
         digest.update(sha256_of(survey_file(numbers.runs.dataset(role).name)).encode())
     return digest.hexdigest()[:16]
 
 
-def _files(record: Record) -> list[Path]:
+def _files(record: Record, parts: Sequence[str] = ()) -> list[Path]:
     named = [record.path / name for name in READ]
+    named += [record.path / "measurements" / f"{part}.json" for part in parts]
     if missing := [file for file in named if not file.exists()]:
         raise RecordError(f"{missing[0]}: no such file")
     return named + sorted((record.path / "predictions").glob("*/[!.]*.png"))

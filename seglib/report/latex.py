@@ -1,12 +1,14 @@
 """Numbers and words as LaTeX text."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_",
     "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "×": r"$\times$", "–": "--", "−": "$-$", "→": r"$\rightarrow$", "µ": r"\textmu{}",
+    "…": r"\ldots{}",
 }  # fmt: skip
 _SMALL = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -54,6 +56,38 @@ def listed(words: Sequence[str]) -> str:
 
 def is_number(value: float | None) -> bool:
     return value is not None and not math.isnan(value)
+
+
+def scientific(value: float) -> str:
+    """A small number with one digit: 2·10⁻³."""
+    mantissa, exponent = f"{value:.0e}".split("e")
+    times = "" if mantissa == "1" else rf"{mantissa}\cdot"
+    return rf"${times}10^{{{int(exponent)}}}$"
+
+
+def setting(name: str, value: Any) -> tuple[str, float | None]:
+    """A config value as LaTeX text."""
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "--"}[value], None
+    if isinstance(value, list):
+        if name.endswith("_size"):
+            return size(value), None
+        return f"{value[0]:g}--{value[1]:g}", None
+    if isinstance(value, str):
+        return escape(value.replace("_", " ").replace("+", " + ")), None
+    if 0 < abs(value) < 0.01:
+        return scientific(value), value
+    return f"{value:.3g}" if isinstance(value, float) else str(value), value
+
+
+def field(name: str) -> str:
+    """A field of the config, or several joined by " × ", in words."""
+    return escape(name.replace("_", " ").replace("gamma", "step decay"))
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Fields with their values, as in "epochs 30, width 16"."""
+    return ", ".join(f"{field(name)} {setting(name, value)[0]}" for name, value in values.items())
 
 
 def tabular(columns: str, rows: Sequence[Sequence[str]], *, head: int = 1) -> str:

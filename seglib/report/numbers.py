@@ -9,7 +9,14 @@ has no public labels), and a quantity:
     street/unet/val/errors:near      wrong pixels near, far from a boundary, in all
     street/unet/minutes              of training; see `RUN_QUANTITIES` for the others
     street/unet/set:epochs           a field of the run's config
-    street/data/void                 a fact of the role's dataset; see `_fact`
+    street/unet/final/band:1         mIoU at most one pixel from a boundary, and (inside) the share
+                                     of right pixels more than 16 away
+    street/unet/final/ece            calibration error; also confidence, and surplus over accuracy
+    street/unet/final/abroad         mIoU on the other role's dataset, home: of the same classes
+    street/unet/kept:fog             share of the mIoU that is kept under a disturbance, or mean
+    street/data/void                 a fact of the role's dataset; see `_fact_of`
+    street/networks/surer            what the four have in common; see `_of_networks`
+    generated/seeds/pooled           what a group of runs says as a whole; see `groups`
 """
 
 import math
@@ -21,17 +28,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from .. import boundaries
+from .. import boundaries, comparison
 from ..data.datasets import DatasetSpec
 from ..errors import ConfigError, RecordError
 from ..gallery import Gallery, load_gallery
 from ..inspection import count_parameters, multiply_adds, receptive_field
 from ..intervals import PairedDifference, bootstrap_interval, paired_difference
+from ..measurements import measurement
 from ..metrics import METRICS
 from ..models import build_model
 from ..records import Record
-from . import latex
-from .runs import MODELS, ROLES, Runs
+from . import groups, latex
+from .parts import MODELS, ROLES
+from .runs import ARTICLES, Runs
 from .survey import STRIDE, survey
 
 PAIRS = math.comb(len(MODELS), 2)
@@ -69,6 +78,13 @@ class Numbers:
         name, rest = _split_name(key)
         if name.endswith("/data"):
             return self._fact(name.partition("/")[0], "/".join(rest))
+        if name.endswith("/networks"):
+            return self._of_networks(name.partition("/")[0], "/".join(rest))
+        if (part := name.partition("/")[2]) in groups.QUANTITIES:
+            text, value = groups.QUANTITIES[part](self, "/".join(rest))
+            # Ablations have a record each in the appendix, the other groups one entry as a whole.
+            own = self.runs.recorded_ablations() if part == "ablations" else []
+            return Number(text, value, self._ids(*own) or (part,))
         record = self.runs.record(name)
         if len(rest) == 1:
             text, value = _of_run(record, rest[0], key)
@@ -187,6 +203,8 @@ class Numbers:
             return self._errors(_split_name(key)[0], what)
         if kind == "grid":
             return self._grid(_split_name(key)[0], what)
+        if kind in ("band", "inside", "ece", "confidence", "surplus", "home", "abroad"):
+            return self._measured(record, split, kind, what)
         if kind == "images":
             return latex.counted(len(scores["images"]["names"])), len(scores["images"]["names"])
         if kind in ("missed", "missed-names"):
@@ -200,6 +218,50 @@ class Numbers:
             return latex.listed([latex.escape(name) for name in below]), None
         value = _score(scores, _metric(quantity), key)
         return latex.percent(value), None if value is None else 100 * value
+
+    def _measured(
+        self, record: Record, split: str, kind: str, what: str
+    ) -> tuple[str, float | None]:
+        """What was measured of a run on a split besides its scores."""
+        if kind in ("band", "inside"):
+            values = measurement(record, "boundaries")[split]
+            if kind == "inside":
+                return _share(values["inside"]["pixel_accuracy"])
+            return _share({band["width"]: band for band in values["bands"]}[int(what)]["miou"])
+        if kind in ("home", "abroad"):
+            role = ROLES[0] if record.config.dataset == self.runs.datasets[ROLES[0]] else ROLES[1]
+            found = measurement(record, "generalisation")[self.runs.abroad(role)]
+            return _share(found[kind][split]["miou"])
+        values = measurement(record, "calibration")[split]
+        if kind == "surplus":
+            surplus = values["confidence"] - values["accuracy"]
+            return latex.number(surplus, 1, 100, sign=True) + "~points", 100 * surplus
+        return _share(values[kind])
+
+    def _of_networks(self, role: str, quantity: str) -> Number:
+        """How many of the four are surer than right on the final split (`surer`, with `-names` as a
+        predicate); the disturbance that takes most from all (`harshest`) and the share that it
+        leaves (`harshest-kept`)."""
+        records = [self.runs.record(f"{role}/{model}") for model in MODELS]
+        ids = tuple(record.id for record in records)
+        if quantity in ("surer", "surer-names"):
+            split = self.runs.final_split(role)
+            found = [measurement(record, "calibration")[split] for record in records]
+            surer = [ARTICLES[model] for model, values in zip(MODELS, found, strict=True)
+                     if values["confidence"] > values["accuracy"]]  # fmt: skip
+            if quantity == "surer":
+                return Number(latex.counted(len(surer)), len(surer), ids)
+            verb = "is" if len(surer) < 2 else "are"
+            who = "all four" if len(surer) == len(MODELS) else latex.listed(surer)
+            return Number(f"{verb} {who}", None, ids)
+        kept = [comparison.kept_under(measurement(record, "robustness")) for record in records]
+        means = {kind: float(np.mean([each[kind] for each in kept])) for kind in kept[0]}
+        harshest = min(means, key=means.__getitem__)
+        if quantity == "harshest-kept":
+            return Number(*_share(means[harshest], 0), ids)
+        if quantity == "harshest":
+            return Number("JPEG" if harshest == "jpeg" else harshest, None, ids)
+        raise KeyError(quantity)
 
     def _errors(self, name: str, where: str) -> tuple[str, float]:
         table = self.errors(name)
@@ -294,28 +356,14 @@ def _of_run(record: Record, quantity: str, key: str) -> tuple[str, float | None]
     if quantity in RUN_QUANTITIES:
         return RUN_QUANTITIES[quantity](record)
     kind, _, name = quantity.partition(":")
+    if kind == "kept":
+        kept = comparison.kept_under(measurement(record, "robustness"))
+        return _share(float(np.mean(list(kept.values()))) if name == "mean" else kept[name], 0)
     values = record.config.resolved().to_dict()
     if kind != "set" or name not in values:
         known = ", ".join(RUN_QUANTITIES)
         raise ConfigError(f"{key!r}: quantity {quantity!r} is unknown; there are: {known}")
-    return setting(name, values[name])
-
-
-def setting(field: str, value: Any) -> tuple[str, float | None]:
-    """A config value as LaTeX text."""
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "--"}[value], None
-    if isinstance(value, list):
-        if field.endswith("_size"):
-            return latex.size(value), None
-        return f"{value[0]:g}--{value[1]:g}", None
-    if isinstance(value, str):
-        return latex.escape(value.replace("_", " ").replace("+", " + ")), None
-    if 0 < abs(value) < 0.01:
-        mantissa, exponent = f"{value:.0e}".split("e")
-        times = "" if mantissa == "1" else rf"{mantissa}\cdot"
-        return rf"${times}10^{{{int(exponent)}}}$", value
-    return f"{value:g}", value
+    return latex.setting(name, values[name])
 
 
 def _fact_of(spec: DatasetSpec, values: dict[str, Any], quantity: str) -> tuple[str, float | None]:

@@ -6,6 +6,8 @@ asked for. Runs are
 
 * `fcn`, `unet`, `vit` and `swin`: the full recipe of the study's plan;
 * `best`, `quickest` and `slowest`: the one of these with the highest mIoU on val, or in training;
+* `sharpest`, `blurriest`, `surest`, `unsurest`, `toughest`, `frailest` and `farthest`: by what was
+  measured of them besides their scores;
 * `unet:fine-tuned` and the like: started from the weights of the generated dataset;
 * `unet:without skips` and the like: the ablations, by their names in `recipes`;
   `unet:reference` is the unchanged short run.
@@ -14,22 +16,18 @@ asked for. Runs are
 from collections.abc import Callable
 from functools import cache, cached_property
 
-from .. import paths, recipes
+from .. import comparison, paths, recipes
 from ..config import RunConfig
 from ..data.datasets import DatasetSpec, dataset_spec
 from ..errors import ConfigError, RecordError
+from ..measurements import measurement
 from ..records import Record, find_record
 from ..reporting import DATASET_NAMES, MODEL_NAMES
-from ..study_plan import StudyRun, load_study
+from ..study_plan import Entry, StudyRun, load_study
+from .parts import GROUPS, MODELS, ROLES, lacking
 
-CHOSEN: dict[str, Callable[[Record], float]] = {
-    "best": lambda record: record.miou(),
-    "quickest": lambda record: -record.environment["seconds"],
-    "slowest": lambda record: record.environment["seconds"],
-}
-ROLES = ("generated", "street")
-MODELS = ("fcn", "unet", "vit", "swin")  # in the order in which the report tells of them
 ABLATIONS = {"unet": recipes.unet_ablations, "swin": recipes.swin_ablations}
+Chooser = Callable[[Record, str, str], float]  # of record, final split, dataset abroad; the highest
 ARTICLES = {"fcn": "the FCN", "unet": "the U-Net", "vit": "the ViT", "swin": "the Swin network"}
 
 
@@ -54,6 +52,10 @@ class Runs:
         """The split of the last word: test, or val where test has no public labels."""
         return "val" if self.dataset(role).name == "cityscapes" else "test"
 
+    def abroad(self, role: str) -> str:
+        """The other role's dataset, on which a run of this role was never trained."""
+        return self.dataset(ROLES[1 - ROLES.index(role)]).name
+
     def config(self, name: str) -> RunConfig:
         """The config that a name means; ConfigError if there is no such run in the plan."""
         role, _, run = name.partition("/")
@@ -63,7 +65,7 @@ class Runs:
             return self.chosen(role, run).config
         if variant in ("", "fine-tuned"):
             group = "fine-tuned" if variant else "models"
-            found = self._planned(dataset, group).get(model)
+            found = self._planned(role, group).get(model)
         else:
             ablations = ABLATIONS[model](dataset) if model in ABLATIONS else {}
             reference = next(iter(ablations), None)
@@ -85,12 +87,21 @@ class Runs:
 
     def chosen(self, role: str, by: str) -> Record:
         """The full run of the role that stands out, by a word of `CHOSEN`."""
-        return max((self.record(f"{role}/{model}") for model in MODELS), key=CHOSEN[by])
+        split, abroad = self.final_split(role), self.abroad(role)
+        records = [self.record(f"{role}/{model}") for model in MODELS]
+        return max(records, key=lambda record: CHOSEN[by](record, split, abroad))
 
-    def planned(self, group: str) -> bool:
-        """Whether the plan has a group, as in `street/fine-tuned`, on the role's dataset."""
-        role, _, name = group.partition("/")
-        return bool(self._planned(self.dataset(role).name, name))
+    @cache  # noqa: B019  one object per report
+    def group(self, role: str, name: str) -> list[Entry]:
+        """The plan's entries of a group on the role's dataset; none if there is no such group."""
+        dataset = self.dataset(role).name
+        scale = "gpu" if dataset == "cityscapes" else "cpu"
+        return [entry for entry in load_study(scale, datasets=[dataset]) if entry.group == name]
+
+    @cache  # noqa: B019
+    def lacking(self, part: str) -> list[str]:
+        """What an optional part of the report (`parts.PARTS`) waits for; empty if it is told."""
+        return lacking(part, self)
 
     def ablations(self, model: str) -> dict[str, str]:
         """Names of the reference and its ablations on the generated dataset, by label."""
@@ -117,10 +128,15 @@ class Runs:
     def all_names(self) -> list[str]:
         """Every run of the report, in the order of its appendix."""
         names = [f"{role}/{model}" for role in ROLES for model in MODELS]
-        if self.planned("street/fine-tuned"):
-            tuned = self._planned(self.datasets["street"], "fine-tuned")
+        if not self.lacking("fine-tuned"):
+            tuned = self._planned("street", "fine-tuned")
             names += [f"street/{model}:fine-tuned" for model in MODELS if model in tuned]
-        return names + [name for model in ABLATIONS for name in self.ablations(model).values()]
+        return names + self.recorded_ablations()
+
+    def recorded_ablations(self) -> list[str]:
+        """The names of the ablations that the report tells of, references included."""
+        told = [model for model in ABLATIONS if not self.lacking(f"{model}-ablations")]
+        return [name for model in told for name in self.ablations(model).values()]
 
     def describe(self, name: str) -> str:
         """A line for tables: "U-Net, without skips"."""
@@ -128,20 +144,54 @@ class Runs:
         model, _, variant = run.partition(":")
         return f"{MODEL_NAMES[model]}, {variant}" if variant else MODEL_NAMES[model]
 
-    @cache  # noqa: B019  one object per report
-    def _planned(self, dataset: str, group: str) -> dict[str, RunConfig]:
-        """The plan's runs of a group on a dataset by architecture, seed 0."""
-        scale = "gpu" if dataset == "cityscapes" else "cpu"
-        known = {entry.group for entry in load_study(scale)}
-        entries = load_study(scale, datasets=[dataset], groups=[group]) if group in known else []
+    def groups(self) -> dict[str, list[Entry]]:
+        """The entries of the groups of short runs that the report tells of as a whole, by part."""
+        told = {part: place for part, place in GROUPS.items() if not self.lacking(part)}
+        return {part: self.group(*place) for part, place in told.items()}
+
+    @cache  # noqa: B019
+    def _planned(self, role: str, group: str) -> dict[str, RunConfig]:
+        """The plan's runs of a group on a role's dataset by architecture, seed 0."""
         return {
             entry.config.model: entry.config
-            for entry in entries
+            for entry in self.group(role, group)
             if isinstance(entry, StudyRun) and entry.config.seed == 0
         }
 
     @cached_property
     def codes(self) -> dict[str, str]:
-        """A short mark for each run id, as tables and the list of sources print it: R1, R2, …"""
+        """A short mark for each run id and group, as tables and the list of sources print it.
+
+        R1, R2, … for runs; G1, G2, … for the groups, which have their part's name.
+        """
         ids = dict.fromkeys(self.config(name).run_id for name in self.all_names())
-        return {run_id: f"R{number}" for number, run_id in enumerate(ids, 1)}
+        codes = {run_id: f"R{number}" for number, run_id in enumerate(ids, 1)}
+        return codes | {part: f"G{number}" for number, part in enumerate(self.groups(), 1)}
+
+
+def _of_part(part: str, value: Callable[[dict], float]) -> Chooser:
+    """Chooses by a measurement's values on the split; `value` takes them."""
+    return lambda record, split, abroad: value(measurement(record, part)[split])
+
+
+def _kept(record: Record, split: str, abroad: str) -> float:
+    kept = comparison.kept_under(measurement(record, "robustness"))
+    return sum(kept.values()) / len(kept)
+
+
+def _abroad(record: Record, split: str, abroad: str) -> float:
+    return measurement(record, "generalisation")[abroad]["abroad"][split]["miou"]
+
+
+CHOSEN: dict[str, Chooser] = {
+    "best": lambda record, split, abroad: record.miou(),
+    "quickest": lambda record, split, abroad: -record.environment["seconds"],
+    "slowest": lambda record, split, abroad: record.environment["seconds"],
+    "sharpest": _of_part("boundaries", lambda values: values["bands"][0]["miou"]),
+    "blurriest": _of_part("boundaries", lambda values: -values["bands"][0]["miou"]),
+    "surest": _of_part("calibration", lambda values: -values["ece"]),
+    "unsurest": _of_part("calibration", lambda values: values["ece"]),
+    "toughest": _kept,
+    "frailest": lambda *arguments: -_kept(*arguments),
+    "farthest": _abroad,
+}

@@ -7,13 +7,17 @@ The commands, as `seglib.sty` typesets them:
     \\difference{run}{run}{metric}     the first minus the second, with its interval
     \\compare{run}{run}{metric}        the predicate of a sentence about the first run
     \\whether{run}{run}{metric}{if the first is better}{if neither is}{if it is worse}
+    \\ifholds{key < key or number}{if so}{if not}   for numbers, with <, > or =
+    \\recorded{part}{if it is there}{if not}        for the optional parts of `parts`
     \\claim{run}{better than}{run}{metric}   prints nothing; the report fails if it is not so
-    \\holds{key < key or number}       the same for numbers, with <, > or =
+    \\holds{key < key or number}       the same for numbers
     \\ranking{role}{metric}            the four architectures from best to worst
     \\runname{run} \\Runname{run} \\datasetname{role} \\finalsplit{role}   words
     \\resulttable{name} \\resultfigure[options]{name}   from `tables` and `drawings`
-    \\plannedsection{group}{file}      a file of sections/ that counts if the plan has the group
     \\datasetsection{role}{stem}       sections/<stem>-<dataset>.tex
+
+Of \\whether, \\ifholds and \\recorded only the text that is printed counts: what the others ask for
+need not be recorded, and what they claim need not hold.
 """
 
 import re
@@ -26,10 +30,12 @@ from . import latex
 from .numbers import VERDICTS, Number, Numbers
 
 ARGUMENTS = {
-    "result": 1, "interval": 1, "difference": 3, "compare": 3, "whether": 3, "claim": 4,
-    "holds": 1, "ranking": 2, "runname": 1, "Runname": 1, "datasetname": 1, "finalsplit": 1,
-    "resulttable": 1, "resultfigure": 1, "plannedsection": 2, "datasetsection": 2, "input": 1,
+    "result": 1, "interval": 1, "difference": 3, "compare": 3, "whether": 3, "ifholds": 1,
+    "recorded": 1, "claim": 4, "holds": 1, "ranking": 2, "runname": 1, "Runname": 1,
+    "datasetname": 1, "finalsplit": 1, "resulttable": 1, "resultfigure": 1, "datasetsection": 2,
+    "input": 1,
 }  # fmt: skip
+BRANCHES = {"whether": 3, "ifholds": 2, "recorded": 2}  # texts of which one is printed
 _COMMAND = re.compile(r"\\(" + "|".join(ARGUMENTS) + r")(?![A-Za-z@])(?:\[[^\]]*\])?(?=\s*\{)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
 
@@ -58,7 +64,8 @@ def read_uses(folder: Path, numbers: Numbers, file: str = "main.tex") -> Iterato
         text = _COMMENT.sub("", path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise SeglibError(f"{path}: cannot be read ({problem.strerror})") from None
-    for match in _COMMAND.finditer(text):
+    position = 0
+    while match := _COMMAND.search(text, position):
         command, end = match[1], match.end()
         where = f"{file}:{text.count(chr(10), 0, match.start()) + 1}"
         arguments = []
@@ -66,18 +73,37 @@ def read_uses(folder: Path, numbers: Numbers, file: str = "main.tex") -> Iterato
             argument, end = _group(text, end, where)
             arguments.append(" ".join(argument.split()))
         use = Use(command, tuple(arguments), where)
+        if command in BRANCHES:
+            text = _only_printed(text, end, use, numbers)
         for inner in _inputs(use, numbers):
             yield from read_uses(folder, numbers, inner)
         if command != "input":
             yield use
+        position = match.end()  # arguments hold commands of their own
+
+
+def _only_printed(text: str, start: int, use: Use, numbers: Numbers) -> str:
+    """The text with the branches after `start` that are not printed emptied, but for their lines.
+
+    All stay where no record decides: `resolve` will say so.
+    """
+    try:
+        printed = BRANCHES[use.command] - 1 - int(answer(use, numbers).text)
+    except SeglibError:
+        return text
+    end = start
+    for number in range(BRANCHES[use.command]):
+        branch, end = _group(text, end, use.where)
+        if number != printed:
+            begin = end - 1 - len(branch)
+            text = text[:begin] + re.sub(r"[^\n]", " ", branch) + text[end - 1 :]
+    return text
 
 
 def _inputs(use: Use, numbers: Numbers) -> list[str]:
     """The file that a command brings in, if it brings one."""
     if use.command == "input" and not use.arguments[0].startswith("generated/"):
         return [f"{use.arguments[0].removesuffix('.tex')}.tex"]
-    if use.command == "plannedsection" and numbers.runs.planned(use.arguments[0]):
-        return [f"sections/{use.arguments[1]}.tex"]
     if use.command == "datasetsection":
         role, stem = use.arguments
         return [f"sections/{stem}-{numbers.runs.dataset(role).name}.tex"]
@@ -114,14 +140,20 @@ def answer(use: Use, numbers: Numbers) -> Number | None:
         return Number(known[use.command](arguments[0]), None, ())
     if use.command == "whether":
         return Number(str(numbers.verdict(*arguments)), None, ())
-    if use.command == "plannedsection":
-        return Number(str(int(runs.planned(arguments[0]))), None, ())
+    if use.command == "ifholds":
+        return Number(str(int(_relation(arguments[0], numbers)[0])), None, ())
+    if use.command == "recorded":
+        return Number(str(int(not runs.lacking(arguments[0]))), None, ())
     if use.command == "datasetsection":
         return Number(f"{arguments[1]}-{runs.dataset(arguments[0]).name}", None, ())
     if use.command == "claim":
         _check_claim(arguments, numbers)
     if use.command == "holds":
-        _check_relation(arguments[0], numbers)
+        true, left, right = _relation(arguments[0], numbers)
+        if not true:
+            raise RecordError(
+                f"the text relies on {arguments[0]}, the records say {left:.4g} and {right:.4g}"
+            )
     return None
 
 
@@ -138,7 +170,8 @@ def _check_claim(arguments: tuple[str, ...], numbers: Numbers) -> None:
         )
 
 
-def _check_relation(text: str, numbers: Numbers) -> None:
+def _relation(text: str, numbers: Numbers) -> tuple[bool, float, float]:
+    """Whether a relation of two numbers is true, and the two."""
     match = re.fullmatch(r"(.+?) ([<>=]) (.+)", text)
     if not match:
         raise ConfigError(f"{text!r} must be two numbers with <, > or = between them")
@@ -153,8 +186,7 @@ def _check_relation(text: str, numbers: Numbers) -> None:
         return found
 
     left, right = value(match[1]), value(match[3])
-    if not {"<": left < right, ">": left > right, "=": left == right}[match[2]]:
-        raise RecordError(f"the text relies on {text}, the records say {left:.4g} and {right:.4g}")
+    return {"<": left < right, ">": left > right, "=": left == right}[match[2]], left, right
 
 
 def resolve(uses: list[Use], numbers: Numbers) -> dict[str, Number]:
@@ -199,15 +231,29 @@ def provenance(answers: dict[str, Number], codes: dict[str, str]) -> str:
         known = [order.index(one) if one in order else len(order) for one in source]
         return (len(source) > 1, known, source)
 
-    lines = []
+    lines, joint = [], []
     for source in sorted(by_source, key=position):
-        name = " and ".join(codes.get(one, one) for one in source)
-        entries = []
-        for key in by_source[source]:
-            words = _short(key, len(source))
-            entries.append(rf"\seglibentry{{{key}}}{{{latex.escape(words)}}}")
-        lines.append(rf"\item[{latex.escape(name)}] " + "; ".join(entries) + ".")
+        name = _marks(source, codes)
+        entries = "; ".join(
+            rf"\seglibentry{{{key}}}{{{latex.escape(_short(key, len(source)))}}}"
+            for key in by_source[source]
+        )
+        if len(source) == 1:
+            lines.append(rf"\item[{name}] {entries}.")
+        else:
+            joint.append(rf"\textbf{{{name}}} {entries}.")
+    if joint:
+        lines.append(r"\item[Several runs] " + "\n".join(joint))
     return "\n".join(lines) + "\n"
+
+
+def _marks(source: tuple[str, ...], codes: dict[str, str]) -> str:
+    """The codes of runs: "R2, R1"; "R5 to R8" for three or more in a row."""
+    marks = [latex.escape(codes.get(one, one)) for one in source]
+    order = list(codes)
+    places = [order.index(one) if one in order else -1 for one in source]
+    in_a_row = places == list(range(places[0], places[0] + len(places)))
+    return f"{marks[0]} to {marks[-1]}" if in_a_row and len(marks) > 2 else ", ".join(marks)
 
 
 def _short(key: str, runs: int) -> str:

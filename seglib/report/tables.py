@@ -4,15 +4,20 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ..config import RunConfig
+from ..corruptions import CORRUPTIONS
+from ..effects import mean_interval
 from ..errors import ConfigError
 from ..inspection import count_parameters, multiply_adds
 from ..intervals import bootstrap_interval
 from ..records import Record
 from ..reporting import DATASET_NAMES, MODEL_NAMES
-from . import latex
-from .numbers import Numbers, network, setting
-from .runs import MODELS, ROLES
+from ..study_plan import Entry, StudySweep
+from . import groups, latex
+from .numbers import Numbers, network
+from .parts import MODELS, ROLES
 
 LEARNED = 0.05  # IoU above which a class counts as learned
 # Fields that the recipe's table leaves to the appendix: all full runs share them.
@@ -102,6 +107,70 @@ def fine_tuned(numbers: Numbers) -> str:
     return latex.tabular("llllll", rows)
 
 
+def beside_scores(numbers: Numbers) -> str:
+    """What was measured of the full runs besides their scores, on the final split."""
+    widths, abroad = (1, 4, 16), not numbers.runs.lacking("generalisation")
+    kinds = [*CORRUPTIONS, "mean"]
+    titles = {"jpeg": "JPEG", "darkness": "dark"}
+    above = ["", "", _over(3, "mIoU within"), r"\multicolumn{1}{c}{inside}",
+             _over(2, "calibration"), _over(len(kinds), "kept of the mIoU on val")]  # fmt: skip
+    head = ["", "network", *(rf"{width}\,px" for width in widths), "right", "ECE", "surplus"]
+    head += [titles.get(kind, kind) for kind in kinds]
+    rows = [[*above, "abroad"] if abroad else above, [*head, "mIoU"] if abroad else head]
+    for role in ROLES:
+        if role != ROLES[0]:
+            rows.append([])
+        for position, model in enumerate(MODELS):
+            name = f"{role}/{model}"
+            keys = [f"final/{what}" for what in (*(f"band:{w}" for w in widths), "inside", "ece")]
+            cells = [_bare(numbers, f"{name}/{key}") for key in keys]
+            surplus = numbers.result(f"{name}/final/surplus").value
+            cells.append(latex.number(surplus, 1, sign=True))
+            cells += [_bare(numbers, f"{name}/kept:{kind}", 0) for kind in kinds]
+            cells += [_bare(numbers, f"{name}/final/abroad")] * abroad
+            title = numbers.runs.dataset_name(role) if position == 0 else ""
+            rows.append([title, MODEL_NAMES[model], *cells])
+    return latex.tabular("ll" + "r" * (len(rows[1]) - 2), rows, head=2)
+
+
+def _over(columns: int, title: str) -> str:
+    return rf"\multicolumn{{{columns}}}{{c}}{{{title}}}"
+
+
+def _bare(numbers: Numbers, key: str, digits: int = 1) -> str:
+    return latex.number(numbers.result(key).value, digits)
+
+
+def seeds(numbers: Numbers) -> str:
+    """Every architecture's val mIoU by seed, with the mean and its interval."""
+    found = groups.seed_records(numbers.runs)
+    names = [f"seed {record.config.seed}" for record in next(iter(found.values()))]
+    rows = [["network", *names, "mean", "st. dev."]]
+    for model, records in found.items():
+        scores = [record.miou() for record in records]
+        mean, low, high = mean_interval(scores)
+        rows.append([
+            MODEL_NAMES[model], *(_percent(score) for score in scores),
+            f"{_percent(mean)} ({latex.span(low, high)})", _percent(float(np.std(scores, ddof=1))),
+        ])  # fmt: skip
+    return latex.tabular("l" + "r" * (len(names) + 2), rows)
+
+
+def rates(numbers: Numbers) -> str:
+    """Val mIoU by architecture and learning rate; the best in bold, the recipe's with a star."""
+    _, summary = groups.factor_tables(numbers.runs, "rates")
+    levels = list(dict.fromkeys(summary["level"]))
+    rows = [["network", *(latex.scientific(float(level)) for level in levels)]]
+    for model, part in summary.groupby("model", sort=False):
+        cells = []
+        for row in part.set_index("level").loc[levels].itertuples():
+            text = _percent(row.miou)
+            text = rf"\textbf{{{text}}}" if row.miou == part["miou"].max() else text
+            cells.append(text + (r"\rlap{$^\ast$}" if row.is_base else ""))
+        rows.append([MODEL_NAMES[model], *cells])
+    return latex.tabular("l" + "r" * len(levels), rows)
+
+
 def datasets(numbers: Numbers) -> str:
     """What each dataset holds."""
     specs = [numbers.runs.dataset(role) for role in ROLES]
@@ -128,8 +197,8 @@ def datasets(numbers: Numbers) -> str:
 
 
 def recipe(numbers: Numbers) -> str:
-    """The settings of the full runs: one column for each dataset, shared ones merged."""
-    rows = [["setting", *(numbers.runs.dataset_name(role) for role in ROLES)]]
+    """The settings of the full runs in two columns; both datasets' where these differ."""
+    settings = []
     configs = [
         [numbers.runs.config(f"{role}/{model}").resolved().to_dict() for model in MODELS]
         for role in ROLES
@@ -141,10 +210,15 @@ def recipe(numbers: Numbers) -> str:
         for group in configs:
             values = [values[field] for values in group]
             same = all(value == values[0] for value in values)
-            cells.append(setting(field, values[0])[0] if same else _by_model(field, values))
+            cells.append(latex.setting(field, values[0])[0] if same else _by_model(field, values))
         if set(cells) != {"--"}:
-            rows.append([field.replace("_", " "), *cells])
-    return latex.tabular("lll", rows)
+            settings.append([latex.field(field), " resp.\\ ".join(dict.fromkeys(cells))])
+    half = -(-len(settings) // 2)
+    right = [*settings[half:], *[["", ""]] * (2 * half - len(settings))]
+    rows = [["setting", "value"] * 2]
+    rows += [first + second for first, second in zip(settings[:half], right, strict=True)]
+    wrapped = r"p{0.33\linewidth}"  # values of many networks and datasets grow long
+    return latex.tabular(rf"l{wrapped}@{{\qquad}}l{wrapped}", rows)
 
 
 def classes(numbers: Numbers, role: str, metric: str = "iou") -> str:
@@ -169,10 +243,9 @@ def classes(numbers: Numbers, role: str, metric: str = "iou") -> str:
     return latex.tabular("l" + "r" * (len(rows[1]) - 1), rows, head=2)
 
 
-def ablation_classes(numbers: Numbers) -> str:
-    """Per-class IoU on val of all ablations, a column for each run."""
-    names = [name for m in ("unet", "swin") for name in numbers.runs.ablations(m).values()]
-    return _classes_of(numbers, names, "val")
+def ablation_classes(numbers: Numbers, model: str) -> str:
+    """Per-class IoU on val of an architecture's ablations, a column for each run."""
+    return _classes_of(numbers, list(numbers.runs.ablations(model).values()), "val")
 
 
 def tuned_classes(numbers: Numbers) -> str:
@@ -200,7 +273,7 @@ def settings(numbers: Numbers) -> str:
         record = numbers.runs.record(name)
         values = record.config.resolved().to_dict()
         own = [
-            f"{field.replace('_', ' ')} {setting(field, value)[0]}"
+            f"{latex.field(field)} {latex.setting(field, value)[0]}"
             for field, value in values.items()
             if field not in ("dataset", "model") and value != common.get(field, value)
         ]
@@ -213,13 +286,39 @@ def settings(numbers: Numbers) -> str:
             rf"\seglibrun{{{numbers.runs.codes[record.id]}}}{{{latex.escape(record.id)}}}"
             rf"{{{about}}}{{{', '.join(own) or 'as all'}}}{{{where}}}"
         )
+    for part, entries in numbers.runs.groups().items():
+        dataset = DATASET_NAMES[entries[0].config.dataset]
+        models = dict.fromkeys(MODEL_NAMES[entry.config.model] for entry in entries)
+        lines.append(
+            rf"\seglibrun{{{numbers.runs.codes[part]}}}{{{latex.escape(_folders(entries))}}}"
+            rf"{{{dataset}, {', '.join(models)}}}{{{_extent(entries)}}}"
+            rf"{{listed by \texttt{{seglib study -{{}}-list -{{}}-group "
+            rf"\textquotedbl {entries[0].group}\textquotedbl}}}}"
+        )
     return "\n".join([*lines, r"\end{seglibruns}", ""])
+
+
+def _folders(entries: list[Entry]) -> str:
+    """Where the records of a group lie in `results/`."""
+    if isinstance(entries[0], StudySweep):
+        return ", ".join(f"sweeps/{entry.id}" for entry in entries)
+    return f"{entries[0].id}, …, {entries[-1].id}"
+
+
+def _extent(entries: list[Entry]) -> str:
+    """How many runs a group has, and how large they are."""
+    if isinstance(entries[0], StudySweep):
+        count = sum(rung.candidates for entry in entries for rung in entry.plan.rungs)
+    else:
+        count = len({entry.id for entry in entries})
+    epochs = dict.fromkeys(str(entry.config.epochs) for entry in entries)
+    return f"{count} runs of {' or '.join(epochs)} epochs"
 
 
 def shared(numbers: Numbers) -> str:
     """The settings that all or most runs share, as a sentence's list."""
     words = [
-        f"{field.replace('_', ' ')} {setting(field, value)[0]}"
+        f"{latex.field(field)} {latex.setting(field, value)[0]}"
         for field, value in _common(numbers).items()
         if value is not None
     ]
@@ -255,7 +354,7 @@ def _by_model(field: str, values: list[Any]) -> str:
     owners: dict[str, list[str]] = {}
     for model, value in zip(MODELS, values, strict=True):
         if value is not None:
-            owners.setdefault(setting(field, value)[0], []).append(MODEL_NAMES[model])
+            owners.setdefault(latex.setting(field, value)[0], []).append(MODEL_NAMES[model])
     return "; ".join(f"{', '.join(names)}: {text}" for text, names in owners.items())
 
 
@@ -288,12 +387,16 @@ TABLES: dict[str, Callable[[Numbers], str]] = {
     "unet-ablations": lambda n: ablations(n, "unet"),
     "swin-ablations": lambda n: ablations(n, "swin"),
     "fine-tuned": fine_tuned,
+    "beside-scores": beside_scores,
+    "seeds": seeds,
+    "rates": rates,
     "datasets": datasets,
     "recipe": recipe,
     "classes-generated": lambda n: classes(n, "generated"),
     "classes-generated-iiou": lambda n: classes(n, "generated", "iiou"),
     "classes-street": lambda n: classes(n, "street"),
-    "classes-ablations": ablation_classes,
+    "classes-unet-ablations": lambda n: ablation_classes(n, "unet"),
+    "classes-swin-ablations": lambda n: ablation_classes(n, "swin"),
     "classes-fine-tuned": tuned_classes,
     "settings": settings,
     "shared": shared,
