@@ -3,6 +3,7 @@
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
 from seglib.labels import CAMVID_11, CITYSCAPES_19
@@ -62,3 +63,33 @@ def test_networks_stand_side_by_side(with_images):
     errors = figure.axes[-1].get_images()[0].get_array()
     assert (errors[:2] == 255).all()  # void is neither right nor wrong
     assert (errors[2:] == report.WRONG).all()
+
+
+def test_single_changes_stand_in_columns_and_show_every_seed():
+    levels = [("loss", "Dice"), ("loss", "IoU"), ("width", "8"), ("width", "32")]
+    spans = [(-0.03, -0.01), (-0.02, 0.01), (0.01, 0.05), (-0.04, 0.02)]
+    summary = pd.DataFrame(
+        [
+            {"factor": factor, "level": level, "gain": (low + high) / 2, "low": low, "high": high}
+            for (factor, level), (low, high) in zip(levels, spans, strict=True)
+        ]
+    )
+    runs = pd.DataFrame(
+        [{"factor": f, "level": v, "gain": 0.01 * seed} for f, v in levels for seed in range(3)]
+    )
+    left, right = report.factor_gains(summary, runs).axes
+    names = [[label.get_text() for label in axis.get_yticklabels()] for axis in (left, right)]
+    assert names == [["loss: Dice", "loss: IoU"], ["width: 8", "width: 32"]]
+    seeds = [line for line in left.get_lines() if line.get_marker() == "|"]
+    assert [list(line.get_xdata()) for line in seeds] == [[0, 1, 2]] * 2
+    means = [line for line in left.get_lines() if line.get_marker() in ("o", "s")]
+    assert np.allclose([line.get_xdata()[0] for line in means], [-2, -0.5])
+    assert means[0].get_marker() == "s" and means[0].get_color() != means[1].get_color()
+
+
+def test_a_figure_of_half_width_has_one_label_for_its_axes():
+    figure = report.score_against_cost([("CamVid", {"FCN": (2.0, 0.3, (0.25, 0.35))})])
+    report.half_width(figure, "work", height=2)
+    assert figure.get_size_inches()[0] < report.TEXT_WIDTH / 2
+    assert [axis.get_xlabel() for axis in figure.axes] == [""]
+    assert figure.get_supxlabel() == "work"

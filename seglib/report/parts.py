@@ -30,7 +30,7 @@ def _runs(role: str, group: str, model: str | None = None) -> Callable[[Runs], l
         entries = [e for e in runs.group(role, group) if model in (None, e.config.model)]
         if not entries:
             return [f"runs in the study's plan: it has no group {group!r} for this dataset"]
-        return [entry.id for entry in entries if not _is_there(entry)]
+        return list(dict.fromkeys(entry.id for entry in entries if not _is_there(entry)))
 
     return lacking
 
