@@ -1,4 +1,4 @@
-"""JupyterLab in headless Chromium: start both, open a notebook, run it, and look at canvases."""
+"""JupyterLab or Notebook 7 in headless Chromium: open a notebook, run it, and look at canvases."""
 
 import contextlib
 import json
@@ -46,9 +46,18 @@ def write_notebook(path: Path, cells: list[str]) -> None:
     nbformat.write(notebook, path)
 
 
+# The page in which each program opens a notebook, below the server's address.
+PAGES = {"jupyterlab": "lab/tree", "notebook": "notebooks"}
+
+
 @contextlib.contextmanager
-def jupyter_lab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
-    """Serve `folder` with settings of its own; yields the address of the server."""
+def jupyter(
+    folder: Path, program: str = "jupyterlab", theme: str = "JupyterLab Light"
+) -> Iterator[str]:
+    """Serve `folder` with settings of its own; yields the address below which notebooks open.
+
+    `program` is jupyterlab, or notebook for Notebook 7.
+    """
     home = folder / ".jupyter"
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
@@ -69,7 +78,7 @@ def jupyter_lab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
         "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     }
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root",
+    command = [sys.executable, "-m", program, "--no-browser", "--allow-root",
                "--expose-app-in-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
                f"--ServerApp.root_dir={folder}", "--IdentityProvider.token="]  # fmt: skip
     address = f"http://127.0.0.1:{port}"
@@ -77,7 +86,7 @@ def jupyter_lab(folder: Path, theme: str = "JupyterLab Light") -> Iterator[str]:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         _wait_for_server(f"{address}/api", server, folder / "server.log")
-        yield address
+        yield f"{address}/{PAGES[program]}"
     finally:
         server.terminate()  # ends its kernels too
         try:
@@ -92,7 +101,7 @@ def _wait_for_server(address: str, server: subprocess.Popen, log: Path) -> None:
         with contextlib.suppress(OSError), urllib.request.urlopen(address, timeout=5):
             return
         time.sleep(0.3)
-    raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-2000:]}")
+    raise RuntimeError(f"Jupyter did not start:\n{log.read_text()[-2000:]}")
 
 
 class Browser:
@@ -136,10 +145,10 @@ class Browser:
         return (inside or self.driver).find_element(By.CSS_SELECTOR, selector)
 
     def open_notebook(self, address: str, name: str) -> None:
-        """Open a notebook in JupyterLab, run all of its cells and wait until they are done."""
-        self.driver.get(f"{address}/lab/tree/{name}?reset")
+        """Open a notebook below `address`, run all of its cells and wait until they are done."""
+        self.driver.get(f"{address}/{name}?reset")
         self.wait("window.jupyterapp?.shell?.currentWidget?.sessionContext?.isReady")
-        self.script("jupyterapp.commands.execute('application:toggle-left-area')")
+        self.script("jupyterapp.shell.collapseLeft?.()")
         self.script(
             "window.finished = false;"
             "jupyterapp.commands.execute('notebook:run-all-cells').then(() => { finished = true; })"

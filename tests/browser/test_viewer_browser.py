@@ -1,5 +1,7 @@
 """The viewer and the upload panel in a real JupyterLab: what the canvas shows, pixel by pixel.
 
+Notebook 7 is tried with the same viewer, but only for what could differ there.
+
 Needs Chromium, chromedriver and the extra `browser`; skipped without them, and says so.
 """
 
@@ -19,7 +21,7 @@ from jupyter_browser import (  # noqa: E402  (after the skips above)
     Browser,
     chromium,
     find_program,
-    jupyter_lab,
+    jupyter,
     kernel_unreachable,
     measure_redraw,
     pixel,
@@ -82,7 +84,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A window with the notebook above, all cells run."""
     folder = tmp_path_factory.mktemp("lab")
     write_notebook(folder / "viewer.ipynb", [VIEWER_CELL, STATE_CELL, PANEL_CELL])
-    with jupyter_lab(folder) as address:
+    with jupyter(folder) as address:
         window = Browser(folder / "profile")
         try:
             window.open_notebook(address, "viewer.ipynb")
@@ -332,3 +334,27 @@ def test_hostile_upload_gets_one_line(browser, viewer, tmp_path: Path) -> None:
     line = browser.find(".widget-html [role=alert]").text
     assert line.startswith("⚠ holiday.jpg: is a zip archive, not an image")
     assert "\n" not in line
+
+
+def test_viewer_works_in_notebook_7(tmp_path: Path) -> None:
+    pytest.importorskip("notebook", "7", reason="Notebook 7 is not installed: '.[browser]'")
+    write_notebook(tmp_path / "viewer.ipynb", [VIEWER_CELL])
+    with jupyter(tmp_path, "notebook") as address:
+        window = Browser(tmp_path / "profile")
+        try:
+            window.open_notebook(address, "viewer.ipynb")
+            (viewer,) = window.viewers(1)
+            slide(window, viewer, 100)
+            assert pixel(window, viewer, 0.5, 0.8) == close_to(ROAD)
+            window.find("[data-class='0']", viewer).click()
+            assert pixel(window, viewer, 0.5, 0.8) == close_to(PHOTO)
+            assert hover(window, viewer, 0.75, 0.37)["prediction"].split()[2] == "building"
+            select(window, viewer, "model", 1)
+            assert pixel(window, viewer, 0.75, 0.37) == close_to(CAR)
+            cells = "return document.querySelectorAll('.jp-CodeCell').length"
+            before = window.script(cells)
+            window.find("canvas", viewer).click()
+            ActionChains(window.driver, 50).send_keys("t", "d", "d").perform()
+            assert window.script(cells) == before  # keys are the viewer's, not the notebook's
+        finally:
+            window.close()
