@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -567,6 +568,22 @@ def test_without_latex_the_command_that_installs_it_is_printed(monkeypatch, reco
     assert cli.main(["report", "--optional"]) == 0
     assert "left out" in capsys.readouterr().out
     assert cli.main(["report"]) == 2
+
+
+def test_a_latex_that_lacks_what_the_report_loads_does_not_count(monkeypatch):
+    here = {"latexmk", "pdflatex", "kpsewhich"}
+    monkeypatch.setattr(shutil, "which", lambda name: name if name in here else None)
+
+    def kpsewhich(command, **options):
+        return subprocess.CompletedProcess(command, 1 if "tgtermes.sty" in command else 0)
+
+    monkeypatch.setattr(subprocess, "run", kpsewhich)
+    assert engine.find_engine() is None
+    monkeypatch.setattr(engine, "STYLES", ("natbib.sty",))
+    assert engine.find_engine() == "latexmk"
+    here.add("tectonic")
+    here.remove("latexmk")
+    assert engine.find_engine() == "tectonic"
 
 
 def test_the_sources_hold_no_measured_number():

@@ -14,6 +14,8 @@ APT = (
     "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y "
     f"--no-install-recommends {PACKAGES} poppler-utils"
 )
+# What the report loads that a small TeX installation may lack.
+STYLES = ("babel.sty", "lmodern.sty", "microtype.sty", "natbib.sty", "tgtermes.sty")
 OVERFULL = 2.0  # points that a line may stick out
 # A fixed clock, so that the same sources give the same bytes; one line per message in the log.
 ENVIRONMENT = {
@@ -42,10 +44,16 @@ _BOXES = re.compile(r"^Overfull \\[hv]box \((\d+\.?\d*)pt too (?:wide|high)\).*"
 
 
 def find_engine() -> str | None:
-    """latexmk with pdflatex, or else tectonic; None if neither is on the path."""
-    if shutil.which("latexmk") and shutil.which("pdflatex"):
+    """latexmk with a LaTeX that has all that the report loads, or else tectonic; None if neither."""
+    if shutil.which("latexmk") and shutil.which("pdflatex") and _has_styles():
         return "latexmk"
     return "tectonic" if shutil.which("tectonic") else None
+
+
+def _has_styles() -> bool:
+    if not shutil.which("kpsewhich"):
+        return True  # no way of knowing: LaTeX itself will tell
+    return subprocess.run(["kpsewhich", *STYLES], capture_output=True).returncode == 0
 
 
 def install_command() -> str:
@@ -69,7 +77,9 @@ def need_engine() -> str:
         return engine
     command = install_command()
     if command != APT:
-        raise MissingEngine(f"the report needs latexmk or tectonic; install one: {command}")
+        raise MissingEngine(
+            f"the report needs latexmk with its packages, or tectonic; install one: {command}"
+        )
     print(f"the report needs LaTeX; installing it: {command}", file=sys.stderr)
     done = subprocess.run(["sh", "-c", command], stdout=subprocess.DEVNULL)
     engine = find_engine()
