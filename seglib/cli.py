@@ -72,6 +72,7 @@ def train(
         workers: Processes that load data (default: none on a CPU, up to 8 for a GPU).
         compile: Compile the network first; pays on a GPU.
     """
+    from .allocator import keep_memory
     from .data import prepare
     from .devices import choose_device
     from .models import model_class
@@ -81,6 +82,7 @@ def train(
     choose_device(device)
     config = config.resolved()
     prepare(config.dataset, source=data_from)
+    keep_memory()
     record = fit(
         config,
         device=device,
@@ -246,6 +248,7 @@ def sweep(
         device: cuda, mps or cpu.
         list: Only print what is recorded.
     """
+    from .allocator import keep_memory
     from .budget import Clock, OutOfTime, parse_duration
     from .data import prepare
     from .devices import choose_device
@@ -261,6 +264,7 @@ def sweep(
     if not list:
         choose_device(device)
         prepare(dataset)
+        keep_memory()
         try:
             if storage:
                 run_shared_sweep(plan, storage, clock=clock, device=device)
@@ -294,6 +298,7 @@ def study(
         device: cuda, mps or cpu.
         list: Only show each run's state and the estimated time.
     """
+    from .allocator import keep_memory
     from .budget import parse_duration
     from .costs import CostModel
     from .study import listing, run_study, study_table
@@ -305,6 +310,7 @@ def study(
     if list:
         print(listing(study_table(entries, costs)))
         return
+    keep_memory()
     left = run_study(entries, budget=seconds, device=device)
     print(f"{left} left to do; the same command goes on" if left else "every run is recorded")
 

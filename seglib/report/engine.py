@@ -44,7 +44,7 @@ _BOXES = re.compile(r"^Overfull \\[hv]box \((\d+\.?\d*)pt too (?:wide|high)\).*"
 
 
 def find_engine() -> str | None:
-    """latexmk with a LaTeX that has all that the report loads, or else tectonic; None if neither."""
+    """latexmk, if its LaTeX has all that the report loads, or else tectonic; None if neither."""
     if shutil.which("latexmk") and shutil.which("pdflatex") and _has_styles():
         return "latexmk"
     return "tectonic" if shutil.which("tectonic") else None
