@@ -16,7 +16,8 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 .PHONY: all help environment data notebooks tables report refresh test test-fast test-long bench colab \
 	lab lint clean distclean
 
-all: environment data notebooks tables ## Everything: data, notebooks, figures, tables
+all: environment data notebooks tables ## Everything: data, notebooks, figures, tables, report
+	@$(BIN)/seglib report --optional
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +49,7 @@ report: data tables ## The written report, report/main.pdf, from the records in 
 refresh: data ## Run the committed notebooks in place, after a change to them or to results/
 	@$(BIN)/python -m seglib.notebooks refresh $(NOTEBOOKS)
 	@$(BIN)/python -m seglib.reporting
+	@$(BIN)/seglib report --page-one figures/report_page_one.png
 
 test: data ## All tests, then every notebook again, its outputs compared strictly
 	@$(BIN)/python -m pytest

@@ -742,3 +742,20 @@ def test_the_whole_report_fits_with_and_without_its_optional_parts(seglib_home, 
     pages = int(re.search(r"Output written on main.pdf \((\d+) pages", log)[1])
     assert 10 < pages <= 18
     assert target.stat().st_size > 100_000
+
+
+@needs_latex
+@pytest.mark.slow
+def test_the_committed_report_compiles_where_only_miniscapes_is(seglib_home):
+    """As in a fresh clone: records and figures as committed, no dataset but the generated one."""
+    if not (ROOT / "data" / "miniscapes").exists():
+        pytest.skip("miniscapes is not there: make data")
+    (seglib_home / "data").mkdir()
+    (seglib_home / "data" / "miniscapes").symlink_to(ROOT / "data" / "miniscapes")
+    for name in ("figures", "results"):
+        shutil.copytree(ROOT / name, seglib_home / name)
+    _, complaints = report.build("camvid", source=ROOT / "report")
+    assert complaints == []
+    committed = {file.name: file.read_bytes() for file in (ROOT / "figures").iterdir()}
+    used = {file.name: file.read_bytes() for file in (seglib_home / "figures").iterdir()}
+    assert used == committed
