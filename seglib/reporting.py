@@ -1,8 +1,8 @@
 """Tables made from the run records, so that no result is ever typed by hand.
 
 `python -m seglib.reporting` reads every record in `results/` and writes `results/summary.csv` (all
-runs) and the table between the markers in README.md (each dataset's best run per architecture,
-chosen by validation mIoU). Same records, same bytes.
+runs) and the table between the markers in README.md (each dataset's best run per architecture
+and start, chosen by validation mIoU). Same records, same bytes.
 """
 
 import math
@@ -26,8 +26,8 @@ BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 DATASET_NAMES = {"miniscapes": "MiniScapes", "camvid": "CamVid", "cityscapes": "Cityscapes"}
 MODEL_NAMES = {"fcn": "FCN", "unet": "U-Net", "vit": "ViT", "swin": "Swin"}
 COLUMNS = (
-    *("run", "dataset", "model", "options", "height", "width", "epochs", "seed", "parameters"),
-    *("multiply_adds", "val_miou", "test_miou", "test_low", "test_high", "scored_on"),
+    *("run", "dataset", "model", "options", "start", "height", "width", "epochs", "seed"),
+    *("parameters", "multiply_adds", "val_miou", "test_miou", "test_low", "test_high", "scored_on"),
     *("pixel_accuracy", "iiou", "minutes"),
 )
 
@@ -39,7 +39,8 @@ def summary(records: Sequence[Record] | None = None) -> pd.DataFrame:
         records: the runs; None takes all in `results/`.
 
     Returns:
-        Scores are shares (0 to 1). `test_low` and `test_high` bound the 95 % interval of the test
+        Scores are shares (0 to 1). `start` is the dataset from whose weights the run went on, empty
+        for fresh ones. `test_low` and `test_high` bound the 95 % interval of the test
         mIoU over resampled test images. `pixel_accuracy` and `iiou` belong to the split in
         `scored_on`: test where it was scored, else val. `multiply_adds` are for one image of the
         training size. What a dataset does not allow (iIoU without instances) is missing.
@@ -77,8 +78,9 @@ def score_table(scores: dict[str, Any]) -> str:
 
 
 def best_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """The row with the highest validation mIoU of every dataset and architecture."""
-    return table.groupby(["dataset", "model"], sort=True).head(1).reset_index(drop=True)
+    """The row with the highest validation mIoU of every dataset, architecture and start."""
+    keys = ["dataset", "model", "start"]
+    return table.groupby(keys, sort=False).head(1).sort_values(keys).reset_index(drop=True)
 
 
 def markdown_table(table: pd.DataFrame) -> str:
@@ -109,7 +111,8 @@ def readme_section(table: pd.DataFrame) -> str:
         return text
     runs = f"{len(table)} recorded run{'' if len(table) == 1 else 's'}"
     notes = [
-        f"Best of {runs} per dataset and architecture, chosen on val; all of them are in "
+        f"Best of {runs} per dataset, architecture and start (fresh weights, or those learned "
+        "on another dataset), chosen on val; all of them are in "
         "[`results/summary.csv`](results/summary.csv)."
     ]
     if (table["scored_on"] == "val").any():
@@ -164,6 +167,11 @@ def describe_options(record: Record) -> str:
     return ", ".join(words)
 
 
+def _start(record: Record) -> str:
+    """The dataset from whose weights a run started; empty for fresh weights."""
+    return "" if record.config.init_from is None else record.config.init_from.partition("-")[0]
+
+
 def _row(record: Record) -> dict[str, Any]:
     config, scores = record.config.resolved(), record.scores
     if "val" not in scores:
@@ -179,7 +187,8 @@ def _row(record: Record) -> dict[str, Any]:
     height, width = config.image_size
     seconds = record.environment.get("seconds")
     values = (
-        *(record.id, config.dataset, config.model, describe_options(record), height, width),
+        *(record.id, config.dataset, config.model, describe_options(record), _start(record)),
+        *(height, width),
         *(config.epochs, config.seed, count_parameters(model)),
         *(multiply_adds(model, config.image_size), scores["val"]["miou"]),
         *(scores["test"]["miou"] if "test" in scores else None, low, high, split),
@@ -193,6 +202,8 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     """One line of the Markdown table."""
     mark = "" if row["scored_on"] == "test" else " *"
     name = MODEL_NAMES.get(row["model"], row["model"])
+    name += f", {row['options']}" if row["options"] else ""
+    name += f", from {DATASET_NAMES.get(row['start'], row['start'])}" if row["start"] else ""
     test = "–"
     if not _missing(row["test_miou"]):
         test = f"{_percent(row['test_miou'])} ({_percent(row['test_low'])}–"
@@ -201,7 +212,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     minutes = "n/a" if _missing(row["minutes"]) else f"{row['minutes']:.0f} min"
     return (
         DATASET_NAMES.get(row["dataset"], row["dataset"]),
-        f"{name}, {row['options']}" if row["options"] else name,
+        name,
         f"{row['height']}×{row['width']}",
         f"{row['parameters'] / 1e6:.2f} M",
         f"{row['multiply_adds'] / 1e9:.2f} G",

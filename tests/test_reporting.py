@@ -147,3 +147,12 @@ def test_a_damaged_record_is_named(runs):
 )
 def test_options_in_words(seglib_home, options, words):
     assert reporting.describe_options(record(0.5, test=False, **options)) == words
+
+
+def test_a_run_from_other_weights_has_a_row_of_its_own(runs):
+    table = reporting.summary()
+    later = table.iloc[[0]].assign(run="later", start="miniscapes", val_miou=0.99)
+    best = reporting.best_runs(pd.concat([later, table], ignore_index=True))
+    assert len(best) == len(reporting.best_runs(table)) + 1
+    lines = reporting.markdown_table(best).splitlines()
+    assert [", from MiniScapes |" in line for line in lines].count(True) == 1
