@@ -16,7 +16,7 @@ from .data.tree import list_scenes, read_image, read_label_ids
 from .intervals import PairedDifference, bootstrap_interval, paired_difference
 from .measurements import is_measured, measurement
 from .records import Record, find_record
-from .reporting import DATASET_NAMES, MODEL_NAMES
+from .reporting import DATASET_NAMES, MODEL_NAMES, start_dataset
 from .study_plan import StudyRun, load_study
 from .wording import score_text
 
@@ -47,7 +47,7 @@ def _name(record: Record, with_size: bool) -> str:
     if with_size and config.size is not None:
         name += f" {config.size.upper()}"
     if config.init_from is not None:
-        name += f", from {DATASET_NAMES[config.init_from.partition('-')[0]]}"
+        name += f", from {DATASET_NAMES[start_dataset(record)]}"
     return name
 
 

@@ -167,7 +167,7 @@ def describe_options(record: Record) -> str:
     return ", ".join(words)
 
 
-def _start(record: Record) -> str:
+def start_dataset(record: Record) -> str:
     """The dataset from whose weights a run started; empty for fresh weights."""
     return "" if record.config.init_from is None else record.config.init_from.partition("-")[0]
 
@@ -187,7 +187,7 @@ def _row(record: Record) -> dict[str, Any]:
     height, width = config.image_size
     seconds = record.environment.get("seconds")
     values = (
-        *(record.id, config.dataset, config.model, describe_options(record), _start(record)),
+        *(record.id, config.dataset, config.model, describe_options(record), start_dataset(record)),
         *(height, width),
         *(config.epochs, config.seed, count_parameters(model)),
         *(multiply_adds(model, config.image_size), scores["val"]["miou"]),
