@@ -21,11 +21,15 @@ from jupyter_browser import (  # noqa: E402  (after the skips above)
     Browser,
     chromium,
     find_program,
+    hover,
     jupyter,
     kernel_unreachable,
     measure_redraw,
     pixel,
+    press,
+    select,
     settle,
+    slide,
     upload,
     write_notebook,
 )
@@ -110,45 +114,6 @@ def viewer(browser: Browser) -> WebElement:
 
 
 PANEL_SHOWS = "return document.querySelectorAll('.seglib-viewer').length > 1"
-
-
-def press(browser: Browser, viewer: WebElement, control: str) -> None:
-    browser.find(f"[data-control='{control}']", viewer).click()
-
-
-def slide(browser: Browser, viewer: WebElement, value: int) -> None:
-    browser.script(
-        """arguments[0].value = arguments[1];
-        for (const name of ["input", "change"])
-          arguments[0].dispatchEvent(new Event(name, { bubbles: true }));""",
-        browser.find("[data-control=opacity]", viewer), value,
-    )  # fmt: skip
-
-
-def select(browser: Browser, viewer: WebElement, control: str, position: int) -> None:
-    browser.script(
-        """arguments[0].selectedIndex = arguments[1];
-        arguments[0].dispatchEvent(new Event("change", { bubbles: true }));""",
-        browser.find(f"[data-control='{control}']", viewer), position,
-    )  # fmt: skip
-    if control == "scene":
-        browser.wait(
-            "arguments[0].dataset.scene === arguments[1] && arguments[0].dataset.state === 'ready'",
-            viewer, str(position), timeout=20,
-        )  # fmt: skip
-
-
-def hover(browser: Browser, viewer: WebElement, x: float, y: float) -> dict[str, str]:
-    """Point at a place, given as shares of the canvas, and read what the viewer says of it."""
-    canvas = browser.find("canvas", viewer)
-    size = canvas.size
-    offset = round((x - 0.5) * size["width"]), round((y - 0.5) * size["height"])
-    ActionChains(browser.driver, 50).move_to_element_with_offset(canvas, *offset).perform()
-    return browser.script(
-        """const facts = [...arguments[0].querySelectorAll("[data-part=readout] [data-fact]")];
-        return Object.fromEntries(facts.map((node) => [node.dataset.fact, node.innerText]));""",
-        viewer,
-    )
 
 
 def blend(color: tuple[int, ...], opacity: float) -> list[float]:

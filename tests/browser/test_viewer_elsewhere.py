@@ -1,0 +1,214 @@
+"""The viewer under the widget managers of Colab and VS Code, which can't be installed themselves.
+
+Both hand a widget's state to a widget manager of their own in an otherwise empty page, and load
+anywidget's module with RequireJS. The managers are published: Colab's is the HTML manager of
+ipywidgets 7, VS Code's the package `@vscode/jupyter-ipywidgets8`. There is no kernel in this page,
+so what works here works without one.
+
+Needs npm and the registries of npm and PyPI, and Chromium; skipped without them, and says so.
+"""
+
+import functools
+import http.server
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.long
+pytest.importorskip("selenium", reason="browser tests need selenium: '.[browser]'")
+
+from jupyter_browser import (  # noqa: E402  (after the skip above)
+    ROOT,
+    Browser,
+    chromium,
+    find_program,
+    hover,
+    pixel,
+    press,
+    select,
+    slide,
+)
+from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+
+if not chromium() or not find_program("chromedriver"):
+    pytest.skip(
+        "browser tests need Chromium and chromedriver: apt-get install chromium chromium-driver",
+        allow_module_level=True,
+    )
+if not shutil.which("npm"):
+    pytest.skip("the managers of Colab and VS Code come from npm", allow_module_level=True)
+
+PHOTO, ROAD, BUILDING, CAR = (200, 180, 160), (128, 64, 128), (70, 70, 70), (0, 0, 142)
+PACKAGES = {  # folder of the page: package
+    "colab": "@jupyter-widgets/html-manager@0.20.6",
+    "vscode": "@vscode/jupyter-ipywidgets8@1.0.9",
+    "requirejs": "requirejs@2.3.8",
+}
+# What Colab has preinstalled; ipywidgets 7 imports the third.
+COLAB_PYTHON = ("ipywidgets==7.7.1", "anywidget==0.9.21", "ipython_genutils")
+
+# Two scenes half road, a quarter of it building left and car right; Alpha takes the car for a
+# building, Beta is right.
+STATE = f"""
+import json, sys
+import numpy as np
+from ipywidgets import __version__
+from ipywidgets.embed import embed_data
+from seglib.labels import CITYSCAPES_19
+from seglib.widgets import SceneViewer
+image = np.full((512, 1024, 3), {PHOTO}, dtype=np.uint8)
+truth = np.zeros((512, 1024), dtype=np.uint8)
+truth[:256, :512], truth[:256, 512:] = 2, 13
+alpha = np.where(truth == 13, 2, truth).astype(np.uint8)
+viewer = SceneViewer([("first", image, truth), ("second", 255 - image, truth)], CITYSCAPES_19,
+                     {{"Alpha": {{"first": alpha}}, "Beta": {{"first": truth}}}},
+                     photo_format="png")
+page = embed_data(views=[viewer], drop_defaults=False)
+json.dump([__version__, page["manager_state"], page["view_specs"][0]], sys.stdout)
+"""
+COLAB_PAGE = """<!doctype html><html theme="dark"><meta charset="utf-8"><body>
+<script src="requirejs/require.js"></script>
+<script>requirejs.config({ paths: { anywidget: "colab-anywidget/index" } });</script>
+<script src="colab/dist/embed-amd.js"></script>
+<script type="application/vnd.jupyter.widget-state+json">STATE</script>
+<script type="application/vnd.jupyter.widget-view+json">VIEW</script>
+"""
+# The kernel is one that never answers.
+VSCODE_PAGE = """<!doctype html><meta charset="utf-8">
+<body class="vscode-dark" style="--vscode-editor-background: #1e1e1e;
+                                 --vscode-editor-foreground: #d4d4d4">
+<script src="requirejs/require.js"></script>
+<script>requirejs.config({ paths: { anywidget: "vscode-anywidget/index" } });</script>
+<div id="output"></div>
+<script type="module">
+import { activate } from "./vscode/dist/ipywidgets.js";
+activate();
+window.vscIPyWidgets8.load();
+const signal = { connect() {}, disconnect() {} };
+const kernel = {
+  registerCommTarget() {}, removeCommTarget() {}, handleComms: false, iopubMessage: signal,
+  statusChanged: signal, connectionStatusChanged: signal, disposed: signal,
+};
+const loader = {
+  widgetsRegisteredInRequireJs: new Set(), async loadWidgetScript() {}, successHandler() {},
+  errorHandler(...problem) { console.error(...problem); },
+};
+const state = STATE, output = document.getElementById("output");
+const Manager = window.vscIPyWidgets.WidgetManager;
+const manager = new Manager(kernel, output, loader, () => {}, state);
+await manager.set_state(state);
+const view = await manager.create_view(await manager.get_model(VIEW.model_id), { el: output });
+output.append(view.el);
+</script>
+"""
+PAGES = {"colab": COLAB_PAGE, "vscode": VSCODE_PAGE}
+
+
+def run_for(purpose: str, command: list[str], **options: Any) -> str:
+    """Run what needs a registry; skips the test where it can't be reached."""
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode:
+        pytest.skip(f"{purpose} can't be fetched here: {done.stderr.strip().splitlines()[-1]}")
+    return done.stdout
+
+
+def state_of_viewer(path: list[Path]) -> list[Any]:
+    """Version of ipywidgets, state of all widgets and the view; modules in `path` come first."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [*path, ROOT]))}
+    done = subprocess.run([sys.executable, "-c", STATE], env=environment, capture_output=True,
+                          text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server with a page for each host, `colab.html` and `vscode.html`."""
+    folder = tmp_path_factory.mktemp("site")
+    for name, package in PACKAGES.items():
+        told = run_for(package, ["npm", "pack", "--silent", package], cwd=folder)
+        with tarfile.open(folder / told.split()[-1]) as archive:
+            archive.extractall(folder / name, filter="data")
+        for path in list((folder / name / "package").iterdir()):
+            path.rename(folder / name / path.name)
+    old = folder / "colab-python"
+    run_for("ipywidgets 7.7", [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
+                               "--target", str(old), *COLAB_PYTHON])  # fmt: skip
+    bundles = "share/jupyter/nbextensions/anywidget"
+    shutil.copytree(old / bundles, folder / "colab-anywidget")
+    shutil.copytree(Path(sysconfig.get_path("data")) / bundles, folder / "vscode-anywidget")
+    for name, path, major in (("colab", [old], "7"), ("vscode", [], "8")):
+        version, state, view = state_of_viewer(path)
+        assert version.startswith(major)
+        page = PAGES[name].replace("VIEW", json.dumps(view))  # first: the state holds a program
+        page = page.replace("STATE", json.dumps(state).replace("</", "<\\/"))
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.mark.parametrize("host", PAGES)
+def test_viewer_works_under_the_widget_manager_of(host: str, site: str, tmp_path: Path) -> None:
+    browser = Browser(tmp_path / "profile")
+    try:
+        browser.driver.get(f"{site}/{host}.html")
+        (viewer,) = browser.viewers(1)
+        slide(browser, viewer, 100)
+        assert pixel(browser, viewer, 0.5, 0.8) == pytest.approx(ROAD, abs=2)
+        browser.find("[data-class='0']", viewer).click()
+        assert pixel(browser, viewer, 0.5, 0.8) == pytest.approx(PHOTO, abs=2)
+        facts = hover(browser, viewer, 0.75, 0.25)
+        assert facts["truth"].split()[2:] == ["car"]
+        assert facts["prediction"].split()[2:] == ["building"]
+        press(browser, viewer, "truth")
+        assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
+        press(browser, viewer, "prediction")
+        assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(BUILDING, abs=2)
+        select(browser, viewer, "model", 1)
+        assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
+        browser.find("canvas", viewer).click()
+        ActionChains(browser.driver, 50).send_keys(Keys.ARROW_RIGHT).perform()  # the next scene
+        browser.wait("arguments[0].dataset.scene === '1'", viewer, timeout=20)
+        browser.driver.save_screenshot(str(tmp_path / f"{host}.png"))
+    finally:
+        browser.close()
+
+
+@pytest.mark.parametrize("host", PAGES)
+def test_words_can_be_read_in_a_dark_theme_of(host: str, site: str, tmp_path: Path) -> None:
+    browser = Browser(tmp_path / "profile")
+    try:
+        browser.driver.get(f"{site}/{host}.html")
+        (viewer,) = browser.viewers(1)
+        paper, words = browser.script(
+            """const style = getComputedStyle(arguments[0]);
+            return [style.backgroundColor, style.color].map((color) =>
+              color.match(/[\\d.]+/g).slice(0, 3).map(Number));""",
+            viewer,
+        )
+        assert abs(np.mean(paper) - np.mean(words)) > 120
+        if host == "vscode":
+            assert paper == [30, 30, 30]  # the editor's own background
+    finally:
+        browser.close()
