@@ -1,9 +1,11 @@
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from seglib.data.summary import describe
 from seglib.data.tree import (
@@ -139,6 +141,35 @@ def test_reading(root):
     instance_ids = read_instance_ids(scene.instance_ids, SIZE)
     assert instance_ids.dtype == np.int32 and set(instance_ids.flat) == {7, 26001}
     assert read_polygons(scene.polygons) == POLYGONS
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_every_kind_of_photograph_is_decoded_as_pillow_does(tmp_path, monkeypatch, fast):
+    """With imagecodecs and without: 8-bit RGB takes its way, all else Pillow's."""
+    if fast:
+        pytest.importorskip("imagecodecs", reason="imagecodecs is not installed: '.[speed]'")
+    else:
+        monkeypatch.setitem(sys.modules, "imagecodecs", None)
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 13, 4), np.uint8)
+    rgb = Image.fromarray(pixels[..., :3])
+    gamma = PngInfo()
+    gamma.add(b"gAMA", (220_000).to_bytes(4, "big"))
+    kinds = {
+        "plain": (rgb, {}),
+        "stored": (rgb, {"compress_level": 0}),
+        "gamma": (rgb, {"pnginfo": gamma}),
+        "transparent colour": (rgb, {"transparency": tuple(pixels[0, 0, :3].tolist())}),
+        "alpha": (Image.fromarray(pixels), {}),
+        "palette": (rgb.quantize(8), {}),
+        "grey": (rgb.convert("L"), {}),
+        "deep": (Image.fromarray(pixels[..., 0].astype(np.uint16) * 257), {}),
+    }
+    for name, (image, options) in kinds.items():
+        path = tmp_path / f"{name}.png"
+        image.save(path, **options)
+        with Image.open(path) as opened:
+            expected = np.asarray(opened.convert("RGB"))
+        assert np.array_equal(read_image(path), expected), name
 
 
 def test_truncated_files(root):
