@@ -408,15 +408,15 @@ def test_seeds_tell_how_far_chance_reaches(seglib_home):
 
 
 def test_single_factors_follow_their_intervals(seglib_home):
-    gain = {"coarse": -0.3, "32": 0.15}
+    gain = {"coarse": -0.3, "24": 0.15}
     record_group("one factor at a time",
                  lambda e: 0.6 + gain.get(e.level, 0) + 0.01 * e.config.seed)  # fmt: skip
     numbers = Numbers(Runs())
     worse = numbers.result("generated/factors/told:masks=coarse")
     assert re.match(r"lowers the score by \d+\.\d~points \(", worse.text) and worse.value < 0
-    assert numbers.result("generated/factors/told:width=32").text.startswith("raises the score by")
+    assert numbers.result("generated/factors/told:width=24").text.startswith("raises the score by")
     assert numbers.result("generated/factors/told:width=8").text.startswith("makes no difference")
-    assert numbers.result("generated/factors/better").text == "width 32"
+    assert numbers.result("generated/factors/better").text == "width 24"
     assert numbers.result("generated/factors/worse").text == "masks coarse"
     assert numbers.result("generated/factors/worst").text.startswith("masks coarse (")
     assert numbers.result("generated/factors/worse-count").value == 1

@@ -243,9 +243,9 @@ def classes(numbers: Numbers, role: str, metric: str = "iou") -> str:
     return latex.tabular("l" + "r" * (len(rows[1]) - 1), rows, head=2)
 
 
-def ablation_classes(numbers: Numbers, model: str) -> str:
-    """Per-class IoU on val of an architecture's ablations, a column for each run."""
-    return _classes_of(numbers, list(numbers.runs.ablations(model).values()), "val")
+def ablation_classes(numbers: Numbers) -> str:
+    """Per-class IoU on val of all ablations, a column for each run."""
+    return _classes_of(numbers, numbers.runs.recorded_ablations(), "val")
 
 
 def tuned_classes(numbers: Numbers) -> str:
@@ -395,8 +395,7 @@ TABLES: dict[str, Callable[[Numbers], str]] = {
     "classes-generated": lambda n: classes(n, "generated"),
     "classes-generated-iiou": lambda n: classes(n, "generated", "iiou"),
     "classes-street": lambda n: classes(n, "street"),
-    "classes-unet-ablations": lambda n: ablation_classes(n, "unet"),
-    "classes-swin-ablations": lambda n: ablation_classes(n, "swin"),
+    "classes-ablations": ablation_classes,
     "classes-fine-tuned": tuned_classes,
     "settings": settings,
     "shared": shared,
