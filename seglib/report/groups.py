@@ -226,7 +226,7 @@ def sweep_rows(runs: Runs, model: str) -> pd.DataFrame:
 
 def sweeps(numbers: Numbers, quantity: str) -> Answer:
     """names, candidates; work:MODEL, winner:MODEL, score:MODEL, place:MODEL, agreement:MODEL,
-    matters:MODEL."""
+    matters:MODEL (all parts beyond chance), first:MODEL (the part with the largest share)."""
     runs = numbers.runs
     plans = sweep_plans(runs)
     kind, _, model = quantity.partition(":")
@@ -251,11 +251,12 @@ def sweeps(numbers: Numbers, quantity: str) -> Answer:
         value = float(rung_agreement(table)["correlation"].iloc[0])
         return latex.number(value, 2), value
     shares = importance(table, list(plan.grid))
-    real = shares[shares["share"] > shares["by_chance"]].sort_values("share", ascending=False)
-    if kind == "matters":
+    shares = shares[shares["part"] != "rest"].sort_values("share", ascending=False)
+    real = shares[shares["share"] > shares["by_chance"]]
+    if kind in ("matters", "first"):
         words = [
             f"{latex.field(row.part)} ({latex.percent(row.share, 0)} of the variance)"
-            for row in real.itertuples()
+            for row in (real if kind == "matters" else shares[:1]).itertuples()
         ]
         return latex.listed(words) if words else "nothing", None
     raise KeyError(quantity)

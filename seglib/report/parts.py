@@ -73,6 +73,13 @@ def _is_measured(record: Record, kind: str, runs: Runs, role: str) -> bool:
     return kind != "generalisation" or runs.abroad(role) in values
 
 
+# Groups of few runs, each told of by its own: role and name in the plan.
+ALONE = {
+    "fine-tuned": ("street", "fine-tuned"),
+    "sweep-terms": ("street", "recipe beside the sweep"),
+    "winners": ("street", "winner at full size"),
+    "larger": ("street", "wider and larger"),
+}
 # Groups of many short runs, told of as a whole: role and name in the plan.
 GROUPS = {
     "seeds": ("generated", "seeds"),
@@ -85,7 +92,7 @@ GROUPS = {
 PARTS: dict[str, Callable[[Runs], list[str]]] = {
     "unet-ablations": _runs("generated", "ablations", "unet"),
     "swin-ablations": _runs("generated", "ablations", "swin"),
-    "fine-tuned": _runs("street", "fine-tuned"),
+    **{part: _runs(*place) for part, place in ALONE.items()},
     "measurements": _measured(*BESIDE_SCORES),
     "generalisation": _measured("generalisation"),
     **{part: _runs(*place) for part, place in GROUPS.items()},

@@ -1,6 +1,7 @@
 """The tables of the report, as LaTeX, from the records."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -266,8 +267,9 @@ def _classes_of(numbers: Numbers, names: list[str], split: str) -> str:
 
 
 def settings(numbers: Numbers) -> str:
-    """Every run with its id, where it was made, and the settings that set it apart, as a list."""
-    common = _common(numbers)
+    """Every run with its id, the settings that set it apart, and where it was made if not where
+    most of them were, as a list."""
+    common, usual = _common(numbers), _usual_place(numbers)
     lines = [r"\begin{seglibruns}"]
     for name in dict.fromkeys(numbers.runs.all_names()):
         record = numbers.runs.record(name)
@@ -278,8 +280,7 @@ def settings(numbers: Numbers) -> str:
             if field not in ("dataset", "model") and value != common.get(field, value)
         ]
         own = [text for text in own if not text.endswith(" --")]
-        made = record.environment
-        where = f"{latex.escape(made['processor'])}, {made['precision']}"
+        where = "" if _made_on(record) == usual else _made_on(record)
         dataset = DATASET_NAMES[record.config.dataset]
         about = f"{dataset}, {latex.escape(numbers.runs.describe(name))}"
         lines.append(
@@ -322,7 +323,18 @@ def shared(numbers: Numbers) -> str:
         for field, value in _common(numbers).items()
         if value is not None
     ]
-    return ", ".join(words) + "%\n"
+    return ", ".join([*words, f"made on {_usual_place(numbers)}"]) + "%\n"
+
+
+def _made_on(record: Record) -> str:
+    made = record.environment
+    return f"{latex.escape(made['processor'])} in {made['precision']}"
+
+
+def _usual_place(numbers: Numbers) -> str:
+    """The processor and number format of most runs."""
+    records = map(numbers.runs.record, numbers.runs.all_names())
+    return Counter(map(_made_on, records)).most_common(1)[0][0]
 
 
 def libraries(numbers: Numbers) -> str:
