@@ -44,9 +44,10 @@ def status(entry: Entry) -> Status:
         return _sweep_status(entry.plan)
     record = find_record(entry.config)
     if record is not None:
-        if entry.weights and not record.weights_path.exists():
+        missing = [split for split in entry.splits if split not in record.scores]
+        if (entry.weights or missing) and not record.weights_path.exists():
             return Status("no weights", "recorded without its weights", 0.0)
-        if missing := [split for split in entry.splits if split not in record.scores]:
+        if missing:
             return Status("not scored", f"on {', '.join(missing)}", 1.0)
         if entry.measured and (lacking := missing_parts(record)):
             return Status("not measured", f"{len(lacking)} of {len(PARTS)} parts", 1.0)
@@ -186,18 +187,21 @@ def _work_on(entry: Entry, clock: Clock, *, device: str | None, progress: bool, 
     if isinstance(entry, StudySweep):
         run_sweep(entry.plan, clock=clock, device=device, progress=progress, **options)
         return
+    trains = find_record(entry.config) is None
     if status(entry).state == "no weights":
-        options["retrain"] = True
+        trains = options["retrain"] = True
     record = fit_within(
         entry.config,
         clock,
         device=device,
         progress=progress,
-        keep_weights=entry.weights,
+        keep_weights=entry.weights or bool(entry.splits),
         **options,
     )
     for split in entry.splits:
         score_split(record, split, device=device, progress=progress)
+    if trains and not entry.weights:  # they were kept to score with
+        record.weights_path.unlink(missing_ok=True)
     if entry.measured and (lacking := missing_parts(record)):
         measure(record, lacking, device=device, progress=progress)
 

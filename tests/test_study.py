@@ -226,6 +226,19 @@ def test_states_that_are_not_simply_there(tree, plan):
     assert "1 made by other code" in study.listing(study_table(entries))
 
 
+def test_a_compact_run_is_scored_on_further_splits_before_its_weights_go(tree, plan):
+    entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
+    assert run_study([entry], device="cpu", progress=False) == 0
+    record = find_record(entry.config)
+    assert set(record.scores) == {"val", "test"} and not record.weights_path.exists()
+    assert status(entry).state == "recorded"
+    more = dataclasses.replace(entry, splits=("test", "train"))
+    assert status(more).state == "no weights"  # must be trained again to be scored
+    assert run_study([more], device="cpu", progress=False) == 0
+    record = find_record(entry.config)
+    assert "train" in record.scores and not record.weights_path.exists()
+
+
 def test_a_dataset_that_is_not_there_is_passed_over(seglib_home, capsys):
     entries = load_study("cpu", datasets=["camvid"], groups=["models"])
     assert run_study(entries, device="cpu", progress=False) == 4
