@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pytest
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -36,6 +37,16 @@ def find_program(*names: str) -> str | None:
 def chromium() -> str | None:
     """Chromium's or Chrome's path, or None where neither is installed."""
     return find_program("chromium", "chromium-browser", "google-chrome")
+
+
+def need_chromium() -> None:
+    """Skip the calling test module where there is no Chromium or no chromedriver."""
+    if not chromium() or not find_program("chromedriver"):
+        pytest.skip(
+            "browser tests need Chromium and chromedriver: "
+            "apt-get install chromium chromium-driver",
+            allow_module_level=True,
+        )
 
 
 def write_notebook(path: Path, cells: list[str]) -> None:

@@ -19,12 +19,11 @@ pytest.importorskip("jupyterlab", reason="browser tests need JupyterLab: '.[note
 
 from jupyter_browser import (  # noqa: E402  (after the skips above)
     Browser,
-    chromium,
-    find_program,
     hover,
     jupyter,
     kernel_unreachable,
     measure_redraw,
+    need_chromium,
     pixel,
     press,
     select,
@@ -36,11 +35,7 @@ from jupyter_browser import (  # noqa: E402  (after the skips above)
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
 
-if not chromium() or not find_program("chromedriver"):
-    pytest.skip(
-        "browser tests need Chromium and chromedriver: apt-get install chromium chromium-driver",
-        allow_module_level=True,
-    )
+need_chromium()
 
 HOSTILE = '<img src=x onerror="window.hacked=1">'
 PHOTO = (200, 180, 160)  # every pixel of the first scene's photograph

@@ -31,9 +31,8 @@ pytest.importorskip("selenium", reason="browser tests need selenium: '.[browser]
 from jupyter_browser import (  # noqa: E402  (after the skip above)
     ROOT,
     Browser,
-    chromium,
-    find_program,
     hover,
+    need_chromium,
     pixel,
     press,
     select,
@@ -42,11 +41,7 @@ from jupyter_browser import (  # noqa: E402  (after the skip above)
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
-if not chromium() or not find_program("chromedriver"):
-    pytest.skip(
-        "browser tests need Chromium and chromedriver: apt-get install chromium chromium-driver",
-        allow_module_level=True,
-    )
+need_chromium()
 if not shutil.which("npm"):
     pytest.skip("the managers of Colab and VS Code come from npm", allow_module_level=True)
 
@@ -168,47 +163,50 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.mark.parametrize("host", PAGES)
-def test_viewer_works_under_the_widget_manager_of(host: str, site: str, tmp_path: Path) -> None:
-    browser = Browser(tmp_path / "profile")
-    try:
-        browser.driver.get(f"{site}/{host}.html")
-        (viewer,) = browser.viewers(1)
-        slide(browser, viewer, 100)
-        assert pixel(browser, viewer, 0.5, 0.8) == pytest.approx(ROAD, abs=2)
-        browser.find("[data-class='0']", viewer).click()
-        assert pixel(browser, viewer, 0.5, 0.8) == pytest.approx(PHOTO, abs=2)
-        facts = hover(browser, viewer, 0.75, 0.25)
-        assert facts["truth"].split()[2:] == ["car"]
-        assert facts["prediction"].split()[2:] == ["building"]
-        press(browser, viewer, "truth")
-        assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
-        press(browser, viewer, "prediction")
-        assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(BUILDING, abs=2)
-        select(browser, viewer, "model", 1)
-        assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
-        browser.find("canvas", viewer).click()
-        ActionChains(browser.driver, 50).send_keys(Keys.ARROW_RIGHT).perform()  # the next scene
-        browser.wait("arguments[0].dataset.scene === '1'", viewer, timeout=20)
-        browser.driver.save_screenshot(str(tmp_path / f"{host}.png"))
-    finally:
-        browser.close()
+@pytest.fixture(params=PAGES)
+def host(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
-@pytest.mark.parametrize("host", PAGES)
-def test_words_can_be_read_in_a_dark_theme_of(host: str, site: str, tmp_path: Path) -> None:
-    browser = Browser(tmp_path / "profile")
+@pytest.fixture
+def browser(host: str, site: str, tmp_path: Path) -> Iterator[Browser]:
+    """A window with the page of `host`."""
+    window = Browser(tmp_path / "profile")
     try:
-        browser.driver.get(f"{site}/{host}.html")
-        (viewer,) = browser.viewers(1)
-        paper, words = browser.script(
-            """const style = getComputedStyle(arguments[0]);
-            return [style.backgroundColor, style.color].map((color) =>
-              color.match(/[\\d.]+/g).slice(0, 3).map(Number));""",
-            viewer,
-        )
-        assert abs(np.mean(paper) - np.mean(words)) > 120
-        if host == "vscode":
-            assert paper == [30, 30, 30]  # the editor's own background
+        window.driver.get(f"{site}/{host}.html")
+        yield window
     finally:
-        browser.close()
+        window.close()
+
+
+def test_viewer_works_under_the_widget_manager_of(browser: Browser) -> None:
+    (viewer,) = browser.viewers(1)
+    slide(browser, viewer, 100)
+    assert pixel(browser, viewer, 0.5, 0.8) == pytest.approx(ROAD, abs=2)
+    browser.find("[data-class='0']", viewer).click()
+    assert pixel(browser, viewer, 0.5, 0.8) == pytest.approx(PHOTO, abs=2)
+    facts = hover(browser, viewer, 0.75, 0.25)
+    assert facts["truth"].split()[2:] == ["car"]
+    assert facts["prediction"].split()[2:] == ["building"]
+    press(browser, viewer, "truth")
+    assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
+    press(browser, viewer, "prediction")
+    assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(BUILDING, abs=2)
+    select(browser, viewer, "model", 1)
+    assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
+    browser.find("canvas", viewer).click()
+    ActionChains(browser.driver, 50).send_keys(Keys.ARROW_RIGHT).perform()  # the next scene
+    browser.wait("arguments[0].dataset.scene === '1'", viewer, timeout=20)
+
+
+def test_words_can_be_read_in_a_dark_theme_of(host: str, browser: Browser) -> None:
+    (viewer,) = browser.viewers(1)
+    paper, words = browser.script(
+        """const style = getComputedStyle(arguments[0]);
+        return [style.backgroundColor, style.color].map((color) =>
+          color.match(/[\\d.]+/g).slice(0, 3).map(Number));""",
+        viewer,
+    )
+    assert abs(np.mean(paper) - np.mean(words)) > 120
+    if host == "vscode":
+        assert paper == [30, 30, 30]  # the editor's own background
