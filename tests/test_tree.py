@@ -15,6 +15,7 @@ from seglib.data.tree import (
     read_image,
     read_instance_ids,
     read_label_ids,
+    read_mask_bytes,
     read_polygons,
 )
 from seglib.errors import ConfigError, DatasetError
@@ -143,13 +144,16 @@ def test_reading(root):
     assert read_polygons(scene.polygons) == POLYGONS
 
 
-@pytest.mark.parametrize("fast", [True, False])
-def test_every_kind_of_photograph_is_decoded_as_pillow_does(tmp_path, monkeypatch, fast):
-    """With imagecodecs and without: 8-bit RGB takes its way, all else Pillow's."""
-    if fast:
+@pytest.fixture(params=["imagecodecs", "Pillow"])
+def decoder(request, monkeypatch):
+    """Both ways to decode a PNG: with imagecodecs and as without it."""
+    if request.param == "imagecodecs":
         pytest.importorskip("imagecodecs", reason="imagecodecs is not installed: '.[speed]'")
     else:
         monkeypatch.setitem(sys.modules, "imagecodecs", None)
+
+
+def test_every_kind_of_photograph_is_decoded_as_pillow_does(tmp_path, decoder):
     pixels = np.random.default_rng(0).integers(0, 256, (9, 13, 4), np.uint8)
     rgb = Image.fromarray(pixels[..., :3])
     gamma = PngInfo()
@@ -172,7 +176,21 @@ def test_every_kind_of_photograph_is_decoded_as_pillow_does(tmp_path, monkeypatc
         assert np.array_equal(read_image(path), expected), name
 
 
-def test_truncated_files(root):
+@pytest.mark.parametrize("options", [{}, {"compress_level": 0}, {"bits": 2}, {"transparency": 1}])
+@pytest.mark.parametrize(
+    ("read", "dtype"), [(read_mask_bytes, np.uint8), (read_instance_ids, np.uint16)]
+)
+def test_every_kind_of_mask_is_decoded_as_pillow_does(tmp_path, decoder, read, dtype, options):
+    path = tmp_path / "mask.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 34, (9, 13)).astype(dtype)).save(
+        path, **options
+    )
+    with Image.open(path) as opened:
+        expected = np.asarray(opened)
+    assert np.array_equal(read(path), expected)
+
+
+def test_truncated_files(root, decoder):
     scene = list_scenes(root, "val")[0]
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(
         scene.image
