@@ -6,7 +6,7 @@ The sources ask with `\\recorded{part}{told if it is there}{told if not}`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ConfigError, RecordError
 from ..measurements import is_measured, measurement, weights_fingerprint
@@ -73,12 +73,19 @@ def _is_measured(record: Record, kind: str, runs: Runs, role: str) -> bool:
     return kind != "generalisation" or runs.abroad(role) in values
 
 
-# Groups of few runs, each told of by its own: role and name in the plan.
-ALONE = {
-    "fine-tuned": ("street", "fine-tuned"),
-    "sweep-terms": ("street", "recipe beside the sweep"),
-    "winners": ("street", "winner at full size"),
-    "larger": ("street", "wider and larger"),
+class Variant(NamedTuple):
+    """A group of few runs beside the full ones, each told of by its own."""
+
+    name: str  # after the architecture: `unet:with larger frames`
+    role: str
+    group: str  # of the plan
+
+
+VARIANTS = {
+    "fine-tuned": Variant("fine-tuned", "street", "fine-tuned"),
+    "sweep-terms": Variant("with the sweep's frames", "street", "recipe beside the sweep"),
+    "winners": Variant("with the sweep's settings", "street", "winner at full size"),
+    "larger": Variant("with larger frames", "street", "wider and larger"),
 }
 # Groups of many short runs, told of as a whole: role and name in the plan.
 GROUPS = {
@@ -92,7 +99,7 @@ GROUPS = {
 PARTS: dict[str, Callable[[Runs], list[str]]] = {
     "unet-ablations": _runs("generated", "ablations", "unet"),
     "swin-ablations": _runs("generated", "ablations", "swin"),
-    **{part: _runs(*place) for part, place in ALONE.items()},
+    **{part: _runs(variant.role, variant.group) for part, variant in VARIANTS.items()},
     "measurements": _measured(*BESIDE_SCORES),
     "generalisation": _measured("generalisation"),
     **{part: _runs(*place) for part, place in GROUPS.items()},

@@ -9,7 +9,7 @@ asked for. Runs are
 * `sharpest`, `blurriest`, `surest`, `unsurest`, `toughest`, `frailest` and `farthest`: by what was
   measured of them besides their scores;
 * `unet:fine-tuned` and the like: started from the weights of the generated dataset;
-* `unet:with the sweep's frames` and the other `VARIANTS`: a group of the plan beside the full runs;
+* `unet:with the sweep's frames` and the other `VARIANTS` of `parts`: beside the full runs;
 * `unet:without skips` and the like: the ablations, by their names in `recipes`;
   `unet:reference` is the unchanged short run.
 """
@@ -25,16 +25,10 @@ from ..measurements import measurement
 from ..records import Record, find_record
 from ..reporting import DATASET_NAMES, MODEL_NAMES
 from ..study_plan import Entry, StudyRun, load_study
-from .parts import ALONE, GROUPS, MODELS, ROLES, lacking
+from .parts import GROUPS, MODELS, ROLES, VARIANTS, lacking
 
 ABLATIONS = {"unet": recipes.unet_ablations, "swin": recipes.swin_ablations}
-# Runs beside the full ones on one dataset: the part that tells of them (in `parts.PARTS`), by name.
-VARIANTS = {
-    "fine-tuned": "fine-tuned",
-    "with the sweep's frames": "sweep-terms",
-    "with the sweep's settings": "winners",
-    "with larger frames": "larger",
-}
+VARIANT_GROUPS = {variant.name: variant.group for variant in VARIANTS.values()}
 Chooser = Callable[[Record, str, str], float]  # of record, final split, dataset abroad; the highest
 ARTICLES = {"fcn": "the FCN", "unet": "the U-Net", "vit": "the ViT", "swin": "the Swin network"}
 
@@ -71,8 +65,8 @@ class Runs:
         model, _, variant = run.partition(":")
         if run in CHOSEN:
             return self.chosen(role, run).config
-        if not variant or variant in VARIANTS:
-            group = ALONE[VARIANTS[variant]][1] if variant else "models"
+        if not variant or variant in VARIANT_GROUPS:
+            group = VARIANT_GROUPS[variant] if variant else "models"
             found = self._planned(role, group).get(model)
         else:
             ablations = ABLATIONS[model](dataset) if model in ABLATIONS else {}
@@ -136,9 +130,8 @@ class Runs:
     def all_names(self) -> list[str]:
         """Every run of the report, in the order of its appendix."""
         names = [f"{role}/{model}" for role in ROLES for model in MODELS]
-        for variant, part in VARIANTS.items():
+        for part, (variant, role, group) in VARIANTS.items():
             if not self.lacking(part):
-                role, group = ALONE[part]
                 planned = self._planned(role, group)
                 names += [f"{role}/{model}:{variant}" for model in MODELS if model in planned]
         return names + self.recorded_ablations()
