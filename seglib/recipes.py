@@ -66,6 +66,15 @@ GPU_SIZE: dict[str, dict[str, Any]] = {
 }
 
 
+# What a short run of an ablation has, whatever the recipe says of augmentation.
+ALL_AUGMENTATION: dict[str, Any] = {
+    "flip": True,
+    "rotation": 5.0,
+    "jitter": 0.4,
+    "scale": (0.7, 1.6),
+}
+
+
 def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> RunConfig:
     """The recipe of an architecture on a dataset, with `changes` to single fields.
 
@@ -88,7 +97,7 @@ def unet_ablations(dataset: str = "miniscapes") -> dict[str, RunConfig]:
     """
     size = (144, 192) if dataset == "camvid" else (96, 192)
     short = {"image_size": size, "crop_size": None, "epochs": 12, "validate_every": 1}
-    base = recipe(dataset, "unet", width=16, **short)
+    base = recipe(dataset, "unet", width=16, **short, **ALL_AUGMENTATION)
     changes: dict[str, dict[str, Any]] = {
         "U-Net": {},
         "without skips": {"skips": False},
@@ -106,7 +115,7 @@ def swin_ablations(dataset: str = "miniscapes") -> dict[str, RunConfig]:
     """
     size = (144, 192) if dataset == "camvid" else (96, 192)
     short = {"image_size": size, "crop_size": None, "epochs": 12, "validate_every": 1}
-    base = recipe(dataset, "swin", size="nano", **short)
+    base = recipe(dataset, "swin", size="nano", **short, **ALL_AUGMENTATION)
     changes: dict[str, dict[str, Any]] = {
         "without warm-up": {"warm_up": 0.0},
         "decay on everything": {"decay_all": True},

@@ -76,7 +76,7 @@ def _is_measured(record: Record, kind: str, runs: Runs, role: str) -> bool:
 class Variant(NamedTuple):
     """A group of few runs beside the full ones, each told of by its own."""
 
-    name: str  # after the architecture: `unet:with larger frames`
+    name: str  # after the architecture: `swin:with the sweep's frames`
     role: str
     group: str  # of the plan
 
@@ -85,7 +85,6 @@ VARIANTS = {
     "fine-tuned": Variant("fine-tuned", "street", "fine-tuned"),
     "sweep-terms": Variant("with the sweep's frames", "street", "recipe beside the sweep"),
     "winners": Variant("with the sweep's settings", "street", "winner at full size"),
-    "larger": Variant("with larger frames", "street", "wider and larger"),
 }
 # Groups of many short runs, told of as a whole: role and name in the plan.
 GROUPS = {
