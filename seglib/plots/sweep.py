@@ -411,7 +411,7 @@ def cost_gain(summary: pd.DataFrame, sweeps: Mapping[str, pd.DataFrame]) -> Figu
         )  # fmt: skip
         for cost, gain, level in zip(rows["cost"], gains, rows["level"], strict=True):
             if abs(np.log2(cost)) > 0.1:
-                _beside(left, level, (cost, gain), above=i % 2 == 0)
+                _beside(left, level, (cost, gain), above=cost < 1)
     _ratio_axis(left, summary["cost"])
     left.axhline(0, color="#444444", linewidth=0.8, zorder=0)
     left.set(xlabel="work of training", ylabel="gain in val mIoU (points)", title="single factors")
@@ -427,7 +427,7 @@ def cost_gain(summary: pd.DataFrame, sweeps: Mapping[str, pd.DataFrame]) -> Figu
     right.margins(0.1)
     for axis in (left, right):
         axis.grid(axis="y")
-    left.legend(loc="upper left")
+    left.legend(loc="lower right")
     right.legend(loc="lower right")
     return figure
 
