@@ -27,12 +27,12 @@ RARE = 0.01  # share of all pixels below which a class counts as rare
 def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     """The runs of the study's plan that are compared on a dataset, by name, as far as recorded.
 
-    These are the measured ones: the full run of every architecture, then those that started from
-    another run's weights. A run without scores on `split` is left out.
+    These are the full run of every architecture, then those that started from another run's
+    weights. A run without scores on `split` is left out.
     """
     scale = "gpu" if dataset == "cityscapes" else "cpu"
     entries = load_study(scale, datasets=[dataset])
-    planned = [entry for entry in entries if isinstance(entry, StudyRun) and entry.measured]
+    planned = [entry for entry in entries if isinstance(entry, StudyRun) and entry.compared]
     found = [find_record(entry.config) for entry in planned]
     records = [record for record in found if record is not None and split in record.scores]
     order = list(MODEL_NAMES)

@@ -21,7 +21,8 @@ PLAN = Path(__file__).with_name("study.toml")
 SCALES = ("cpu", "gpu")
 KEYS = (
     *("name", "for", "datasets", "models", "seeds", "set", "per_model", "per_dataset"),
-    *("factors", "init_from", "recipes", "splits", "weights", "measured", "sweep"),
+    *("factors", "init_from", "recipes", "splits", "weights", "measured", "compared"),
+    "sweep",
 )
 SWEEP_KEYS = ("grid", "first_images", "halvings", "score")
 
@@ -38,6 +39,7 @@ class StudyRun:
     weights: bool = True  # whether the record keeps its weights
     splits: tuple[str, ...] = ()  # scored besides val
     measured: bool = False  # whether the record holds all `measurements`
+    compared: bool = False  # whether notebook 06 compares it with the others
 
     @property
     def id(self) -> str:
@@ -122,9 +124,12 @@ def _expand(table: dict[str, Any], factors: dict[str, Any]) -> list[Entry]:
         "weights": table.get("weights", True),
         "splits": tuple(table.get("splits", ())),
         "measured": table.get("measured", False),
+        "compared": table.get("compared", False),
     }
     if common["measured"] and not common["weights"]:
         raise ConfigError("measured runs need their weights")
+    if common["compared"] and not common["measured"]:
+        raise ConfigError("compared runs need to be measured")
     entries: list[Entry] = []
     for dataset in table["datasets"]:
         for model in table["models"]:

@@ -156,6 +156,7 @@ def test_a_run_that_two_groups_need_is_listed_once_with_all_that_is_asked(plan):
         ("width = 4", "widht = 4", "'widht' is unknown"),
         ("width = 4", "width = -4", "width -4"),
         ("halvings = 1", "halving = 1", "'halving' is unknown"),
+        ('name = "models"', 'name = "models"\ncompared = true', "need to be measured"),
         ('models = ["unet"]', "", "needs 'models'"),
         ("[[cpu]]", "[[cpus]]", "'cpus' is unknown"),
         ("[[cpu]]", "[[cpu]", "not valid TOML"),
