@@ -84,6 +84,8 @@ class Variant(NamedTuple):
 VARIANTS = {
     "fine-tuned": Variant("fine-tuned", "street", "fine-tuned"),
     "sweep-terms": Variant("with the sweep's frames", "street", "recipe beside the sweep"),
+    "augmented": Variant("with full augmentation", "generated", "full augmentation"),
+    "augmented-street": Variant("with full augmentation", "street", "full augmentation"),
     "winners": Variant("with the sweep's settings", "street", "winner at full size"),
 }
 # Groups of many short runs, told of as a whole: role and name in the plan.
