@@ -1,8 +1,8 @@
 """Tables made from the run records, so that no result is ever typed by hand.
 
 `python -m seglib.reporting` reads every record in `results/` and writes `results/summary.csv` (all
-runs) and the table between the markers in README.md (each dataset's best run per architecture
-and start, chosen by validation mIoU). Same records, same bytes.
+runs) and the table between the markers in README.md (the full run of every dataset, architecture
+and start that the study compares). Same records, same bytes.
 """
 
 import math
@@ -21,6 +21,7 @@ from .inspection import count_parameters, multiply_adds
 from .intervals import bootstrap_interval
 from .models import build_model
 from .records import Record, list_records
+from .study_plan import SCALES, StudyRun, load_study
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 DATASET_NAMES = {"miniscapes": "MiniScapes", "camvid": "CamVid", "cityscapes": "Cityscapes"}
@@ -77,10 +78,18 @@ def score_table(scores: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
-def best_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """The row with the highest validation mIoU of every dataset, architecture and start."""
+def main_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """One row for every dataset, architecture and start: the run that the study's plan compares.
+
+    Of several such runs, and where the plan has none, it is the best by validation mIoU.
+    """
+    plans = [entry for scale in SCALES for entry in load_study(scale)]
+    planned = {entry.id for entry in plans if isinstance(entry, StudyRun) and entry.compared}
     keys = ["dataset", "model", "start"]
-    return table.groupby(keys, sort=False).head(1).sort_values(keys).reset_index(drop=True)
+    ranked = table.assign(planned=table["run"].isin(planned))
+    ranked = ranked.sort_values(["planned", "val_miou"], ascending=False, kind="stable")
+    best = ranked.drop(columns="planned").groupby(keys, sort=False).head(1)
+    return best.sort_values(keys).reset_index(drop=True)
 
 
 def markdown_table(table: pd.DataFrame) -> str:
@@ -105,17 +114,18 @@ def markdown_table(table: pd.DataFrame) -> str:
 
 
 def readme_section(table: pd.DataFrame) -> str:
-    """What stands between the README's markers: the best runs and how to read them."""
-    text = markdown_table(best_runs(table))
+    """What stands between the README's markers: the main runs and how to read them."""
+    shown = main_runs(table)
+    text = markdown_table(shown)
     if table.empty:
         return text
     runs = f"{len(table)} recorded run{'' if len(table) == 1 else 's'}"
     notes = [
-        f"Best of {runs} per dataset, architecture and start (fresh weights, or those learned "
-        "on another dataset), chosen on val; all of them are in "
-        "[`results/summary.csv`](results/summary.csv)."
+        "For every dataset, architecture and start (fresh weights, or those learned on another "
+        "dataset) the run that the study compares, or if there is none yet the best on val; all "
+        f"{runs} are in [`results/summary.csv`](results/summary.csv)."
     ]
-    if (table["scored_on"] == "val").any():
+    if (shown["scored_on"] == "val").any():
         notes.append("Pixel accuracy and iIoU are the test split's, or where marked * val's.")
     else:
         notes.append("Pixel accuracy and iIoU are the test split's.")
@@ -152,7 +162,7 @@ def write_tables(readme: Path | None = None) -> list[str]:
         if changed != text:
             with atomic_path(readme) as temporary:
                 temporary.write_text(changed, encoding="utf-8")
-        lines.append(f"{readme.name}: table of the {len(best_runs(table))} best runs")
+        lines.append(f"{readme.name}: table of the {len(main_runs(table))} main runs")
     return lines
 
 

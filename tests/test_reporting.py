@@ -12,6 +12,7 @@ from seglib.intervals import bootstrap_interval
 from seglib.labels import CAMVID_11, CITYSCAPES_19
 from seglib.metrics import ScoreAccumulator
 from seglib.models import build_model
+from seglib.recipes import recipe
 from seglib.records import save_record
 
 README = "# Study\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe end.\n"
@@ -79,7 +80,7 @@ def test_what_is_not_available_is_missing_and_never_zero(runs):
     assert np.isnan(table.loc[runs[3].id, "test_miou"])
     assert table.loc[runs[3].id, "scored_on"] == "val"
     assert table.loc[runs[3].id, "iiou"] == runs[3].scores["val"]["miiou"]
-    lines = reporting.markdown_table(reporting.best_runs(reporting.summary())).splitlines()
+    lines = reporting.markdown_table(reporting.main_runs(reporting.summary())).splitlines()
     camvid, miniscapes = (
         next(line for line in lines if name in line) for name in ("CamVid | U-Net", "MiniScapes")
     )
@@ -87,9 +88,15 @@ def test_what_is_not_available_is_missing_and_never_zero(runs):
     assert "| – |" in miniscapes and " * |" in miniscapes
 
 
-def test_best_runs_are_chosen_on_val(runs):
-    best = reporting.best_runs(reporting.summary())
+def test_where_nothing_is_planned_the_best_on_val_counts(runs):
+    best = reporting.main_runs(reporting.summary())
     assert set(best["run"]) == {runs[1].id, runs[2].id, runs[3].id}
+
+
+def test_a_run_of_the_plan_goes_before_a_better_one(seglib_home):
+    planned = recipe("camvid", "fcn").to_dict()
+    runs = [record(0.5, **planned), record(0.8, **{**planned, "seed": 1})]
+    assert reporting.main_runs(reporting.summary())["run"].tolist() == [runs[0].id]
 
 
 def test_readme_and_summary_are_written_and_stay_the_same(runs, seglib_home):
@@ -152,7 +159,7 @@ def test_options_in_words(seglib_home, options, words):
 def test_a_run_from_other_weights_has_a_row_of_its_own(runs):
     table = reporting.summary()
     later = table.iloc[[0]].assign(run="later", start="miniscapes", val_miou=0.99)
-    best = reporting.best_runs(pd.concat([later, table], ignore_index=True))
-    assert len(best) == len(reporting.best_runs(table)) + 1
+    best = reporting.main_runs(pd.concat([later, table], ignore_index=True))
+    assert len(best) == len(reporting.main_runs(table)) + 1
     lines = reporting.markdown_table(best).splitlines()
     assert [", from MiniScapes |" in line for line in lines].count(True) == 1
