@@ -65,7 +65,12 @@ def confidence_maps(record: Record, split: str) -> dict[str, np.ndarray]:
 
 
 def missing_parts(record: Record) -> list[str]:
-    """The parts that a record lacks, or that other weights or other code made."""
+    """The parts that a record lacks, or that other weights or other code made.
+
+    A record that gave its weights away keeps what was measured before.
+    """
+    if not record.weights_path.exists():
+        return [part for part in PARTS if not is_measured(record, part)]
     weights = weights_fingerprint(record)
     return [part for part in PARTS if not _is_current(record, part, weights)]
 

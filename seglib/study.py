@@ -45,11 +45,12 @@ def status(entry: Entry) -> Status:
     record = find_record(entry.config)
     if record is not None:
         missing = [split for split in entry.splits if split not in record.scores]
-        if (entry.weights or missing) and not record.weights_path.exists():
+        lacking = missing_parts(record) if entry.measured else []
+        if (entry.weights or missing or lacking) and not record.weights_path.exists():
             return Status("no weights", "recorded without its weights", 0.0)
         if missing:
             return Status("not scored", f"on {', '.join(missing)}", 1.0)
-        if entry.measured and (lacking := missing_parts(record)):
+        if lacking:
             return Status("not measured", f"{len(lacking)} of {len(PARTS)} parts", 1.0)
         if not record.is_current:
             return Status("other code", "seglib verify checks it", 1.0)
@@ -195,15 +196,15 @@ def _work_on(entry: Entry, clock: Clock, *, device: str | None, progress: bool, 
         clock,
         device=device,
         progress=progress,
-        keep_weights=entry.weights or bool(entry.splits),
+        keep_weights=entry.weights or bool(entry.splits) or entry.measured,
         **options,
     )
     for split in entry.splits:
         score_split(record, split, device=device, progress=progress)
-    if trains and not entry.weights:  # they were kept to score with
-        record.weights_path.unlink(missing_ok=True)
     if entry.measured and (lacking := missing_parts(record)):
         measure(record, lacking, device=device, progress=progress)
+    if trains and not entry.weights:  # they were kept to score and to measure with
+        record.weights_path.unlink(missing_ok=True)
 
 
 def sweep_listing(plan: SweepPlan) -> str:

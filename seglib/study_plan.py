@@ -126,8 +126,6 @@ def _expand(table: dict[str, Any], factors: dict[str, Any]) -> list[Entry]:
         "measured": table.get("measured", False),
         "compared": table.get("compared", False),
     }
-    if common["measured"] and not common["weights"]:
-        raise ConfigError("measured runs need their weights")
     if common["compared"] and not common["measured"]:
         raise ConfigError("compared runs need to be measured")
     entries: list[Entry] = []

@@ -314,17 +314,19 @@ def monkeypatched_prepare(module, call, expected: int) -> None:
 def test_the_plan_measures_the_runs_that_are_compared() -> None:
     for scale in ("cpu", "gpu"):
         for entry in load_study(scale, groups=["models"]):
-            assert entry.measured and entry.weights
+            assert entry.measured and entry.compared
     seeds = load_study("cpu", groups=["seeds"])
     assert not any(entry.measured for entry in seeds)
 
 
-def test_a_plan_can_only_measure_runs_with_weights(tmp_path: Path) -> None:
-    plan = tmp_path / "plan.toml"
-    plan.write_text('[[cpu]]\nname = "a"\ndatasets = ["camvid"]\nmodels = ["fcn"]\n'
-                    "weights = false\nmeasured = true\n")  # fmt: skip
-    with pytest.raises(ConfigError, match="plan.toml: cpu group 'a': .*need their weights"):
-        load_study(plan=plan)
+def test_what_was_measured_outlasts_the_weights(record: Record) -> None:
+    entry = StudyRun("models", TINY, splits=("test",), weights=False, measured=True)
+    measure_quietly(record)
+    record.weights_path.unlink()
+    assert missing_parts(record) == [] and study.status(entry).state == "recorded"
+    (record.path / "measurements" / "cost.json").unlink()
+    assert missing_parts(record) == ["cost"]
+    assert study.status(entry).state == "no weights"  # has to be trained again to be measured
 
 
 def test_code_that_no_part_names_is_not_forgotten() -> None:

@@ -155,7 +155,7 @@ def test_the_repository_stays_small():
     sizes = {file: file.stat().st_size for file in tracked_files()}
     large = [file.name for file, size in sizes.items() if size > 16 * MEGABYTE]
     assert not large, f"over 16 MB: {large}"
-    assert sum(sizes.values()) < 120 * MEGABYTE
+    assert sum(sizes.values()) < 90 * MEGABYTE
 
 
 def test_data_and_checkpoints_are_ignored_but_the_package_is_not():

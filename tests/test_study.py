@@ -118,7 +118,9 @@ def test_the_cpu_plan_holds_the_recipes_and_their_descendants(seglib_home):
     for dataset in ("camvid", "miniscapes"):
         for model in ("fcn", "unet", "vit", "swin"):
             entry = entries[recipes.recipe(dataset, model).run_id]
-            assert entry.weights and entry.splits == ("test",)
+            assert entry.measured and entry.splits == ("test",)
+            if dataset == "miniscapes":  # notebooks look into them, fine-tuning starts from them
+                assert entry.weights
     order = list(entries)
     for entry in entries.values():
         if entry.config.init_from:  # what a run starts from is trained before it
