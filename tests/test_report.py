@@ -403,6 +403,7 @@ def test_seeds_tell_how_far_chance_reaches(seglib_home):
     assert numbers.result("generated/seeds/overlapping").text == "the FCN with the ViT"
     pooled = np.sqrt(np.mean([np.var(values, ddof=1) for values in scores.values()]))
     assert np.isclose(numbers.result("generated/seeds/pooled").value, 100 * pooled)
+    assert np.isclose(numbers.result("generated/seeds/swing").value, 196 * pooled, rtol=1e-3)
     assert f"{100 * np.std(scores['vit'], ddof=1):.1f}" in table("seeds", numbers)
     assert numbers.result("generated/seeds/pooled").source == ("seeds",)
     assert numbers.runs.codes["seeds"] == "G1"

@@ -14,6 +14,7 @@ import itertools
 import math
 from collections.abc import Callable
 from functools import cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -62,8 +63,8 @@ def seed_scores(runs: Runs) -> dict[str, list[float]]:
 
 
 def seeds(numbers: Numbers, quantity: str) -> Answer:
-    """count, pooled, reach, widest(-range); of pairs of architectures the number (pairs), how many
-    have scores that lie apart (apart), and which do not (overlapping)."""
+    """count, pooled, swing, reach, widest(-range); of pairs of architectures the number
+    (pairs), how many have scores that lie apart (apart), and which do not (overlapping)."""
     scores = seed_scores(numbers.runs)
     pairs = list(itertools.combinations(scores, 2))
     touching = [
@@ -81,10 +82,12 @@ def seeds(numbers: Numbers, quantity: str) -> Answer:
         return _count(len(pairs) - len(touching))
     if quantity == "overlapping":
         return latex.listed([f"{ARTICLES[a]} with {ARTICLES[b]}" for a, b in touching]), None
-    if quantity == "pooled":
+    if quantity in ("pooled", "swing"):
         freedom = sum(len(values) - 1 for values in scores.values())
         squares = sum(np.square(np.subtract(v, np.mean(v))).sum() for v in scores.values())
-        return _points(math.sqrt(squares / freedom))
+        deviation = math.sqrt(squares / freedom)
+        # The swing holds 95 % of the runs to either side of the mean, as `reach` 95 % of resamples.
+        return _points(deviation * (NormalDist().inv_cdf(0.975) if quantity == "swing" else 1))
     if quantity == "reach":  # of the interval over images, to either side
         spans = [bootstrap_interval(records[0].scores["val"])
                  for records in seed_records(numbers.runs).values()]  # fmt: skip
