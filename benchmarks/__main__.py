@@ -30,7 +30,7 @@ JOBS = {
     "input": Job("inputs", 7, 4),
     "scoring": Job("scoring", 7, 2),
     "training": Job("loops", 7, 15),
-    "prediction": Job("prediction", 7, 8),
+    "prediction": Job("prediction", 7, 25),
     "memory": Job("memory", 3, 6),
     "imports": Job("imports", 7, 3),
     "suite": Job("suite", 1, 12, own_home=False),
