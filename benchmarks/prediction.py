@@ -62,7 +62,7 @@ def measure(repetitions: int) -> list[Comparison]:
                     *("s", "lower", times[0], our_way, times[1], peer_way),
                     why="Tiles overlap, so part of the photograph is labelled twice."
                     if ours.startswith("tiled")
-                    else "Enlarging logits strip by strip takes longer than at once, and far less memory.",
+                    else "Strip by strip, logits take longer to enlarge and far less memory.",
                 )
             )
             rows.append(
