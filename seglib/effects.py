@@ -11,7 +11,7 @@ another seed would move them together is not in it.
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +42,16 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
         return mean, math.nan, math.nan
     half = student(array.size - 1) * array.std(ddof=1) / math.sqrt(array.size)
     return mean, float(mean - half), float(mean + half)
+
+
+def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:
+    """Standard deviation within groups of values, such as the seeds of several networks.
+
+    Squares are summed over all groups and divided by all their degrees of freedom.
+    """
+    groups = [np.asarray(values, dtype=float) for values in groups]
+    squares = sum(np.square(values - values.mean()).sum() for values in groups)
+    return math.sqrt(squares / sum(values.size - 1 for values in groups))
 
 
 def first_rung(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..effects import importance, rung_agreement
+from ..effects import importance, pooled_deviation, rung_agreement
 from ..errors import RecordError
 from ..intervals import bootstrap_interval
 from ..records import Record, find_record
@@ -83,9 +83,7 @@ def seeds(numbers: Numbers, quantity: str) -> Answer:
     if quantity == "overlapping":
         return latex.listed([f"{ARTICLES[a]} with {ARTICLES[b]}" for a, b in touching]), None
     if quantity in ("pooled", "swing"):
-        freedom = sum(len(values) - 1 for values in scores.values())
-        squares = sum(np.square(np.subtract(v, np.mean(v))).sum() for v in scores.values())
-        deviation = math.sqrt(squares / freedom)
+        deviation = pooled_deviation(scores.values())
         # The swing holds 95 % of the runs to either side of the mean, as `reach` 95 % of resamples.
         return _points(deviation * (NormalDist().inv_cdf(0.975) if quantity == "swing" else 1))
     if quantity == "reach":  # of the interval over images, to either side
