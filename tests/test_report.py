@@ -769,3 +769,12 @@ def test_the_committed_report_compiles_where_only_miniscapes_is(seglib_home):
     committed = {file.name: file.read_bytes() for file in (ROOT / "figures").iterdir()}
     used = {file.name: file.read_bytes() for file in (seglib_home / "figures").iterdir()}
     assert used == committed
+
+
+def test_the_committed_figures_carry_the_stamp_of_todays_code():
+    """Else the next build of the report draws them anew: `seglib report` brings them up to date."""
+    today = drawings.files_fingerprint(drawings.CODE)
+    stamps = {file.name: drawings.read_stamp(file) for file in (ROOT / "figures").glob("report_*")}
+    drawn = {name: stamp for name, stamp in stamps.items() if stamp is not None}
+    assert len(drawn) >= 10
+    assert [name for name, (_, code) in drawn.items() if code != today] == []
