@@ -3,16 +3,19 @@
 Ours is the recorded recipe of the U-Net. The peers are `segmentation_models_pytorch.Unet` from
 scratch with the settings of that project's own CamVid example (Adam at 2e-4, cosine to 1e-5 over
 the run, Dice loss over twelve classes, batches of 32 crops of 320×320, its augmentations,
-Lightning). Each trains for the number of epochs that comes closest to the minutes. Only the start
-differs from the example: it loads ImageNet weights. Everyone is scored by our evaluator on the
-eleven classes, void left out, which spares the peers their twelfth.
+Lightning). Ours trains for the number of epochs that comes closest to the minutes; the peers stop
+by the clock, which their schedule follows too. Only the start differs from the example: it loads
+ImageNet weights. Everyone is scored by our evaluator on the eleven classes, void left out, which
+spares the peers their twelfth.
 
 Interrupted, a run goes on from its last epoch, and the seconds before count.
 """
 
+import contextlib
 import dataclasses
 import logging
-import time
+import math
+from datetime import timedelta
 from typing import Any
 
 import albumentations
@@ -20,7 +23,7 @@ import lightning
 import numpy as np
 import segmentation_models_pytorch as smp
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.callbacks import ModelCheckpoint, Timer
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
@@ -79,20 +82,12 @@ def _once(name: str, train) -> dict[str, Any]:
     return result
 
 
-def _epochs(name: str, minutes: int, epoch_seconds) -> int:
-    """How many epochs it takes, by one measured once and kept: a resumed run keeps its length."""
-    path = FOLDER / f"{name}-pace.json"
-    if not path.exists():
-        write_json(path, {"epoch_seconds": epoch_seconds()})
-    return max(1, round(60 * minutes / read_json(path)["epoch_seconds"]))
-
-
 # --- ours ----------------------------------------------------------------------------------------
 
 
 def _train_ours(minutes: int) -> dict[str, Any]:
     base = recipe("camvid", "unet")
-    config = dataclasses.replace(base, epochs=_epochs("ours", minutes, lambda: _our_epoch(base)))
+    config = dataclasses.replace(base, epochs=_our_epochs(base, minutes))
     record = fit(config, device="cpu", results=FOLDER / "results")
     scores = score_split(record, "test", device="cpu")
     return {
@@ -108,21 +103,23 @@ def _our_network(config: RunConfig) -> nn.Module:
     return build_model(config.model, CAMVID_11.num_classes, **config.model_options())
 
 
-def _our_epoch(base: RunConfig) -> float:
+def _our_epochs(base: RunConfig, minutes: int) -> int:
+    """How many epochs it takes, by one measured once and kept: a resumed run keeps its length."""
+    path = FOLDER / "pace.json"
+    if not path.exists():
+        for split in ("train", "val"):
+            _scenes(split, base.image_size)
+        with quiet():
+            epoch_seconds = seconds(lambda: _one_epoch(base)) * VALIDATION
+        write_json(path, {"epoch_seconds": epoch_seconds})
+    return max(1, round(60 * minutes / read_json(path)["epoch_seconds"]))
+
+
+def _one_epoch(base: RunConfig) -> None:
     config = dataclasses.replace(base, epochs=2, validate_every=2)
-
-    def one_epoch() -> None:
-        try:
-            fit(config, device="cpu", progress=False, stop_after=1)
-        except KeyboardInterrupt:
-            return
-
-    for split in ("train", "val"):
-        _scenes(split, config.image_size)
-    with quiet():
-        took = seconds(one_epoch)
+    with contextlib.suppress(KeyboardInterrupt):
+        fit(config, device="cpu", progress=False, stop_after=1)
     remove_checkpoint(config.run_id)
-    return took * VALIDATION
 
 
 def _scenes(split: str, size: tuple[int, int] = SIZE) -> SceneCache:
@@ -171,11 +168,11 @@ class _Crops(Dataset):
 class _Example(lightning.LightningModule):
     """The example's training: its loss, optimiser and schedule."""
 
-    def __init__(self, encoder: str, steps: int) -> None:
+    def __init__(self, encoder: str, timer: Timer) -> None:
         super().__init__()
         self.model = smp_unet(encoder, CAMVID_11.num_classes + 1)
         self.loss = smp.losses.DiceLoss(smp.losses.MULTICLASS_MODE, from_logits=True)
-        self.steps = steps
+        self.timer = timer
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
         self.register_buffer("std", torch.tensor(STD)[:, None, None])
 
@@ -184,31 +181,20 @@ class _Example(lightning.LightningModule):
         return self.loss(self.model((image.float() / 255 - self.mean) / self.std), mask)
 
     def configure_optimizers(self) -> dict[str, Any]:
-        optimizer = torch.optim.Adam(self.parameters(), lr=2e-4)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps, eta_min=1e-5)
+        first, last = 2e-4, 1e-5
+        optimizer = torch.optim.Adam(self.parameters(), lr=first)
+
+        def cosine(step: int) -> float:
+            """The share of the first rate: the example's schedule over the time, not the steps."""
+            elapsed = self.timer.time_elapsed()
+            done = elapsed / (elapsed + max(0, self.timer.time_remaining()))
+            return (last + (first - last) * (1 + math.cos(math.pi * done)) / 2) / first
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": schedule, "interval": "step"},
         }
-
-
-class _Stopwatch(lightning.Callback):
-    """Seconds of training, those before an interruption included."""
-
-    def __init__(self) -> None:
-        self.before, self.begin = 0.0, 0.0
-
-    def on_train_start(self, *arguments: Any) -> None:
-        self.begin = time.monotonic()
-
-    def total(self) -> float:
-        return self.before + time.monotonic() - self.begin
-
-    def state_dict(self) -> dict[str, float]:
-        return {"seconds": self.total()}
-
-    def load_state_dict(self, state: dict[str, float]) -> None:
-        self.before = state["seconds"]
 
 
 class _Eleven(nn.Module):
@@ -226,49 +212,24 @@ class _Eleven(nn.Module):
 
 def _train_peer(encoder: str, minutes: int) -> dict[str, Any]:
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    dataset = _Crops()
-    steps = -(-len(dataset) // BATCH)
-    epochs = _epochs(encoder, minutes, lambda: _peer_epoch(encoder, dataset, steps))
-    name = f"{encoder}-{minutes}"
     lightning.seed_everything(0, verbose=False)
-    module, stopwatch = _Example(encoder, epochs * steps), _Stopwatch()
-    # The stopwatch comes first: each checkpoint then holds the seconds until itself.
-    keeper = ModelCheckpoint(FOLDER / name, filename="epoch", save_last=True)
-    last = FOLDER / name / "last.ckpt"
-    trainer(str(FOLDER / name), "32-true", max_epochs=epochs, callbacks=[stopwatch, keeper]).fit(
-        module, _loader(dataset), ckpt_path=str(last) if last.exists() else None
+    folder, dataset = FOLDER / f"{encoder}-{minutes}", _Crops()
+    # Each checkpoint holds the time until itself, so that an interrupted run trains no longer.
+    timer, last = Timer(timedelta(minutes=minutes), verbose=False), folder / "last.ckpt"
+    keeper = ModelCheckpoint(folder, filename="epoch", save_last=True)
+    module = _Example(encoder, timer)
+    training = trainer(str(folder), "32-true", max_epochs=-1, callbacks=[timer, keeper])
+    training.fit(
+        module,
+        DataLoader(dataset, BATCH, shuffle=True),
+        ckpt_path=str(last) if last.exists() else None,
     )
-    trained = stopwatch.total()
     config = recipe("camvid", "unet", image_size=SIZE, precision="fp32")
     scores = evaluate(_Eleven(module.model), config, "test", "cpu").scores
     return {
         "name": f"smp.Unet({encoder}) with its example's recipe",
         "cost": cost(smp_unet(encoder, CAMVID_11.num_classes), COST_SIZE),
-        "epochs": epochs,
-        "minutes": trained / 60,
+        "epochs": round(training.global_step * BATCH / len(dataset)),
+        "minutes": timer.time_elapsed() / 60,
         "miou": 100 * scores["miou"],
     }
-
-
-def _loader(dataset: Dataset) -> DataLoader:
-    return DataLoader(dataset, BATCH, shuffle=True)
-
-
-class _StepEnds(lightning.Callback):
-    """When each step of a training ended, in seconds."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def on_train_batch_end(self, *arguments: Any) -> None:
-        self.times.append(time.monotonic())
-
-
-def _peer_epoch(encoder: str, dataset: Dataset, steps: int) -> float:
-    """Seconds of an epoch, by four of its steps after a first, slower one."""
-    ends = _StepEnds()
-    options = {"max_steps": 5, "max_epochs": 1, "enable_checkpointing": False, "callbacks": [ends]}
-    with quiet():
-        trainer(str(FOLDER), "32-true", **options).fit(_Example(encoder, steps), _loader(dataset))
-    step = (ends.times[-1] - ends.times[0]) / (len(ends.times) - 1)
-    return step * len(dataset) / BATCH
