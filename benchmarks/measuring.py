@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from seglib import paths
+from seglib.devices import resolve_precision
 from seglib.files import read_json, write_json
 from seglib.provenance import describe_machine
 
@@ -159,6 +160,7 @@ def describe() -> dict[str, Any]:
         kilobytes = int(Path("/proc/meminfo").read_text().split()[1])
         machine["memory_gb"] = round(kilobytes / 2**20)
     machine["cores"] = os.cpu_count()
+    machine["precision"] = resolve_precision("auto", torch.device("cpu"))
     machine["python"] = platform.python_version()
     return machine | {name: metadata.version(name) for name in PEERS}
 

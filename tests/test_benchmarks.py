@@ -90,7 +90,10 @@ def test_the_page_shows_medians_spreads_and_where_we_lose() -> None:
     assert "| Writing | s | 3<br>ours | 1<br>theirs | **0.33 (0.33–0.33)** | 8 |" in page
     assert "| Alone | min | 5<br>pytest |  |  |  |" in page
     assert "- **Writing** against theirs: 0.33 times, the target is 8. Slow." in page
-    assert "- Writing: equal." in page and "X1, 2 cores, 2 threads, 8 GB memory, Linux" in page
+    assert (
+        "- **Writing** against theirs: equal." in page
+        and "X1, 2 cores, 2 threads, 8 GB memory, Linux" in page
+    )
 
 
 def test_the_committed_page_is_that_of_the_committed_results() -> None:
