@@ -151,6 +151,7 @@ def _enlarged_rows(logits: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
     Equals `interpolate(..., align_corners=False)` of the whole, which would need gigabytes for a
     photograph of 12 megapixels.
     """
+    logits = logits.contiguous()  # with the classes last, enlarging takes three times as long
     height, width = size
     strip = max(1, STRIP_VALUES // (logits.shape[0] * width))
     if strip >= height:
@@ -173,9 +174,11 @@ def _collect(rows: Iterable[Tensor], size: tuple[int, int], confidence: bool) ->
     top = 0
     for band in rows:
         bottom = top + band.shape[1]
-        indices[top:bottom] = band.argmax(0).to(torch.uint8).cpu().numpy()
+        largest, winner = band.max(0)  # faster than argmax and of the same index
+        indices[top:bottom] = winner.to(torch.uint8).cpu().numpy()
         if certain is not None:
-            certain[top:bottom] = band.softmax(0).amax(0).half().cpu().numpy()
+            # The softmax of the winner alone.
+            certain[top:bottom] = (largest - band.logsumexp(0)).exp().half().cpu().numpy()
         top = bottom
     return Prediction(indices, certain)
 
