@@ -77,7 +77,7 @@ def test_an_unknown_mode_is_refused(monkeypatch) -> None:
 def test_an_offline_run_holds_losses_masks_and_weights(
     seglib_home: Path, tiny_tree: Path, monkeypatch, capfd
 ) -> None:
-    pytest.importorskip("wandb")
+    wandb = pytest.importorskip("wandb")
     from seglib.training import fit
 
     (seglib_home / "data").mkdir()
@@ -88,6 +88,7 @@ def test_an_offline_run_holds_losses_masks_and_weights(
     )
     record = fit(config, device="cpu", tracker="wandb", progress=False)
     output = capfd.readouterr()
+    wandb.teardown()  # its process writes on after a run has finished, until it is told to end
     assert output.out == f"{record.id}: training 2 epochs on cpu\n"
     runs = list((seglib_home / "build" / "wandb").glob("offline-run-*"))
     assert len(runs) == 1
