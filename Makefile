@@ -13,11 +13,10 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: all help environment data notebooks tables report refresh test test-fast test-long bench colab \
+.PHONY: all help environment data notebooks tables refresh test test-fast test-long bench colab \
 	lab lint clean distclean
 
-all: environment data notebooks tables ## Everything: data, notebooks, figures, tables, report
-	@$(BIN)/seglib report --optional
+all: environment data notebooks tables ## Everything: data, notebooks, figures, tables
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -38,18 +37,14 @@ data: environment ## The miniscapes dataset, generated once into data/
 	@$(BIN)/seglib data miniscapes
 
 notebooks: data ## Run all notebooks on copies in build/notebooks, with HTML; regenerates figures/
-	@$(BIN)/python -m seglib.notebooks execute --html $(NOTEBOOKS)
+	@$(BIN)/python -m tools.notebooks execute --html $(NOTEBOOKS)
 
 tables: environment ## The results table in README.md, from the records in results/
-	@$(BIN)/python -m seglib.reporting
-
-report: data tables ## The written report, report/main.pdf, from the records in results/
-	@$(BIN)/seglib report
+	@$(BIN)/python -m study.tables
 
 refresh: data ## Run the committed notebooks in place, after a change to them or to results/
-	@$(BIN)/python -m seglib.notebooks refresh $(NOTEBOOKS)
-	@$(BIN)/python -m seglib.reporting
-	@$(BIN)/seglib report --page-one figures/report_page_one.png
+	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
+	@$(BIN)/python -m study.tables
 
 test: data ## All tests, then every notebook again, its outputs compared strictly
 	@$(BIN)/python -m pytest
@@ -75,7 +70,7 @@ colab: ## Write the project's address into all notebooks: make colab REPO=https:
 	@test -n "$(REPO)" || { \
 		echo "make: say where the project lies: make colab REPO=https://github.com/OWNER/NAME" >&2; exit 1; }
 	@$(MAKE) --no-print-directory environment
-	@$(BIN)/python -m seglib.colab '$(REPO)'
+	@$(BIN)/python -m tools.colab '$(REPO)'
 
 lint: environment ## Style checks
 	@$(BIN)/ruff check .

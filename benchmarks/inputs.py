@@ -16,14 +16,14 @@ from torchvision.datasets import Cityscapes, wrap_dataset_for_transforms_v2
 from torchvision.transforms import v2
 from torchvision.tv_tensors import Image, Mask
 
+import miniscapes
 from seglib import paths
 from seglib.config import RunConfig
-from seglib.data import miniscapes
 from seglib.data.cache import load_cache
 from seglib.data.transforms import MEAN, STD, TrainingSet
 from seglib.files import atomic_folder
 from seglib.labels import CITYSCAPES_19
-from seglib.training import EpochBatches, to_device
+from seglib.training.loop import EpochBatches, to_device
 
 from .measuring import DATA, Comparison, interleave
 

@@ -14,16 +14,16 @@ from collections.abc import Callable
 import torch
 from torch.utils.data import DataLoader
 
-from seglib.checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint
 from seglib.config import RunConfig
 from seglib.data.cache import SceneCache, load_cache
 from seglib.data.datasets import dataset_spec, prepare
 from seglib.data.transforms import TrainingSet, normalize
 from seglib.devices import autocast, memory_format, resolve_precision
-from seglib.losses import build_loss, sqrt_median_weights
 from seglib.models import build_model
 from seglib.recipes import recipe
-from seglib.training import EpochBatches, build_optimizer, build_scheduler, fit
+from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint
+from seglib.training.loop import EpochBatches, build_optimizer, build_scheduler, fit
+from seglib.training.losses import build_loss, sqrt_median_weights
 
 from .measuring import Comparison, interleave, quiet, seconds
 from .peers import WIDTHS, Normalised, OursInLightning, smp_unet, trainer

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from seglib.inspection import count_parameters, multiply_adds
+from seglib.models.inspection import count_parameters, multiply_adds
 
 # Encoders of `smp.Unet`, and the width at which our U-Net costs as many multiply-adds.
 WIDTHS = {"resnet18": 22, "mobilenet_v2": 17}

@@ -15,9 +15,9 @@ from torch.nn import functional
 from seglib.data.cache import resize_image
 from seglib.data.transforms import normalize
 from seglib.devices import autocast, memory_format, resolve_precision
+from seglib.evaluation.predict import Predictor, predict_image, working_size
 from seglib.labels import CITYSCAPES_19
 from seglib.models import build_model
-from seglib.predict import Predictor, predict_image, working_size
 
 from .measuring import Comparison, interleave, peak_megabytes, seconds
 from .peers import WIDTHS, smp_unet

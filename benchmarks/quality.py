@@ -28,7 +28,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from seglib.checkpoints import remove_checkpoint
 from seglib.config import RunConfig
 from seglib.data.cache import SceneCache, load_cache
 from seglib.data.datasets import dataset_spec, prepare
@@ -37,7 +36,8 @@ from seglib.files import read_json, write_json
 from seglib.labels import CAMVID_11, IGNORE_INDEX
 from seglib.models import build_model
 from seglib.recipes import recipe
-from seglib.training import evaluate, fit, score_split
+from seglib.training.checkpoints import remove_checkpoint
+from seglib.training.loop import evaluate, fit, score_split
 
 from .measuring import DATA, Comparison, quiet, seconds
 from .peers import cost, smp_unet, trainer

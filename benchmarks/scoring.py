@@ -22,8 +22,8 @@ from PIL import Image
 
 from seglib.data.parallel import read_ahead
 from seglib.data.tree import list_scenes, read_instance_ids, read_label_ids
+from seglib.evaluation.metrics import ScoreAccumulator, confusion_matrix, iou_per_class
 from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
-from seglib.metrics import ScoreAccumulator, confusion_matrix, iou_per_class
 
 from .inputs import large_tree
 from .measuring import DATA, FOLDER, Comparison, interleave, quiet, seconds
@@ -34,7 +34,7 @@ NUM_CLASSES = CITYSCAPES_19.num_classes
 
 def measure(repetitions: int) -> list[Comparison]:
     """Milliseconds per image: from files, with the maps already decoded, and without instances."""
-    sys.path.insert(0, str(FOLDER.parent / "tests"))
+    sys.path.insert(0, str(FOLDER.parent / "tests" / "evaluation"))
     from official_evaluator import MODULE, official_scores
 
     truth, predictions = _files()

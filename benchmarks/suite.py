@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from seglib.notebooks import execute
+from tools.notebooks import execute
 
 from .measuring import FOLDER, Comparison, seconds
 

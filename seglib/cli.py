@@ -10,6 +10,7 @@ import inspect
 import io
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -76,7 +77,7 @@ def train(
     from .data import prepare
     from .devices import choose_device
     from .models import model_class
-    from .training import fit
+    from .training.loop import fit
 
     model_class(config.model)
     choose_device(device)
@@ -113,8 +114,8 @@ def evaluate(
         device: cuda, mps or cpu.
     """
     from .records import latest_record, load_record
-    from .reporting import score_table
-    from .training import export_predictions, score_split
+    from .text import score_table
+    from .training.loop import export_predictions, score_split
 
     record = load_record(run) if run else latest_record()
     scores = score_split(record, split, device=device)
@@ -140,7 +141,7 @@ def predict(
         run: Id of the run whose weights are used (default: the best recorded one on CamVid).
         device: cuda, mps or cpu.
     """
-    from .predict import predict_files
+    from .evaluation.predict import predict_files
     from .records import best_record, load_record
 
     record = load_record(run) if run else best_record("camvid")
@@ -154,7 +155,7 @@ def runs() -> None:
 
     for record in list_records():
         scores = "  ".join(f"{split} {100 * record.miou(split):5.1f}" for split in record.scores)
-        note = "" if record.is_current else "  (code has changed since)"
+        note = "" if record.is_current else "  (of another results version)"
         print(f"{record.id:32} {scores}{note}")
 
 
@@ -162,7 +163,6 @@ def verify(
     run: Positional[str],
     /,
     epochs: int = 1,
-    stamp: bool = False,
 ) -> None:
     """Train the first epochs of a recorded run again and compare them with its history.
 
@@ -171,10 +171,9 @@ def verify(
     Args:
         run: Id of the run.
         epochs: Epochs to repeat; more are added up to the first validated one.
-        stamp: On success, write today's code fingerprint into the record.
     """
     from .records import load_record
-    from .training import replay
+    from .training.loop import replay
 
     record = load_record(run)
     replayed = replay(record, epochs)
@@ -184,169 +183,7 @@ def verify(
     if differing:
         print(recorded.to_string(index=False))
         raise SeglibError(f"{run}: today's code gives another history ({', '.join(differing)})")
-    if stamp:
-        record.stamp()
     print(f"{run}: {len(replayed)} recorded epochs repeated to every digit")
-
-
-def measure(
-    runs: Positional[tuple[str, ...]] = (),
-    /,
-    part: tuple[str, ...] = (),
-    device: str | None = None,
-) -> None:
-    """Measure recorded runs beyond their scores, and keep it in their records.
-
-    Calibration, scores near boundaries, cost on a CPU, robustness to bad photographs, and scores on
-    datasets that the run was not trained on. What is there and still holds is not made again.
-
-    Args:
-        runs: Ids of the runs (default: every one that keeps its weights).
-        part: Only these parts, and anew: calibration, boundaries, cost, robustness, generalisation.
-        device: cuda, mps or cpu; the cost is always that of the CPU.
-    """
-    from .measurements import measure as measure_record
-    from .records import list_records, load_record
-
-    with_weights = [record for record in list_records() if record.weights_path.exists()]
-    for record in map(load_record, runs) if runs else with_weights:
-        made = measure_record(record, part or None, device=device)
-        print(f"{record.id}: {'measured ' + ', '.join(made) if made else 'all is measured'}")
-
-
-def sweep(
-    dataset: str = "camvid",
-    model: str = "unet",
-    scale: str = "cpu",
-    grid: tuple[str, ...] = (),
-    first_images: int | None = None,
-    halvings: int | None = None,
-    score: str | None = None,
-    epochs: int | None = None,
-    image_size: tuple[int, int] | None = None,
-    budget: str | None = None,
-    storage: str | None = None,
-    device: str | None = None,
-    list: bool = False,
-) -> None:
-    """Search settings by successive halving: train the sweep of the study's plan, or a changed one.
-
-    Goes on where it was interrupted; a sweep that is complete is printed at once.
-
-    Args:
-        dataset: Dataset to search on.
-        model: Architecture to search for.
-        scale: Whose sweep of seglib/study.toml to start from, cpu or gpu.
-        grid: Values to try, as in --grid learning_rate=1e-3,1e-4 dropout=0,0.1
-        first_images: Training images on the first rung; they double from rung to rung.
-        halvings: How often the worse half is dropped.
-        score: miou, pixel_accuracy, mean_accuracy, category_miou, miiou, loss or iou:CLASS, on val.
-        epochs: Epochs on each rung.
-        image_size: Height and width to which scenes are resized.
-        budget: Stop after this time, as in 45m or 2h.
-        storage: Share the sweep with other workers: a journal file or the address of a database.
-        device: cuda, mps or cpu.
-        list: Only print what is recorded.
-    """
-    from .allocator import keep_memory
-    from .budget import Clock, OutOfTime, parse_duration
-    from .data import prepare
-    from .devices import choose_device
-    from .study import sweep_listing
-    from .study_plan import change_sweep, load_study
-    from .sweep import run_sweep
-    from .sweep_workers import run_shared_sweep
-
-    changes = {"first_images": first_images, "halvings": halvings, "score": score}
-    changes |= {"epochs": epochs, "image_size": image_size}
-    plan = change_sweep(load_study(scale), dataset, model, grid, **changes)
-    clock = Clock(parse_duration(budget) if budget else None)
-    if not list:
-        choose_device(device)
-        prepare(dataset)
-        keep_memory()
-        try:
-            if storage:
-                run_shared_sweep(plan, storage, clock=clock, device=device)
-            else:
-                run_sweep(plan, clock=clock, device=device)
-        except OutOfTime:
-            print("the budget is used up; the same command goes on from here")
-    print(sweep_listing(plan))
-
-
-def study(
-    scale: str = "cpu",
-    dataset: tuple[str, ...] = (),
-    group: tuple[str, ...] = (),
-    budget: str | None = None,
-    plan: Path | None = None,
-    device: str | None = None,
-    list: bool = False,
-) -> None:
-    """Train every run that the notebooks and the report need and that is not recorded yet.
-
-    Works through seglib/study.toml in order, resumes what was interrupted, and can be stopped at
-    any moment.
-
-    Args:
-        scale: cpu (what results/ holds) or gpu (the full-size study).
-        dataset: Only runs on these datasets.
-        group: Only these groups of the plan.
-        budget: Stop after this time, as in 45m or 2h; a run that does not fit is left half done.
-        plan: Another plan of runs, a file like seglib/study.toml.
-        device: cuda, mps or cpu.
-        list: Only show each run's state and the estimated time.
-    """
-    from .allocator import keep_memory
-    from .budget import parse_duration
-    from .costs import CostModel
-    from .study import listing, run_study, study_table
-    from .study_plan import load_study
-
-    seconds = parse_duration(budget) if budget else None
-    entries = load_study(scale, datasets=dataset, groups=group, plan=plan)
-    costs = CostModel(device)
-    if list:
-        print(listing(study_table(entries, costs)))
-        return
-    keep_memory()
-    left = run_study(entries, budget=seconds, device=device)
-    print(f"{left} left to do; the same command goes on" if left else "every run is recorded")
-
-
-def report(
-    dataset: str = "camvid",
-    compile: bool = True,
-    optional: bool = False,
-    page_one: Path | None = None,
-) -> None:
-    """Make the written report from the records: numbers, tables, figures, and the PDF.
-
-    Fails with a name if the text needs a number that no record gives, or claims what the records
-    contradict.
-
-    Args:
-        dataset: The real photographs that it tells of beside miniscapes: camvid or cityscapes.
-        compile: Also compile it; otherwise only put everything for LaTeX into build/report.
-        optional: Where LaTeX is missing and can't be installed, only say how to get it.
-        page_one: Also save a picture of the first page under this name; needs pdftoppm.
-    """
-    from .report import build, picture
-    from .report.engine import MissingEngine
-
-    try:
-        target, complaints = build(dataset, compiled=compile)
-    except MissingEngine as problem:
-        if not optional:
-            raise
-        print(f"report: left out; {problem}")
-        return
-    if complaints:
-        raise SeglibError(f"{target}: made, but not fit to print: {'; '.join(complaints[:5])}")
-    if page_one is not None:
-        picture(target, page_one)
-    print(f"the report is in {target}")
 
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -356,11 +193,12 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "predict": predict,
     "runs": runs,
     "verify": verify,
-    "measure": measure,
-    "sweep": sweep,
-    "study": study,
-    "report": report,
 }
+
+
+def plugins() -> dict[str, Callable[..., None]]:
+    """Commands that other packages add under the entry point group `seglib.commands`."""
+    return {point.name: point.load() for point in entry_points(group="seglib.commands")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -397,10 +235,11 @@ def fail(message: str) -> int:
 
 def parse(arguments: list[str]) -> Callable[[], Any] | None:
     """The call that the arguments ask for; None after `--help`. Raises `ConfigError`."""
-    names = ", ".join(COMMANDS)
+    commands = COMMANDS | plugins()
+    names = ", ".join(commands)
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: seglib COMMAND [OPTIONS]\n\nsemantic segmentation of street scenes\n")
-        for name, command in COMMANDS.items():
+        for name, command in commands.items():
             print(f"  {name:10} {(command.__doc__ or '').splitlines()[0]}")
         print("\nseglib COMMAND --help explains a command's options")
         return None
@@ -410,9 +249,9 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
 
         print(f"seglib {__version__}")
         return None
-    if name not in COMMANDS:
+    if name not in commands:
         raise ConfigError(f"command {name!r} is unknown; choose one of: {names}")
-    target = COMMANDS[name]
+    target = commands[name]
     defaults: dict[str, Any] = {}
     if name == "train":
         from .recipes import recipe

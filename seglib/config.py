@@ -167,8 +167,8 @@ class RunConfig:
         Two configs that mean the same run resolve to the same values and so to the same id.
         """
         from .data.datasets import dataset_spec
-        from .losses import check_loss
         from .models import model_class
+        from .training.losses import check_loss
 
         spec = dataset_spec(self.dataset)
         model_class(self.model)

@@ -1,90 +1,29 @@
-"""What a result came from: code, library versions, processor."""
+"""What a result came from: commit, results version, library versions, processor."""
 
-import ast
-import functools
-import hashlib
 import platform
+import subprocess
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError
+RESULTS_VERSION = 1
+"""Raised by hand when a change of the code changes what a recorded run would score.
 
-# The modules that decide what a training run's numbers are; the model's own file is added.
-RESULT_MODULES = (
-    "data/cache.py",
-    "data/transforms.py",
-    "losses.py",
-    "metrics.py",
-    "models/blocks.py",
-    "training.py",
-)
-
-# Further files that an architecture takes parts from.
-BUILT_FROM = {
-    "swin": ("models/unet.py", "models/pretrained.py"),
-    "vit": ("models/unet.py", "models/pretrained.py"),
-}
+Whether it still holds is shown by doing: `seglib verify RUN` trains a run's first epochs again, and
+tests/training/test_reproduction.py one tiny recorded run per architecture.
+"""
 
 
-@functools.cache  # what counts is the code as it was loaded, not as an editor leaves it later
-def code_fingerprint(model: str) -> str:
-    """16 hexadecimal digits over the code that determines results of this architecture.
-
-    Comments, docstrings and formatting don't count: the hash is taken over the syntax tree. It is
-    the same under every version of Python. Raises `ConfigError` for an architecture without a file.
-    """
-    return files_fingerprint((*RESULT_MODULES, *model_files(model)))
-
-
-def model_files(model: str) -> tuple[str, ...]:
-    """The files of an architecture within the package; `ConfigError` if there is no such one."""
-    name = f"models/{model}.py"
-    if not (Path(__file__).parent / name).is_file():
-        raise ConfigError(f"model {model!r} is unknown: this version has no {name}")
-    return (name, *BUILT_FROM.get(model, ()))
-
-
-@functools.cache
-def files_fingerprint(names: tuple[str, ...]) -> str:
-    """16 hexadecimal digits over the code of files of the package, as `code_fingerprint` has it."""
-    digest = hashlib.sha256()
-    for name in names:
-        source = (Path(__file__).parent / name).read_text(encoding="utf-8")
-        digest.update(f"{name}\n{syntax(source)}\n".encode())
-    return digest.hexdigest()[:16]
-
-
-def syntax(source: str) -> str:
-    """The syntax tree of Python source as text, without docstrings.
-
-    `ast.dump` will not do: newer versions of Python add fields to nodes and leave empty ones out.
-    """
-    return _node_text(ast.parse(source))
-
-
-def _node_text(value: Any) -> str:
-    if isinstance(value, list):
-        return "[" + ",".join(_node_text(item) for item in value) + "]"
-    if not isinstance(value, ast.AST):
-        return ascii(value)  # which characters repr() escapes depends on the version
-    fields = []
-    for name, child in ast.iter_fields(value):
-        if name == "body" and isinstance(child, list) and child:
-            child = child[_is_docstring(child[0]) :]
-        if isinstance(value, ast.JoinedStr):  # Python 3.12.1 ends nested ones with an empty string
-            child = [part for part in child if not _is_string(part) or part.value]
-        if child is not None and child != []:
-            fields.append(f"{name}={_node_text(child)}")
-    return f"{type(value).__name__}({','.join(fields)})"
-
-
-def _is_docstring(node: ast.AST) -> bool:
-    return isinstance(node, ast.Expr) and _is_string(node.value)
-
-
-def _is_string(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def commit() -> str | None:
+    """The checkout's commit, with "-dirty" after it if files differ; None outside of a checkout."""
+    command = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
+    try:
+        found = subprocess.run(
+            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip() or None
 
 
 def versions() -> dict[str, str]:

@@ -19,11 +19,12 @@ from PIL import Image
 
 from . import paths
 from .config import RunConfig
+from .data.cache import resize_mask
 from .data.datasets import DatasetSpec, dataset_spec
-from .data.tree import read_label_ids
+from .data.tree import read_label_ids, read_mask_bytes
 from .errors import ConfigError, RecordError
 from .files import atomic_folder, atomic_path, read_json, write_json
-from .provenance import code_fingerprint
+from .provenance import RESULTS_VERSION
 
 if TYPE_CHECKING:
     import torch
@@ -78,11 +79,8 @@ class Record:
 
     @property
     def is_current(self) -> bool:
-        """Whether the code that determines results is still the code that made this record."""
-        try:
-            return self.environment.get("code_fingerprint") == code_fingerprint(self.config.model)
-        except ConfigError:  # an architecture that this version does not have
-            return False
+        """Whether it was made by today's results version; `seglib verify` shows it by doing."""
+        return self.environment.get("results_version") == RESULTS_VERSION
 
     def miou(self, split: str = "val") -> float:
         """The split's mIoU, 0 to 1, NaN without a scored pixel; `RecordError` if never scored."""
@@ -99,6 +97,18 @@ class Record:
         files = sorted((self.path / "predictions" / split).glob("[!.]*.png"))
         return {file.stem: read_label_ids(file) for file in files}
 
+    def confidence_maps(self, split: str) -> dict[str, np.ndarray]:
+        """How sure the network is of each pixel: float32 (H, W), 0 to 1, by kept scene.
+
+        At the size of the labels; recorded in steps of 4 % at half that size. Empty where it was
+        not measured.
+        """
+        folder, maps = self.path / "measurements" / "confidence" / split, {}
+        for name, label_ids in self.predictions(split).items():
+            if (file := folder / f"{name}.png").exists():
+                maps[name] = np.float32(resize_mask(read_mask_bytes(file), label_ids.shape)) / 100
+        return maps
+
     def load_model(self, device: "torch.device | str" = "cpu"):
         """The network with the recorded weights in evaluation mode; takes normalised floats."""
         from .models import build_model
@@ -113,13 +123,6 @@ class Record:
 
     def _without_download(self) -> dict[str, Any]:
         return {"pretrained": False} if self.config.pretrained else {}
-
-    def stamp(self) -> None:
-        """Note that today's code makes this record; only after `training.replay` has shown it."""
-        fingerprint = code_fingerprint(self.config.model)
-        values = {**self.environment, "code_fingerprint": fingerprint}
-        write_json(self.path / "environment.json", values)
-        self.__dict__.pop("environment", None)  # read again when asked for
 
     def add_scores(
         self, split: str, scores: dict[str, Any], predictions: Mapping[str, np.ndarray]

@@ -11,7 +11,7 @@ from typing import Any
 
 # A server that has imported torch but computed nothing forks a clean process in milliseconds.
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["seglib.training"])
+_context.set_forkserver_preload(["seglib.training.loop"])
 
 
 class Process:

@@ -73,7 +73,7 @@ def test_train_evaluate_predict(tree, seglib_home, capsys):
 def test_verify_repeats_the_record_and_notices_a_difference(tree, capsys):
     assert cli.main(SMALL) == 0
     (record,) = list_records()
-    assert cli.main(["verify", record.id, "--stamp"]) == 0
+    assert cli.main(["verify", record.id]) == 0
     history = record.path / "history.csv"
     header, row = history.read_text().splitlines()
     values = row.split(",")

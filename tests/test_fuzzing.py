@@ -17,17 +17,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from seglib.checkpoints import checkpoint_folder, load_checkpoint, save_checkpoint
+from miniscapes.annotation import draw_instance_ids, draw_label_ids, read_annotation
 from seglib.config import RunConfig
-from seglib.data.annotation import draw_instance_ids, draw_label_ids, read_annotation
+from seglib.data.photos import read_photo
 from seglib.data.tree import read_image, read_instance_ids, read_label_ids, read_polygons
 from seglib.errors import SeglibError
+from seglib.evaluation.predict import Predictor
 from seglib.labels import CAMVID_11, LABELS
-from seglib.photos import read_photo
-from seglib.predict import Predictor
 from seglib.records import Record, read_tensors, save_record, write_tensors
-from seglib.study_plan import load_study
+from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, save_checkpoint
 from seglib.widgets import PhotoPanel
+from study.plan import load_study
 
 EXAMPLES = settings(
     deadline=None,
@@ -208,7 +208,7 @@ def test_any_upload(name: str, content: bytes) -> None:
 
 @pytest.fixture
 def record(seglib_home: Path) -> Record:
-    environment = {"code_fingerprint": "0" * 16, "finished": "2026-01-01T00:00:00+00:00"}
+    environment = {"results_version": 1, "finished": "2026-01-01T00:00:00+00:00"}
     return save_record(
         RunConfig(model="fcn", width=4, image_size=(32, 64)),
         history=[{"epoch": 1, "val_miou": 0.5}],
@@ -232,7 +232,7 @@ def test_any_config_file(record: Record, changes) -> None:
         path.write_bytes(before)
 
 
-PLAN = (Path(load_study.__code__.co_filename).parent / "study.toml").read_bytes()
+PLAN = (Path(load_study.__code__.co_filename).parent / "plan.toml").read_bytes()
 
 
 @EXAMPLES

@@ -123,7 +123,7 @@ def prepare(
 
 
 def _make_miniscapes(root: Path, progress: bool, options: dict[str, Any]) -> None:
-    from . import miniscapes  # here because only making the data needs the generator
+    import miniscapes  # here because only making the data needs the generator
 
     defaults = inspect.signature(miniscapes.generate).parameters
     for key in options:
@@ -174,7 +174,7 @@ def _is_current(name: str, root: Path, options: dict[str, Any]) -> bool:
         return False
     if name != "miniscapes":
         return True
-    from . import miniscapes
+    import miniscapes
 
     made = read_json(root / MARKER, DatasetError)
     if made.get("version") != miniscapes.VERSION:

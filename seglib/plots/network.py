@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import nn
 
-from ..inspection import count_parameters, layer_table, multiply_adds
+from ..models.inspection import count_parameters, layer_table, multiply_adds
 from .style import TEXT_WIDTH, styled
 
 FILL = {"image": "#D9D9D9", "conv": "#6699CC", "pool": "#EECC66", "up": "#EE99AA",

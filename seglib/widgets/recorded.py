@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from ..data.datasets import dataset_spec
 from ..data.tree import list_scenes, read_image, read_label_ids
 from ..errors import ConfigError, RecordError
-from ..measurements import confidence_maps
-from ..predict import Prediction
+from ..evaluation.predict import Prediction
 from ..records import Record, list_records
-from ..reporting import MODEL_NAMES, describe_options
+from ..text import MODEL_NAMES, describe_options
 from .viewer import MAX_SIDE, SceneView, SceneViewer
 
 
@@ -64,7 +63,7 @@ def view_records(
 
 def _predictions(record: Record, split: str) -> dict[str, Prediction]:
     """Class indices of the kept scenes, with confidence where it was measured."""
-    sure = confidence_maps(record, split)
+    sure = record.confidence_maps(split)
     encode = record.dataset.class_set.encode
     return {
         scene: Prediction(encode(label_ids), sure.get(scene))

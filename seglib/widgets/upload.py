@@ -8,9 +8,9 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
+from ..data.photos import SUFFIXES, read_photo
 from ..errors import SeglibError
-from ..photos import SUFFIXES, read_photo
-from ..predict import Predictor
+from ..evaluation.predict import Predictor
 from ..records import Record
 from .packing import reduced_size, widget_bundle
 from .viewer import SceneView, SceneViewer

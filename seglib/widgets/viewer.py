@@ -13,9 +13,9 @@ import traitlets
 from .. import plots
 from ..data.cache import resize_image, resize_mask
 from ..errors import ConfigError
+from ..evaluation.metrics import confusion_matrix, iou_per_class, mean_iou
+from ..evaluation.predict import Prediction
 from ..labels import IGNORE_INDEX, ClassSet
-from ..metrics import confusion_matrix, iou_per_class, mean_iou
-from ..predict import Prediction
 from .packing import (
     json_numbers,
     pack_classes,

@@ -1,0 +1,1 @@
+"""Scores: one path from a photograph to classes, metrics, intervals, boundaries."""

@@ -1,0 +1,137 @@
+"""Where in the frame a prediction is wrong: near boundaries, along a network's grid, or anywhere.
+
+Masks are class indices uint8 (H, W), 255 is void. Void separates nothing: its own outline is no
+boundary, and void pixels are not counted.
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from ..data.cache import resize_mask
+from ..data.tree import Scene, read_label_ids
+from ..errors import ConfigError
+from ..labels import IGNORE_INDEX, ClassSet
+from .metrics import confusion_matrix
+
+BANDS = (1, 2, 4, 8, 16, 32)  # largest distance of each band; one more band holds the rest
+
+
+def boundary_distance(mask: np.ndarray, limit: int = BANDS[-1]) -> np.ndarray:
+    """Distance of each pixel to the nearest pixel of another class, in steps to 8 neighbours.
+
+    `mask`: class indices uint8 (H, W), 255 is void. Returns uint8 (H, W): 1 for a pixel that
+    touches another class, `limit` + 1 for one that has none within `limit` steps (1 to 254).
+    """
+    if not 1 <= limit <= 254:
+        raise ConfigError(f"distance limit {limit!r} must be between 1 and 254")
+    void = mask == IGNORE_INDEX
+    highest = np.where(void, -1, mask.astype(np.int16))  # void never wins a maximum
+    lowest = mask.astype(np.int16)  # nor, being 255, a minimum
+    distance = np.full(mask.shape, limit + 1, dtype=np.uint8)
+    for steps in range(1, limit + 1):
+        highest, lowest = _spread(highest, np.maximum), _spread(lowest, np.minimum)
+        # Two classes within reach: one of them is not the pixel's own.
+        distance[(highest > lowest) & (distance > limit)] = steps
+    return distance
+
+
+def errors_by_distance(
+    truths: Iterable[np.ndarray], predictions: Iterable[np.ndarray], bands: Sequence[int] = BANDS
+) -> pd.DataFrame:
+    """How many pixels are wrong at which distance from the nearest class boundary of the truth.
+
+    Args:
+        truths, predictions: masks of class indices, pairwise of one shape; void of the truth is
+            not counted.
+        bands: rising largest distances; a last band holds what is further away.
+
+    Returns:
+        One row per band: `distance` (text such as "3–4"), `pixels`, `wrong`.
+    """
+    counts = np.zeros((2, len(bands) + 1), dtype=np.int64)
+    for truth, prediction in zip(truths, predictions, strict=True):
+        scored = truth != IGNORE_INDEX
+        band = np.searchsorted(bands, boundary_distance(truth, bands[-1]))
+        counts[0] += np.bincount(band[scored], minlength=len(bands) + 1)
+        wrong = scored & (truth != prediction)
+        counts[1] += np.bincount(band[wrong], minlength=len(bands) + 1)
+    starts = [1, *(band + 1 for band in bands)]
+    names = [f"{a}" if a == b else f"{a}–{b}" for a, b in zip(starts, bands, strict=False)]
+    return pd.DataFrame(
+        {"distance": [*names, f"> {bands[-1]}"], "pixels": counts[0], "wrong": counts[1]}
+    )
+
+
+def boundary_phases(
+    masks: Iterable[np.ndarray], size: tuple[int, int], stride: int = 8
+) -> np.ndarray:
+    """Where class boundaries lie between the lines of a network's grid, int64 (stride,).
+
+    Args:
+        masks: class indices at the labels' resolution.
+        size: (height, width) at which the network saw the image; its coarsest maps have one
+            position per `stride` × `stride` pixels of that.
+
+    Returns:
+        Boundaries between neighbouring pixels of two classes, horizontal and vertical ones,
+        counted by the nearest line: element 0 on the lines of the grid, element j at j pixels of
+        `size` beyond them. Boundaries that know nothing of the grid are spread evenly.
+    """
+    counts = np.zeros(stride, dtype=np.int64)
+    for mask in masks:
+        for axis in (0, 1):
+            turned = np.moveaxis(mask, axis, 0)
+            first, second = turned[:-1], turned[1:]
+            known = (first != IGNORE_INDEX) & (second != IGNORE_INDEX)
+            changes = ((first != second) & known).sum(axis=1)
+            places = np.arange(1, len(turned)) * size[axis] / len(turned)
+            nearest = np.floor(places + 0.5).astype(np.int64) % stride
+            counts += np.bincount(nearest, changes, minlength=stride).astype(np.int64)
+    return counts
+
+
+def grid_ceiling(
+    scenes: Iterable[Scene], class_set: ClassSet, size: tuple[int, int], stride: int
+) -> np.ndarray:
+    """Score the truth itself, reduced to one label per grid cell: int64 (C, C), rows = truth.
+
+    The mask is resized to `size` (height, width) by nearest pixel, as for training; each cell of
+    `stride` × `stride` pixels takes its commonest class, and the result is enlarged again. This is
+    what a network would score that decides once per cell and is never mistaken about the majority.
+    """
+    confusion = np.zeros((class_set.num_classes,) * 2, dtype=np.int64)
+    for scene in scenes:
+        truth = class_set.encode(read_label_ids(scene.label_ids))
+        small = majority(resize_mask(truth, size), stride, class_set.num_classes)
+        back = resize_mask(small, truth.shape)
+        confusion += confusion_matrix(truth, back, class_set.num_classes)
+    return confusion
+
+
+def majority(mask: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
+    """Give every cell of `stride` × `stride` pixels its commonest class, uint8 (H, W).
+
+    Void has no vote; a cell of nothing else becomes class 0. Of equally common classes the first
+    wins. Cells at the right and lower edge may be cut off.
+    """
+    height, width = mask.shape
+    rows, columns = np.arange(height) // stride, np.arange(width) // stride
+    cells = rows[:, None] * (columns[-1] + 1) + columns  # (H, W): number of the cell
+    known = mask != IGNORE_INDEX
+    votes = np.bincount(
+        cells[known] * num_classes + mask[known], minlength=(cells[-1, -1] + 1) * num_classes
+    )
+    winners = votes.reshape(-1, num_classes).argmax(axis=1).astype(np.uint8)
+    return winners[cells]
+
+
+def _spread(values: np.ndarray, choose: np.ufunc) -> np.ndarray:
+    """The maximum or minimum (`choose`) of each pixel and its 8 neighbours."""
+    for _ in range(2):  # rows, then columns
+        result = values.copy()
+        choose(result[1:], values[:-1], out=result[1:])
+        choose(result[:-1], values[1:], out=result[:-1])
+        values = result.T
+    return values

@@ -1,0 +1,78 @@
+"""Names and numbers as people read them: networks, datasets, percentages with their intervals."""
+
+from typing import Any
+
+from .evaluation.intervals import PairedDifference, bootstrap_interval
+from .records import Record
+
+DATASET_NAMES = {"miniscapes": "MiniScapes", "camvid": "CamVid", "cityscapes": "Cityscapes"}
+MODEL_NAMES = {"fcn": "FCN", "unet": "U-Net", "vit": "ViT", "swin": "Swin"}
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of 1 as in "43.7 %"; None or NaN, of a class that doesn't occur, is "absent"."""
+    if share is None or share != share:
+        return "absent"
+    return f"{100 * share:.{digits}f} %"
+
+
+def score_text(scores: dict[str, Any], metric: str = "miou") -> str:
+    """A score of one split with its 95 % interval, as in "43.7 % (39.3 to 47.5)".
+
+    `scores`: from `ScoreAccumulator.scores()`. `metric`: as `intervals.bootstrap_interval` takes
+    it, "miou" or "iou:pole".
+    """
+    low, high = bootstrap_interval(scores, metric)  # also refuses an unknown metric
+    key, _, name = metric.partition(":")
+    names = scores["categories" if key.startswith("category") else "classes"]
+    value = scores[key][names.index(name)] if name else scores[key]
+    if value is None:
+        return percent(None)
+    return f"{percent(value)} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def difference_text(difference: PairedDifference | tuple[float, float, float]) -> str:
+    """A paired difference in points with its interval, as in "+5.2 points (+3.1 to +7.4)"."""
+    value, low, high = (100 * part for part in difference)
+    if value != value:
+        return percent(None)
+    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+
+
+def describe_options(record: Record) -> str:
+    """What sets a run's architecture apart, in words: "width 16, no skips"."""
+    config = record.config
+    words = [f"width {config.width}"] if config.width is not None else []
+    words += [config.size] if config.size is not None else []
+    words += ["no batch normalisation"] if config.norm is False else []
+    words += ["no skips"] if config.skips is False else []
+    words += ["pretrained"] if config.pretrained else []
+    return ", ".join(words)
+
+
+def start_dataset(record: Record) -> str:
+    """The dataset from whose weights a run started; empty for fresh weights."""
+    return "" if record.config.init_from is None else record.config.init_from.partition("-")[0]
+
+
+def score_table(scores: dict[str, Any]) -> str:
+    """The scores of one split as text: per class, then the means with the interval of the mIoU."""
+
+    def cell(value: float | None) -> str:
+        return f"{'n/a':>7}" if value is None else f"{100 * value:7.1f}"
+
+    names = scores["classes"]
+    wide = max(len(name) for name in names) + 2
+    iious = scores["iiou"] or [None] * len(names)
+    rows = [f"{'class':{wide}}{'IoU %':>7}{'iIoU %':>8}"]
+    for name, iou, iiou in zip(names, scores["iou"], iious, strict=True):
+        rows.append(f"{name:{wide}}{cell(iou)} {cell(iiou)}")
+    low, high = bootstrap_interval(scores)
+    rows += [
+        f"{'mean':{wide}}{cell(scores['miou'])} {cell(scores['miiou'])}",
+        f"{'categories':{wide}}{cell(scores['category_miou'])} {cell(scores['category_miiou'])}",
+        f"mIoU 95 % interval {100 * low:.1f} to {100 * high:.1f}, "
+        f"pixel accuracy {100 * scores['pixel_accuracy']:.1f} %, "
+        f"mean accuracy {100 * scores['mean_accuracy']:.1f} %",
+    ]
+    return "\n".join(rows)

@@ -1,0 +1,68 @@
+"""Resume state of unfinished runs: written after every epoch, trusted only when its digest holds.
+
+A checkpoint is 32 bytes of sha256 followed by what `torch.save` writes, so that one rename makes
+it visible and damage is noticed. It is read with `weights_only`: a file that would run code is
+refused.
+"""
+
+import hashlib
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import paths
+from ..files import atomic_path
+
+NAMES = ("last.ckpt", "previous.ckpt")
+
+
+def checkpoint_folder(run_id: str) -> Path:
+    """The folder of a run's checkpoints."""
+    return paths.checkpoints_dir() / run_id
+
+
+def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:
+    """Write the state as the last checkpoint and keep the one before it as the previous one."""
+    last, previous = (checkpoint_folder(run_id) / name for name in NAMES)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    with atomic_path(last) as temporary:
+        with open(temporary, "wb") as file:
+            file.write(hashlib.sha256(buffer.getbuffer()).digest())
+            file.write(buffer.getbuffer())
+        if last.exists():
+            last.replace(previous)
+
+
+def load_checkpoint(run_id: str) -> tuple[dict[str, Any] | None, list[str]]:
+    """The newest intact state, or None, and one line for each damaged file passed over."""
+    passed_over = []
+    for name in NAMES:
+        path = checkpoint_folder(run_id) / name
+        try:
+            return _read(path), passed_over
+        except FileNotFoundError:
+            continue
+        except Exception as problem:  # a damaged pickle can raise almost anything
+            reason = (str(problem).splitlines() or [type(problem).__name__])[0]
+            passed_over.append(f"{path.name} of {run_id} is damaged and passed over ({reason})")
+    return None, passed_over
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    digest, body = content[:32], content[32:]
+    if hashlib.sha256(body).digest() != digest:
+        raise ValueError("its digest does not match its content")
+    state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    if not isinstance(state, dict):
+        raise ValueError("it does not hold a run's state")
+    return state
+
+
+def remove_checkpoint(run_id: str) -> None:
+    """Remove a run's checkpoints, once its record is complete."""
+    shutil.rmtree(checkpoint_folder(run_id), ignore_errors=True)

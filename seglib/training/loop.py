@@ -1,0 +1,717 @@
+"""From a config to a record: `train_one_epoch`, `validate`, `evaluate`, `fit`.
+
+The loop is ours and plain; Hugging Face accelerate puts it on any device, in mixed precision and on
+several processes. Everything random is seeded from (seed, epoch, sample), so a run that was killed
+and started again ends with the same weights as one that was not.
+"""
+
+import io
+import math
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from accelerate.utils import gather_object
+from filelock import FileLock
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from tqdm.auto import tqdm
+
+from .. import paths
+from ..config import RunConfig
+from ..data.cache import SceneCache, load_cache
+from ..data.datasets import dataset_spec, fingerprint
+from ..data.parallel import read_ahead
+from ..data.transforms import TrainingSet, mix_seed, normalize
+from ..data.tree import list_scenes, read_instance_ids, read_label_ids
+from ..devices import autocast, choose_device, memory_format, resolve_precision
+from ..errors import ConfigError, RecordError, SeglibError
+from ..evaluation.metrics import ScoreAccumulator, mean_iou, pixel_accuracy
+from ..files import atomic_path
+from ..labels import IGNORE_INDEX
+from ..models import build_model
+from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
+from ..records import (
+    SHOWN_SCENES,
+    Record,
+    find_record,
+    history_text,
+    load_record,
+    read_history,
+    read_tensors,
+    save_record,
+)
+from .checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint, save_checkpoint
+from .losses import build_loss, sqrt_median_weights
+from .tracking import Tracker, check_tracker, start_tracker
+
+STEP_EPOCHS = 10  # epochs between the drops of the step decay
+WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises, if not said otherwise
+
+
+class NonFiniteLoss(SeglibError):
+    """The loss became NaN or infinite; the message names the batch."""
+
+
+class EpochBatches:
+    """Batch sampler: keys (epoch, position) of one epoch in an order drawn from (seed, epoch).
+
+    Every process walks through the same order and takes its slice of each batch. The last,
+    incomplete batch is left out.
+    """
+
+    def __init__(self, count: int, config: RunConfig, rank: int = 0, processes: int = 1) -> None:
+        parts = config.accumulation * processes
+        if config.batch_size % parts:
+            raise ConfigError(
+                f"batch_size {config.batch_size} must be a multiple of {parts} "
+                "(accumulated parts x processes)"
+            )
+        if config.batch_size > count:
+            raise ConfigError(
+                f"batch_size {config.batch_size} is larger than the training split of "
+                f"{count} images; use at most {count}"
+            )
+        self.count, self.seed, self.batch_size = count, config.seed, config.batch_size
+        self.part = config.batch_size // parts
+        self.rank, self.processes = rank, processes
+        self.epoch = 0
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps in an epoch."""
+        return self.count // self.batch_size
+
+    def __len__(self) -> int:
+        return self.steps * self.batch_size // (self.part * self.processes)
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        generator = torch.Generator().manual_seed(mix_seed(self.seed, self.epoch))
+        order = torch.randperm(self.count, generator=generator).tolist()
+        for start in range(0, self.steps * self.batch_size, self.part * self.processes):
+            first = start + self.rank * self.part
+            yield [(self.epoch, position) for position in order[first : first + self.part]]
+
+
+def train_one_epoch(
+    model: nn.Module,
+    loader: DataLoader,
+    loss_function: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scheduler: torch.optim.lr_scheduler.LRScheduler | None,
+    accelerator: Accelerator,
+    clip_norm: float | None = None,
+    on_batch: Callable[[int, float], None] = lambda images, loss: None,
+) -> float:
+    """Train on every batch of `loader` once and return the mean loss.
+
+    `scheduler` steps with the optimiser; `on_batch` is told each batch's number of images and
+    loss. Raises `NonFiniteLoss` that names the batch when the loss is NaN or infinite.
+    """
+    model.train()
+    losses: list[float] = []
+    for number, (image, mask) in enumerate(loader):
+        image, mask = to_device(image, mask, accelerator.device)
+        with accelerator.accumulate(model):
+            loss = loss_function(model(image), mask)
+            value = loss.item()
+            if not math.isfinite(value):
+                keys = list(loader.batch_sampler)[number]
+                names = ", ".join(loader.dataset.cache.names[position] for _, position in keys)
+                raise NonFiniteLoss(
+                    f"the loss is {value} in epoch {keys[0][0] + 1}, batch {number + 1} "
+                    f"(scenes {names}); try a lower learning_rate or set clip_norm"
+                )
+            accelerator.backward(loss)
+            if accelerator.sync_gradients and clip_norm is not None:
+                accelerator.clip_grad_norm_(model.parameters(), clip_norm)
+            optimizer.step()
+            optimizer.zero_grad()
+            if accelerator.sync_gradients and scheduler is not None:
+                scheduler.step()
+        losses.append(value)
+        on_batch(len(image), value)
+    return accelerator.reduce(
+        torch.tensor(np.mean(losses), device=accelerator.device, dtype=torch.float32), "mean"
+    ).item()
+
+
+def to_device(image: Tensor, mask: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Move a uint8 batch to `device`, as bytes a quarter of the traffic, and normalise it there."""
+    image = normalize(image.to(device, non_blocking=True))
+    return image.to(memory_format=memory_format(device)), mask.to(device, non_blocking=True)
+
+
+@torch.inference_mode()
+def validate(
+    model: nn.Module,
+    cache: SceneCache,
+    loss_function: nn.Module,
+    accelerator: Accelerator,
+    num_classes: int,
+    batch_size: int,
+) -> tuple[float, np.ndarray]:
+    """Mean loss and int64 confusion matrix over a cached split, at the size of the cache.
+
+    Each process takes its own scenes, none twice, and the matrices are added.
+    """
+    model.eval()
+    device = accelerator.device
+    confusion = torch.zeros(num_classes**2, dtype=torch.int64, device=device)
+    total = torch.zeros((), device=device)
+    mine = range(accelerator.process_index, len(cache), accelerator.num_processes)
+    for start in range(0, len(mine), batch_size):
+        samples = [cache[position] for position in mine[start : start + batch_size]]
+        image, mask = (torch.stack(parts) for parts in zip(*samples, strict=True))
+        image, mask = to_device(image, mask, device)
+        logits = model(image)
+        total += loss_function(logits, mask) * len(image)
+        scored = mask != IGNORE_INDEX
+        pairs = mask[scored].long() * num_classes + logits.argmax(1)[scored]
+        confusion += torch.bincount(pairs, minlength=num_classes**2)
+    total, confusion = accelerator.reduce(total), accelerator.reduce(confusion)
+    return (total / len(cache)).item(), confusion.view(num_classes, num_classes).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of one split and the predicted label ids of its shown scenes by name."""
+
+    scores: dict[str, Any]
+    predictions: dict[str, np.ndarray]
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module,
+    config: RunConfig,
+    split: str,
+    device: torch.device | str | None = None,
+    batch_size: int = 4,
+    progress: bool = True,
+    accelerator: Accelerator | None = None,
+    on_scene: Callable[[str, np.ndarray], None] = lambda name, label_ids: None,
+) -> Evaluation:
+    """Score a network on the fine masks of one split, at the labels' own resolution.
+
+    Images are fed at the config's size; logits are enlarged bilinearly to the size of the label
+    before the argmax. `on_scene` is given each scene's name and predicted label ids, uint8 (H, W).
+    """
+    config = config.resolved()
+    spec = dataset_spec(config.dataset)
+    device = accelerator.device if accelerator else choose_device(device and str(device))
+    rank, processes = (
+        (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
+    )
+    precision = resolve_precision(config.precision, device)
+    scenes = list_scenes(spec.root(), split, "fine")
+    cache = load_cache(spec.root(), split, "fine", config.image_size, spec.class_set, progress)
+    spread = np.linspace(0, len(scenes) - 1, min(SHOWN_SCENES, len(scenes)))
+    shown = {scenes[position].name for position in spread.round().astype(int)}
+
+    def read_truth(position: int) -> tuple[np.ndarray, np.ndarray | None]:
+        scene = scenes[position]
+        label_ids = read_label_ids(scene.label_ids)
+        return label_ids, read_instance_ids(scene.instance_ids) if spec.has_instances else None
+
+    model = model.to(device, memory_format=memory_format(device)).eval()
+    accumulator = ScoreAccumulator(spec.class_set)
+    predictions: dict[str, np.ndarray] = {}
+    mine = range(rank, len(scenes), processes)
+    truths = read_ahead(read_truth, mine)
+    bar = tqdm(total=len(mine), desc=f"score {split}", disable=not progress, leave=False)
+    for start in range(0, len(mine), batch_size):
+        positions = mine[start : start + batch_size]
+        samples = [cache[position] for position in positions]
+        image, mask = (torch.stack(parts) for parts in zip(*samples, strict=True))
+        image, _ = to_device(image, mask, device)
+        with autocast(precision, device):
+            logits = model(image)
+        for position, scene_logits in zip(positions, logits.float(), strict=True):
+            scene = scenes[position]
+            label_ids, instance_ids = next(truths)
+            indices = upsample_argmax(scene_logits, label_ids.shape)
+            accumulator.add(scene.name, label_ids, indices, instance_ids)
+            predicted = spec.class_set.decode(indices)
+            on_scene(scene.name, predicted)
+            if scene.name in shown:
+                predictions[scene.name] = predicted
+            bar.update()
+    bar.close()
+    if processes > 1:
+        gathered = gather_object([(accumulator, predictions)])
+        accumulator = ScoreAccumulator(spec.class_set)
+        for other, others in gathered:
+            accumulator.merge(other)
+            predictions.update(others)
+    return Evaluation(accumulator.scores(), dict(sorted(predictions.items())))
+
+
+def upsample_argmax(logits: Tensor, size: tuple[int, int]) -> np.ndarray:
+    """Class indices, uint8 `size` (H, W), from one scene's logits (C, h, w) enlarged bilinearly."""
+    if tuple(logits.shape[-2:]) != tuple(size):
+        logits = functional.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
+    return logits.argmax(0).to(torch.uint8).cpu().numpy()
+
+
+def fit(
+    config: RunConfig,
+    *,
+    device: str | None = None,
+    tracker: str = "none",
+    retrain: bool | None = None,
+    results: Path | None = None,
+    keep_weights: bool = True,
+    progress: bool = True,
+    workers: int | None = None,
+    compile_model: bool = False,
+    stop_after: int | None = None,
+) -> Record:
+    """Return the record of this run: loaded if it exists, resumed if it was begun, else trained.
+
+    Says in one line which of the three it did. `retrain` (default: whether `SEGLIB_RETRAIN` is 1)
+    trains even if there is a record. `results` is the folder of records (default:
+    `paths.results_dir()`). `keep_weights` False makes a compact record.
+    `workers` processes load data (default: none on a CPU, up to 8 for a GPU). `stop_after` ends
+    the session after that many epochs of this call, leaving a checkpoint, and raises
+    `KeyboardInterrupt`. Raises `ConfigError`, `DatasetError` or `RecordError` before any training
+    if the run can't work, and `NonFiniteLoss` if it diverges.
+    """
+    config = config.resolved()
+    check_tracker(tracker)
+    run_id = config.run_id
+    retrain = os.environ.get("SEGLIB_RETRAIN") == "1" if retrain is None else retrain
+    if not retrain and (record := find_record(config, results)):
+        return _announce(record)
+    chosen = choose_device(device)
+    check_writable(results or paths.results_dir(), "SEGLIB_RESULTS")
+    check_writable(paths.checkpoints_dir(), "SEGLIB_HOME")
+    accelerator = make_accelerator(config, chosen)
+    lock = checkpoint_folder(run_id).with_suffix(".lock")
+    with FileLock(lock) if accelerator.is_main_process else nullcontext():
+        accelerator.wait_for_everyone()
+        if not retrain and (record := find_record(config, results)):  # another process was first
+            return _announce(record)
+        run = _Run(config, accelerator, progress, workers, compile_model)
+        record = run.train(tracker, keep_weights, stop_after, results)
+        accelerator.wait_for_everyone()
+    return record
+
+
+def _announce(record: Record) -> Record:
+    note = "" if record.is_current else "; of another results version (seglib verify checks it)"
+    print(f"{record.id}: recorded, val mIoU {100 * record.miou():.1f} %{note}")
+    return record
+
+
+def check_writable(folder: Path, variable: str) -> None:
+    """Raise `RecordError` now rather than after hours if `folder` can't be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-test.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as problem:
+        raise RecordError(
+            f"{folder}: this folder can't be written ({problem.strerror}); "
+            f"allow it or point {variable} elsewhere"
+        ) from None
+
+
+def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
+    """accelerate's front for this run's device, precision and accumulation."""
+    precision = resolve_precision(config.precision, device)
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        # A notebook runs several configs in one process; the first one's settings must not stick.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision="no" if precision == "fp32" else precision,
+        gradient_accumulation_steps=config.accumulation,
+    )
+
+
+def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
+    """Parameters by learning rate and weight decay.
+
+    Norms, biases and what the architecture lists in `no_weight_decay` are not decayed unless the
+    config says `decay_all`; encoder parameters (`model.encoder`) get `encoder_rate` times the
+    learning rate.
+    Raises `ConfigError` if `encoder_rate` is given and there is no such part.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    if config.encoder_rate is not None and not any(name.startswith("encoder.") for name in names):
+        raise ConfigError(f"encoder_rate: model {config.model!r} has no separate encoder; leave it")
+    exempt = getattr(model, "no_weight_decay", ())
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        decayed = config.decay_all or (
+            parameter.ndim > 1 and not name.endswith(tuple(exempt) or ("\0",))
+        )
+        in_encoder = name.startswith("encoder.") and config.encoder_rate is not None
+        rate = config.learning_rate * (config.encoder_rate if in_encoder else 1)
+        groups.setdefault((rate, config.weight_decay if decayed else 0.0), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+
+
+def build_optimizer(model: nn.Module, config: RunConfig, device: torch.device):
+    """The config's member of the Adam family, in its fused form where there is one."""
+    groups = parameter_groups(model, config)
+    if config.optimizer == "adamax":
+        return torch.optim.Adamax(groups)
+    family = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return family(groups, fused=device.type in ("cpu", "cuda"))
+
+
+def build_scheduler(optimizer, config: RunConfig, steps: int):
+    """Learning rate by optimiser step; `steps` of them make an epoch."""
+    if config.schedule == "step":
+        return torch.optim.lr_scheduler.StepLR(optimizer, STEP_EPOCHS * steps, config.gamma)
+    total = config.epochs * steps
+    rise = WARM_UP if config.warm_up is None else config.warm_up
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step / total, rise))
+
+
+def one_cycle(progress: float, rise: float = WARM_UP) -> float:
+    """Share of the peak learning rate at `progress` (0 to 1): linear warm-up, cosine to zero.
+
+    The warm-up takes the share `rise` of the run.
+
+    Smith and Topin, "Super-Convergence", 2019 (https://arxiv.org/abs/1708.07120), with the cosine
+    of Loshchilov and Hutter's SGDR (ICLR 2017) for the way down.
+    """
+    if progress < rise:
+        return 0.04 + 0.96 * progress / rise
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - rise) / (1 - rise))
+
+
+def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ...]) -> None:
+    """Copy a recorded run's weights into `model`; rows of the class head are matched by name.
+
+    A class that the recorded run did not know keeps its fresh weights. Raises `RecordError` if
+    anything but the head differs in shape.
+    """
+    old_names = record.dataset.class_set.names
+    shared = [name for name in class_names if name in old_names]
+    new_rows = [class_names.index(name) for name in shared]
+    old_rows = [old_names.index(name) for name in shared]
+    source, target = read_tensors(record.weights_path), model.state_dict()
+    for name, tensor in target.items():
+        if name not in source:
+            raise RecordError(f"init_from {record.id}: its architecture has no {name!r}")
+        old = source[name].to(tensor.dtype)
+        if old.shape == tensor.shape and old_names == class_names:
+            tensor.copy_(old)
+            continue
+        axes = [
+            axis
+            for axis in range(min(old.ndim, tensor.ndim))
+            if (old.shape[axis], tensor.shape[axis]) == (len(old_names), len(class_names))
+        ]
+        if old.shape == tensor.shape:
+            tensor.copy_(old)
+        elif old.ndim == tensor.ndim and len(axes) == 1:
+            rows = torch.tensor(new_rows), torch.tensor(old_rows)
+            tensor.index_copy_(axes[0], rows[0], old.index_select(axes[0], rows[1]))
+        else:
+            raise RecordError(
+                f"init_from {record.id}: {name!r} has shape {tuple(old.shape)}, "
+                f"this run needs {tuple(tensor.shape)}"
+            )
+
+
+class _Run:
+    """One training run: what `fit` sets up, steps through and records."""
+
+    def __init__(self, config, accelerator, progress, workers, compile_model) -> None:
+        self.config: RunConfig = config
+        self.accelerator: Accelerator = accelerator
+        self.device = accelerator.device
+        self.progress = progress and accelerator.is_main_process
+        self.spec = dataset_spec(config.dataset)
+        self.classes = self.spec.class_set
+        root, size = self.spec.root(), config.image_size
+        self.train_cache = load_cache(root, "train", config.mode, size, self.classes, self.progress)
+        self.val_cache = load_cache(root, "val", "fine", size, self.classes, self.progress)
+        if config.train_images is not None:
+            self.train_cache = self.train_cache.subset(config.train_images, config.seed)
+        self.batches = EpochBatches(
+            len(self.train_cache), config, accelerator.process_index, accelerator.num_processes
+        )
+
+        torch.manual_seed(config.seed)
+        model = build_model(config.model, self.classes.num_classes, **config.model_options())
+        if config.init_from is not None:
+            initialize_from(model, load_record(config.init_from), self.classes.names)
+        model = model.to(self.device, memory_format=memory_format(self.device))
+        self.parameters = sum(parameter.numel() for parameter in model.parameters())
+        optimizer = build_optimizer(model, config, self.device)
+        self.bare_model = model
+        if compile_model:
+            model = torch.compile(model)
+        self.model, self.optimizer = accelerator.prepare(model, optimizer)
+        # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
+        self.scheduler = build_scheduler(optimizer, config, self.batches.steps)
+        self.loss = build_loss(config.loss, self._class_weights()).to(self.device)
+
+        if workers is None:
+            workers = min(8, os.cpu_count() or 1) if self.device.type == "cuda" else 0
+        self.loader = DataLoader(
+            TrainingSet(self.train_cache, config),
+            batch_sampler=self.batches,
+            num_workers=workers,
+            # Workers that outlive an epoch would draw from the generator only in the first one.
+            persistent_workers=False,
+            pin_memory=self.device.type == "cuda",
+        )
+        self.history: list[dict[str, Any]] = []
+        self.epoch_seconds: list[float] = []
+        self.best: dict[str, Any] = {"score": -math.inf, "epoch": 0, "state": {}}
+        self.next_epoch = 0
+
+    def _class_weights(self) -> Tensor | None:
+        if self.config.class_weights == "none":
+            return None
+        return sqrt_median_weights(self.train_cache.class_pixels(self.classes.num_classes))
+
+    def train(
+        self,
+        tracker_name: str,
+        keep_weights: bool,
+        stop_after: int | None,
+        results: Path | None,
+    ) -> Record:
+        self._resume()
+        main = self.accelerator.is_main_process
+        tracker = start_tracker(tracker_name, self.config) if main else Tracker()
+        end = self.config.epochs
+        if stop_after is not None:
+            end = min(end, self.next_epoch + stop_after)
+        images = self.batches.steps * self.config.batch_size
+        with tqdm(
+            total=self.config.epochs * images,
+            initial=self.next_epoch * images,
+            unit="img",
+            disable=not self.progress,
+        ) as bar:
+            try:
+                for epoch in range(self.next_epoch, end):
+                    row = self.one_epoch(epoch, bar)
+                    if main:
+                        save_checkpoint(self.config.run_id, self._state())
+                    if row is not None:
+                        tracker.log(row)
+            except BaseException:
+                tracker.finish(None)  # else the next run of a notebook would log into this one
+                raise
+        if end < self.config.epochs:
+            tracker.finish(None)
+            raise KeyboardInterrupt(f"stopped after epoch {end}, as asked")
+        record = self._record(keep_weights, results or paths.results_dir())
+        tracker.log_masks(
+            {
+                name: self.classes.encode(label_ids)
+                for name, label_ids in record.predictions("val").items()
+            },
+            self.classes.names,
+        )
+        tracker.finish(record.weights_path)
+        return record
+
+    def one_epoch(self, epoch: int, bar: tqdm) -> dict[str, Any] | None:
+        """Train, validate if it is time to, and keep the best weights."""
+        config, began = self.config, time.monotonic()
+        self.batches.epoch = epoch
+        torch.manual_seed(mix_seed(config.seed, epoch, self.accelerator.process_index))  # dropout
+        rate = self.scheduler.get_last_lr()[-1]
+        bar.set_description(f"epoch {epoch + 1}/{config.epochs}")
+        scores = {} if not self.history else {"mIoU": f"{100 * self.history[-1]['val_miou']:.1f}"}
+
+        def on_batch(images: int, loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.3f}", **scores, refresh=False)
+            bar.update(images * self.accelerator.num_processes)
+
+        train_loss = train_one_epoch(
+            self.model,
+            self.loader,
+            self.loss,
+            self.optimizer,
+            self.scheduler,
+            self.accelerator,
+            config.clip_norm,
+            on_batch,
+        )
+        row = None
+        last = epoch + 1 == config.epochs
+        if last or (epoch + 1) % config.validate_every == 0:
+            val_loss, confusion = validate(
+                self.model,
+                self.val_cache,
+                self.loss,
+                self.accelerator,
+                self.classes.num_classes,
+                max(1, config.batch_size // 2),
+            )
+            row = {
+                "epoch": epoch + 1,
+                "learning_rate": rate,
+                "train_loss": train_loss,
+                "val_loss": val_loss,
+                "val_miou": mean_iou(confusion),
+                "val_pixel_accuracy": pixel_accuracy(confusion),
+            }
+            self.history.append(row)
+            score = row["val_miou"] if config.select_by == "miou" else -row["val_loss"]
+            score = -math.inf if math.isnan(score) else score  # no epoch is better than NaN
+            if score > self.best["score"] or not self.best["state"]:
+                state = {k: v.cpu().clone() for k, v in self.bare_model.state_dict().items()}
+                self.best = {"score": score, "epoch": epoch + 1, "state": state}
+        self.epoch_seconds.append(round(time.monotonic() - began, 2))
+        self.next_epoch = epoch + 1
+        return row
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "model": self.bare_model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "scaler": self.accelerator.scaler.state_dict() if self.accelerator.scaler else None,
+            "next_epoch": self.next_epoch,
+            "history": self.history,
+            "epoch_seconds": self.epoch_seconds,
+            "best": self.best,
+            "results_version": RESULTS_VERSION,
+        }
+
+    def _resume(self) -> None:
+        state, damaged = load_checkpoint(self.config.run_id)
+        say = self.accelerator.print
+        for line in damaged:
+            say(line)
+        if state is not None and state.get("results_version") != RESULTS_VERSION:
+            say(f"{self.config.run_id}: its checkpoint is of another version and is passed over")
+            state = None
+        if state is None:
+            say(f"{self.config.run_id}: training {self.config.epochs} epochs on {self.device.type}")
+            return
+        self.bare_model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        for name in ("next_epoch", "history", "epoch_seconds", "best"):
+            setattr(self, name, state[name])
+        if self.accelerator.scaler is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        say(
+            f"{self.config.run_id}: resumed after epoch {self.next_epoch} of {self.config.epochs}"
+            f" on {self.device.type}"
+        )
+
+    def _record(self, keep_weights: bool, results: Path) -> Record:
+        """Score the best weights, in the precision in which they are kept, and write the record."""
+        config = self.config
+        state = {name: half(tensor) for name, tensor in self.best["state"].items()}
+        self.bare_model.load_state_dict(state)
+        evaluation = evaluate(
+            self.bare_model, config, "val", progress=self.progress, accelerator=self.accelerator
+        )
+        seconds = sum(self.epoch_seconds)
+        images = self.batches.steps * config.batch_size * config.epochs
+        environment = {
+            **describe_machine(self.device),
+            "processes": self.accelerator.num_processes,
+            "precision": resolve_precision(config.precision, self.device),
+            "versions": versions(),
+            "commit": commit(),
+            "results_version": RESULTS_VERSION,
+            "dataset_fingerprint": fingerprint(self.spec.root()),
+            "parameters": self.parameters,
+            "best_epoch": self.best["epoch"],
+            "seconds": round(seconds, 1),
+            "images_per_second": round(images / max(seconds, 0.01), 2),
+            "epoch_seconds": self.epoch_seconds,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        if self.accelerator.is_main_process:
+            save_record(
+                config,
+                history=self.history,
+                scores={"val": evaluation.scores},
+                environment=environment,
+                state=state if keep_weights else None,
+                predictions={"val": evaluation.predictions},
+                results=results,
+            )
+            remove_checkpoint(config.run_id)
+        self.accelerator.wait_for_everyone()
+        return Record(results / config.run_id)
+
+
+def half(tensor: Tensor) -> Tensor:
+    """A floating-point tensor in half precision if its range allows; in plain memory order."""
+    halved = tensor.half() if tensor.is_floating_point() else tensor
+    return (halved if torch.equal(halved.isfinite(), tensor.isfinite()) else tensor).contiguous()
+
+
+def score_split(
+    record: Record, split: str, *, device: str | None = None, progress: bool = True
+) -> Mapping[str, Any]:
+    """The record's scores on a split, computed from its weights and added the first time."""
+    if split not in record.scores:
+        evaluation = evaluate(
+            record.load_model(), record.config, split, device=device, progress=progress
+        )
+        record.add_scores(split, evaluation.scores, evaluation.predictions)
+    return record.scores[split]
+
+
+def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
+    """Train a recorded run's first epochs again, without recording anything.
+
+    Returns the rows of `history.csv` that result, at least one, in the precision of that file. On
+    the recorded processor and number of threads they equal the record's unless the code differs.
+    """
+    config, environment = record.config.resolved(), record.environment
+    device = choose_device(environment["device"])
+    threads = torch.get_num_threads()
+    torch.set_num_threads(environment["threads"])
+    try:
+        run = _Run(config, make_accelerator(config, device), True, None, False)
+        with tqdm(total=0, unit="img") as bar:
+            while not run.history or run.next_epoch < epochs:
+                run.one_epoch(run.next_epoch, bar)
+    finally:
+        torch.set_num_threads(threads)
+    return read_history(io.StringIO(history_text(run.history)))
+
+
+def export_predictions(
+    record: Record, split: str, folder: Path, *, device: str | None = None, progress: bool = True
+) -> int:
+    """Write a split's predictions as label-id PNG files and return their number.
+
+    `{scene}_labelIds.png` holds uint8 label ids at the label's resolution, which is what the
+    official evaluator and the benchmark server read.
+    """
+
+    def write(name: str, label_ids: np.ndarray) -> None:
+        with atomic_path(folder / f"{name}_labelIds.png") as temporary:
+            Image.fromarray(label_ids).save(temporary)
+
+    model = record.load_model()
+    evaluate(model, record.config, split, device=device, progress=progress, on_scene=write)
+    return len(list_scenes(record.dataset.root(), split, "fine"))

@@ -1,0 +1,210 @@
+"""Attention made visible: windows, their shift and its mask in plain steps, and who looks at whom.
+
+`window_attention` computes what torchvision's `ShiftedWindowAttention` does (Liu et al., "Swin
+Transformer", ICCV 2021, section 3.2), and keeps the weights, which torchvision throws away.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
+
+from seglib.errors import ConfigError
+from seglib.models.blocks import pad_to_multiple
+
+NOWHERE = -1  # the place of a token that lies nowhere in the image: class token or padding
+
+
+def partition(features: Tensor, window: int) -> Tensor:
+    """Cut maps (N, H, W, C) into windows (N·windows, window², C); `window` divides H and W."""
+    count, height, width, channels = features.shape
+    rows, columns = height // window, width // window
+    cells = features.view(count, rows, window, columns, window, channels)
+    return cells.transpose(2, 3).reshape(-1, window * window, channels)
+
+
+def merge(windows: Tensor, window: int, height: int, width: int) -> Tensor:
+    """Put windows (N·windows, window², C) together again as maps (N, H, W, C)."""
+    rows, columns = height // window, width // window
+    cells = windows.view(-1, rows, columns, window, window, windows.shape[-1])
+    return cells.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])
+
+
+def window_ids(size: tuple[int, int], window: int, shift: tuple[int, int] = (0, 0)) -> Tensor:
+    """The number of the window that each token of a map of `size` (H, W) lies in, int64 (H, W).
+
+    The grid of windows is moved down and right by `shift`; windows that stand out are cut off at
+    the border, so that there is one more row and column of them.
+    """
+    sides = zip(size, shift, strict=True)
+    row, column = ((torch.arange(side) - step) // window for side, step in sides)
+    row, column = row - row[0], column - column[0]
+    return row[:, None] * (int(column[-1]) + 1) + column
+
+
+def shift_mask(size: tuple[int, int], window: int, shift: tuple[int, int]) -> Tensor:
+    """Which tokens may attend to which after the cyclic shift, bool (windows, window², window²).
+
+    The shift rolls the map of `size` (H, W) up and left by `shift`, so that whole windows hold
+    tokens from opposite borders. Allowed are the pairs that were in one window before.
+    """
+    rolled = window_ids(size, window, shift).roll((-shift[0], -shift[1]), (0, 1))
+    ids = partition(rolled[None, :, :, None], window)  # (windows, window², 1)
+    return ids == ids.transpose(1, 2)
+
+
+def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[Tensor, Tensor]:
+    """What a torchvision attention layer computes in evaluation mode, in plain steps.
+
+    Args:
+        layer: of the first version of Swin, with square windows.
+        features: float (N, H, W, C), any H and W.
+
+    Returns:
+        The layer's output (N, H, W, C), and its weights (N·windows, heads, window², window²): row
+        i holds what token i of the (shifted) window takes from each other one; its sum is 1.
+    """
+    count, height, width, channels = features.shape
+    window, shift = _window_and_shift(layer, height, width)
+    features = functional.pad(features, (0, 0, 0, -width % window, 0, -height % window))
+    size = (features.shape[1], features.shape[2])
+    tokens = partition(features.roll((-shift[0], -shift[1]), (1, 2)), window)  # (B, L, C)
+
+    joint = layer.qkv(tokens).unflatten(-1, (3, layer.num_heads, -1))  # (B, L, 3, heads, C/heads)
+    query, key, value = joint.permute(2, 0, 3, 1, 4)  # (B, heads, L, C/heads) each
+    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (B, heads, L, L)
+    scores = scores + layer.get_relative_position_bias()
+    allowed = shift_mask(size, window, shift).to(scores.device).repeat(count, 1, 1)
+    weights = scores.masked_fill(~allowed[:, None], -torch.inf).softmax(dim=-1)
+    mixed = (weights @ value).transpose(1, 2).flatten(2)  # (B, L, C)
+
+    output = merge(layer.proj(mixed), window, *size).roll(shift, (1, 2))
+    return output[:, :height, :width], weights
+
+
+def _window_and_shift(layer: nn.Module, height: int, width: int) -> tuple[int, tuple[int, int]]:
+    """The side of a layer's windows and its shift, which is 0 where one window holds it all."""
+    if isinstance(layer, ShiftedWindowAttentionV2) or len(set(layer.window_size)) > 1:
+        raise ConfigError("attention is shown for square windows of Swin's first version only")
+    window = layer.window_size[0]
+    sides = zip((height, width), layer.shift_size, strict=True)
+    return window, tuple(0 if side <= window else step for side, step in sides)
+
+
+@dataclass(frozen=True)
+class Attention:
+    """Who looks at whom in one block, for one image.
+
+    `weights`: float (groups, heads, L, L); a group is a window, or everything where attention is
+    global. `allowed`: bool (groups or 1, L, L), which pairs the shift's mask lets through; a weight
+    of 0 doesn't tell, since sharp attention underflows. `places`: int64 (groups, L), where each
+    token lies in the `grid` (h, w), row by row, or `NOWHERE`. `cell`: side in input pixels of one
+    place of the grid.
+    """
+
+    weights: Tensor
+    allowed: Tensor
+    places: Tensor
+    grid: tuple[int, int]
+    cell: int
+
+    def seen_from(self, row: int, column: int, head: int) -> np.ndarray:
+        """What one place takes from each other one, float32 (h, w); NaN where it can't look."""
+        group, token = (self.places == row * self.grid[1] + column).nonzero()[0]
+        places = self.places[group]
+        inside = self.allowed.expand(len(self.places), -1, -1)[group, token] & (places != NOWHERE)
+        seen = torch.full((self.grid[0] * self.grid[1],), torch.nan)
+        seen[places[inside]] = self.weights[group, head, token, inside]
+        return seen.view(self.grid).numpy()
+
+    def distances(self) -> np.ndarray:
+        """Mean distance in input pixels that each head looks, float64 (heads,).
+
+        All places count alike; what goes to a token without a place is left out. As in Dosovitskiy
+        et al., "An Image is Worth 16x16 Words", ICLR 2021, appendix D.7.
+        """
+        return self._mean_distances(self.weights)
+
+    def even_distance(self) -> float:
+        """The distance of a head that looks alike at everything it can look at, in pixels."""
+        alike = self.allowed.to(self.weights).expand(len(self.places), -1, -1)
+        return float(self._mean_distances(alike[:, None])[0])
+
+    def nowhere_share(self) -> np.ndarray:
+        """Share of each head's attention that goes to tokens without a place, float64 (heads,)."""
+        here = self.places != NOWHERE  # (groups, L)
+        lost = (self.weights * ~here[:, None, None]).sum(dim=-1)  # (groups, heads, L)
+        return lost.transpose(0, 1)[:, here].mean(dim=1, dtype=torch.float64).numpy()
+
+    def _mean_distances(self, weights: Tensor) -> np.ndarray:
+        here = self.places != NOWHERE  # (groups, L)
+        rows, columns = self.places // self.grid[1], self.places % self.grid[1]
+        points = torch.stack([rows, columns], dim=-1).to(weights)  # (groups, L, 2)
+        steps = torch.cdist(points, points)[:, None]  # (groups, 1, L, L)
+        weights = weights * here[:, None, None]
+        mean = (weights * steps).sum(dim=-1) / weights.sum(dim=-1)  # (groups, heads, L)
+        kept = mean.transpose(0, 1)[:, here]  # (heads, places)
+        return self.cell * kept.mean(dim=1, dtype=torch.float64).numpy()
+
+
+def attention_blocks(model: nn.Module, image: Tensor) -> Iterator[Attention]:
+    """The attention of every block of a ViT or Swin, from the first to the last.
+
+    Args:
+        model: `models.ViT` or `models.Swin` (of the first version), in evaluation mode.
+        image: normalised float (1, 3, H, W).
+
+    Raises:
+        ConfigError: the model has no attention, or is a Swin of the second version.
+    """
+    kinds = (nn.MultiheadAttention, ShiftedWindowAttention)
+    layers = [module for module in model.modules() if isinstance(module, kinds)]
+    if not layers:
+        raise ConfigError(f"{type(model).__name__} has no attention to show")
+    inputs: dict[nn.Module, Tensor] = {}
+    hooks = [
+        layer.register_forward_pre_hook(lambda module, args: inputs.update({module: args[0]}))
+        for layer in layers
+    ]
+    try:
+        with torch.no_grad():
+            model(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    height, width = pad_to_multiple(image, model.stride).shape[-2:]
+    for layer in layers:
+        if isinstance(layer, nn.MultiheadAttention):
+            grid = (height // model.stride, width // model.stride)
+            yield _global_attention(layer, inputs[layer], grid, model.stride)
+        else:
+            yield _window_attention(layer, inputs[layer], height)
+
+
+def _global_attention(
+    layer: nn.MultiheadAttention, tokens: Tensor, grid: tuple[int, int], cell: int
+) -> Attention:
+    """Of the tokens (1, 1 + h·w, C) of a ViT, of which the first is the class token."""
+    with torch.no_grad():
+        _, weights = layer(tokens, tokens, tokens, average_attn_weights=False)  # (1, heads, L, L)
+    places = torch.arange(NOWHERE, grid[0] * grid[1])[None]  # (1, L)
+    allowed = torch.ones(1, weights.shape[-1], weights.shape[-1], dtype=torch.bool)
+    return Attention(weights.cpu(), allowed, places, grid, cell)
+
+
+def _window_attention(layer: ShiftedWindowAttention, features: Tensor, height: int) -> Attention:
+    """Of one map (1, h, w, C) of a Swin, in an image of that height."""
+    grid = (features.shape[1], features.shape[2])
+    window, shift = _window_and_shift(layer, *grid)
+    with torch.no_grad():
+        _, weights = window_attention(layer, features)
+    places = torch.arange(grid[0] * grid[1]).view(1, *grid, 1)
+    margin = (0, 0, 0, -grid[1] % window, 0, -grid[0] % window)
+    places = functional.pad(places, margin, value=NOWHERE).roll((-shift[0], -shift[1]), (1, 2))
+    allowed = shift_mask(places.shape[1:3], window, shift)
+    places = partition(places, window)[..., 0]
+    return Attention(weights.cpu(), allowed, places, grid, height // grid[0])

@@ -1,0 +1,157 @@
+"""How the cost of attention grows with the image: global against windowed, measured.
+
+`python -m study.attention_cost` measures on one core of this machine (two minutes, 5 GB of memory)
+and writes `results/attention_growth.json`, from which notebook 04 draws its figure. Times depend on
+the machine; multiply-adds are not measured but counted, each time the record is read.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torchvision.models.swin_transformer import SwinTransformerBlock
+from torchvision.models.vision_transformer import EncoderBlock
+
+from seglib import paths
+from seglib.errors import RecordError, SeglibError
+from seglib.files import read_json, write_json
+from seglib.models.inspection import multiply_adds
+from seglib.provenance import describe_machine, versions
+
+from .footprint import latency, peak_bytes
+
+SIDES = (64, 96, 128, 192, 256, 384, 512)  # pixels; all are whole windows
+PATCH, WINDOW = 4, 8
+CHANNELS, HEADS, BLOCKS = 48, 2, 2  # of the first level of our smallest Swin
+REPEATS = 9
+# Everything or a window; the matrix of all pairs written down, or computed piece by piece (fused).
+KINDS = ("global", "global, fused", "windows")
+
+
+class PlainAttention(nn.MultiheadAttention):
+    """Writes down the whole matrix of weights, as every attention did before fused kernels."""
+
+    def forward(self, query, key, value, need_weights=False):
+        return super().forward(query, key, value, need_weights=True, average_attn_weights=False)
+
+
+class Blocks(nn.Module):
+    """Patches and two transformer blocks, as in a Swin's first level, of one of the `KINDS`.
+
+    Width, heads, patches and multilayer perceptrons are the same for all kinds, and so are the
+    parameters, but for the windows' position biases.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, CHANNELS, PATCH, stride=PATCH)
+        self.windows = kind == "windows"
+        blocks: list[nn.Module] = []
+        for number in range(BLOCKS):
+            if self.windows:
+                shift = number % 2 * WINDOW // 2
+                blocks.append(SwinTransformerBlock(CHANNELS, HEADS, [WINDOW] * 2, [shift] * 2))
+                continue
+            blocks.append(EncoderBlock(HEADS, CHANNELS, 4 * CHANNELS, 0.0, 0.0))
+            if kind == "global":
+                blocks[-1].self_attention = PlainAttention(CHANNELS, HEADS, batch_first=True)
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to tokens (N, H/4, W/4, C) or, globally, (N, H/4·W/4, C)."""
+        tokens = self.patches(image).permute(0, 2, 3, 1)  # (N, H/4, W/4, C)
+        return self.blocks(tokens if self.windows else tokens.flatten(1, 2))
+
+
+def measure(sides: Sequence[int] = SIDES, repeats: int = REPEATS) -> pd.DataFrame:
+    """Time and memory of one forward pass for one square image, on one core.
+
+    Returns:
+        One row per kind and side: `attention` (of `KINDS`), `side` (pixels), `seconds` (of the
+        processor; the median of `repeats`, fewer where they take long) and `megabytes` (10⁶ bytes;
+        the most that intermediate results hold at once).
+    """
+    rows = []
+    for side in sides:
+        for kind in KINDS:
+            model = Blocks(kind).eval()
+            weights = sum(parameter.nbytes for parameter in model.parameters())
+            with _separate_operations():
+                held = peak_bytes(model, (side, side)) - weights
+                seconds = latency(model, (side, side), repeats=repeats)["median"]
+            rows.append((kind, side, seconds, held / 1e6))
+    return pd.DataFrame(rows, columns=["attention", "side", "seconds", "megabytes"])
+
+
+@contextmanager
+def _separate_operations() -> Iterator[None]:
+    """Without PyTorch's shortcut, a whole layer in one operation that can't be looked into."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+def record_file() -> Path:
+    """Where the committed measurement lies."""
+    return paths.results_dir() / "attention_growth.json"
+
+
+def load_growth() -> pd.DataFrame:
+    """The recorded measurement, with a column `multiply_adds` counted anew.
+
+    Raises `RecordError` if there is none, or if it is of other networks than today's.
+    """
+    content = read_json(record_file(), RecordError)
+    if content.get("networks") != _networks():
+        raise RecordError(
+            f"{record_file()}: of other networks; run: python -m study.attention_cost"
+        )
+    table = pd.DataFrame(content["measured"])
+    with torch.device("meta"):
+        models = {kind: Blocks(kind) for kind in KINDS}
+    table["multiply_adds"] = [
+        multiply_adds(models[row.attention], row.side) for row in table.itertuples()
+    ]
+    return table
+
+
+def growth_exponent(sides: Sequence[float], costs: Sequence[float]) -> float:
+    """The p of costs ∝ pixels^p that fits best, where images of `sides` have side² pixels.
+
+    Least squares on logarithms: 1 means that twice the pixels cost twice as much, 2 four times.
+    """
+    pixels = np.asarray(sides, dtype=np.float64) ** 2
+    return float(np.polyfit(np.log(pixels), np.log(np.asarray(costs, dtype=np.float64)), 1)[0])
+
+
+def _networks() -> dict[str, int]:
+    """What the record is about."""
+    return {"patch": PATCH, "window": WINDOW, "channels": CHANNELS, "heads": HEADS,
+            "blocks": BLOCKS}  # fmt: skip
+
+
+def main() -> int:
+    """Measure, write the record and print it; a user's error is one line and exit code 2."""
+    try:
+        table = measure().round({"seconds": 6, "megabytes": 3})
+        machine = {**describe_machine(torch.device("cpu")), "threads": 1}
+        content = {"networks": _networks(), "repeats": REPEATS, **machine, **versions()}
+        write_json(record_file(), {**content, "measured": table.to_dict("records")})
+    except SeglibError as problem:
+        print(f"seglib: error: {problem}", file=sys.stderr)
+        return 2
+    print(table.to_string(index=False))
+    print(f"written: {record_file()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

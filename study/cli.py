@@ -1,0 +1,134 @@
+"""The study's own commands: `seglib measure`, `seglib sweep`, `seglib study`.
+
+They join the command line through the entry point group `seglib.commands` in pyproject.toml.
+"""
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+
+def measure(
+    runs: Positional[tuple[str, ...]] = (),
+    /,
+    part: tuple[str, ...] = (),
+    device: str | None = None,
+) -> None:
+    """Measure recorded runs beyond their scores, and keep it in their records.
+
+    Calibration, scores near boundaries, cost on a CPU, robustness to bad photographs, and scores on
+    datasets that the run was not trained on. What is there and still holds is not made again.
+
+    Args:
+        runs: Ids of the runs (default: every one that keeps its weights).
+        part: Only these parts, and anew: calibration, boundaries, cost, robustness, generalisation.
+        device: cuda, mps or cpu; the cost is always that of the CPU.
+    """
+    from seglib.records import list_records, load_record
+    from study.measurements import measure as measure_record
+
+    with_weights = [record for record in list_records() if record.weights_path.exists()]
+    for record in map(load_record, runs) if runs else with_weights:
+        made = measure_record(record, part or None, device=device)
+        print(f"{record.id}: {'measured ' + ', '.join(made) if made else 'all is measured'}")
+
+
+def sweep(
+    dataset: str = "camvid",
+    model: str = "unet",
+    scale: str = "cpu",
+    grid: tuple[str, ...] = (),
+    first_images: int | None = None,
+    halvings: int | None = None,
+    score: str | None = None,
+    epochs: int | None = None,
+    image_size: tuple[int, int] | None = None,
+    budget: str | None = None,
+    storage: str | None = None,
+    device: str | None = None,
+    list: bool = False,
+) -> None:
+    """Search settings by successive halving: train the sweep of the study's plan, or a changed one.
+
+    Goes on where it was interrupted; a sweep that is complete is printed at once.
+
+    Args:
+        dataset: Dataset to search on.
+        model: Architecture to search for.
+        scale: Whose sweep of seglib/study.toml to start from, cpu or gpu.
+        grid: Values to try, as in --grid learning_rate=1e-3,1e-4 dropout=0,0.1
+        first_images: Training images on the first rung; they double from rung to rung.
+        halvings: How often the worse half is dropped.
+        score: miou, pixel_accuracy, mean_accuracy, category_miou, miiou, loss or iou:CLASS, on val.
+        epochs: Epochs on each rung.
+        image_size: Height and width to which scenes are resized.
+        budget: Stop after this time, as in 45m or 2h.
+        storage: Share the sweep with other workers: a journal file or the address of a database.
+        device: cuda, mps or cpu.
+        list: Only print what is recorded.
+    """
+    from seglib.allocator import keep_memory
+    from seglib.data import prepare
+    from seglib.devices import choose_device
+    from study.budget import Clock, OutOfTime, parse_duration
+    from study.halving import run_sweep
+    from study.halving_workers import run_shared_sweep
+    from study.plan import change_sweep, load_study
+    from study.run import sweep_listing
+
+    changes = {"first_images": first_images, "halvings": halvings, "score": score}
+    changes |= {"epochs": epochs, "image_size": image_size}
+    plan = change_sweep(load_study(scale), dataset, model, grid, **changes)
+    clock = Clock(parse_duration(budget) if budget else None)
+    if not list:
+        choose_device(device)
+        prepare(dataset)
+        keep_memory()
+        try:
+            if storage:
+                run_shared_sweep(plan, storage, clock=clock, device=device)
+            else:
+                run_sweep(plan, clock=clock, device=device)
+        except OutOfTime:
+            print("the budget is used up; the same command goes on from here")
+    print(sweep_listing(plan))
+
+
+def study(
+    scale: str = "cpu",
+    dataset: tuple[str, ...] = (),
+    group: tuple[str, ...] = (),
+    budget: str | None = None,
+    plan: Path | None = None,
+    device: str | None = None,
+    list: bool = False,
+) -> None:
+    """Train every run that the notebooks and the report need and that is not recorded yet.
+
+    Works through seglib/study.toml in order, resumes what was interrupted, and can be stopped at
+    any moment.
+
+    Args:
+        scale: cpu (what results/ holds) or gpu (the full-size study).
+        dataset: Only runs on these datasets.
+        group: Only these groups of the plan.
+        budget: Stop after this time, as in 45m or 2h; a run that does not fit is left half done.
+        plan: Another plan of runs, a file like seglib/study.toml.
+        device: cuda, mps or cpu.
+        list: Only show each run's state and the estimated time.
+    """
+    from seglib.allocator import keep_memory
+    from study.budget import parse_duration
+    from study.costs import CostModel
+    from study.plan import load_study
+    from study.run import listing, run_study, study_table
+
+    seconds = parse_duration(budget) if budget else None
+    entries = load_study(scale, datasets=dataset, groups=group, plan=plan)
+    costs = CostModel(device)
+    if list:
+        print(listing(study_table(entries, costs)))
+        return
+    keep_memory()
+    left = run_study(entries, budget=seconds, device=device)
+    print(f"{left} left to do; the same command goes on" if left else "every run is recorded")

@@ -1,0 +1,276 @@
+"""The study's networks side by side: what notebook 06 computes, all of it from records.
+
+Nothing here predicts. `runs` is everywhere a dict of names to records of one dataset, in the order
+in which tables and figures show them.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from seglib.data.tree import list_scenes, read_image, read_label_ids
+from seglib.evaluation.boundaries import boundary_distance
+from seglib.evaluation.intervals import PairedDifference, bootstrap_interval, paired_difference
+from seglib.records import Record, find_record
+from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, start_dataset
+
+from .measurements import is_measured, measurement
+from .plan import StudyRun, load_study
+
+NEAR = 4  # pixels from a boundary within which a pixel counts as near it
+RARE = 0.01  # share of all pixels below which a class counts as rare
+
+
+def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
+    """The runs of the study's plan that are compared on a dataset, by name, as far as recorded.
+
+    These are the full run of every architecture, then those that started from another run's
+    weights. A run without scores on `split` is left out.
+    """
+    scale = "gpu" if dataset == "cityscapes" else "cpu"
+    entries = load_study(scale, datasets=[dataset])
+    planned = [entry for entry in entries if isinstance(entry, StudyRun) and entry.compared]
+    found = [find_record(entry.config) for entry in planned]
+    records = [record for record in found if record is not None and split in record.scores]
+    order = list(MODEL_NAMES)
+    records.sort(key=lambda r: (r.config.init_from is not None, order.index(r.config.model)))
+    plain = [record.config.model for record in records if record.config.init_from is None]
+    return {_name(record, plain.count(record.config.model) > 1): record for record in records}
+
+
+def _name(record: Record, with_size: bool) -> str:
+    config = record.config
+    name = MODEL_NAMES[config.model]
+    if with_size and config.size is not None:
+        name += f" {config.size.upper()}"
+    if config.init_from is not None:
+        name += f", from {DATASET_NAMES[start_dataset(record)]}"
+    return name
+
+
+def measured(runs: Mapping[str, Record], part: str) -> dict[str, dict[str, Any]]:
+    """The values of a part of the `measurements` of those runs that hold it."""
+    return {name: measurement(r, part) for name, r in runs.items() if is_measured(r, part)}
+
+
+def score_overview(runs: Mapping[str, Record], split: str = "test") -> pd.DataFrame:
+    """Scores of a split with their 95 % intervals as text, a row per run."""
+    metrics = {
+        "mIoU": "miou",
+        "iIoU": "miiou",
+        "category IoU": "category_miou",
+        "pixel accuracy": "pixel_accuracy",
+    }
+    rows = {
+        name: {
+            title: "n/a" if scores[metric] is None else score_text(scores, metric)
+            for title, metric in metrics.items()
+        }
+        for name, scores in ((name, record.scores[split]) for name, record in runs.items())
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(metrics))
+
+
+def cost_overview(runs: Mapping[str, Record]) -> pd.DataFrame:
+    """What the measured runs cost, as text, a row per run.
+
+    Time and memory are those of one image of the run's size on one thread of a CPU, the time with
+    its quartiles.
+    """
+    rows = {}
+    for name, cost in measured(runs, "cost").items():
+        low, median, high = (1000 * cost["seconds"][key] for key in ("low", "median", "high"))
+        rows[name] = {
+            "input": "×".join(map(str, cost["image_size"])),
+            "parameters (M)": f"{cost['parameters'] / 1e6:.2f}",
+            "multiply-adds (G)": f"{cost['multiply_adds'] / 1e9:.2f}",
+            "CPU (ms)": f"{median:.0f} ({low:.0f} to {high:.0f})",
+            "memory (MB)": f"{cost['peak_bytes'] / 1e6:.0f}",
+            "training (min)": f"{runs[name].environment['seconds'] / 60:.0f}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+class Pair(NamedTuple):
+    """Two runs on the same scenes, the better one first."""
+
+    better: str
+    worse: str
+    difference: PairedDifference
+    """Of the mIoU; intervals of all pairs hold together with 95 %."""
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.difference.low > 0
+
+    def sentence(self) -> str:
+        """What this pair shows, in words."""
+        value, low, high = (100 * part for part in self.difference)
+        gap = f"{value:.1f} points ({low:+.1f} to {high:+.1f})"
+        if self.is_real:
+            return f"{self.better} is better than {self.worse} by {gap}."
+        return f"{self.better} and {self.worse} cannot be told apart: {gap}."
+
+
+def pairs(runs: Mapping[str, Record], split: str = "test", seed: int = 0) -> list[Pair]:
+    """All pairs of runs, the largest difference first; `seed` is that of the resampled scenes.
+
+    With k pairs, each interval has the level 1 - 0.05/k (Bonferroni): then all of them are right
+    together with a probability of 95 % or more.
+    """
+    couples = list(itertools.combinations(runs, 2))
+    level = 1 - 0.05 / max(1, len(couples))
+    found = []
+    for first, second in couples:
+        scores = [runs[name].scores[split] for name in (first, second)]
+        difference = paired_difference(*scores, seed=seed, level=level)
+        if difference.difference < 0:
+            value, low, high = difference
+            first, second, difference = second, first, PairedDifference(-value, -high, -low)
+        found.append(Pair(first, second, difference))
+    return sorted(found, key=lambda pair: -pair.difference.difference)
+
+
+def leaders(runs: Mapping[str, Record], split: str = "test") -> list[str]:
+    """The run with the highest mIoU, and all that cannot be told apart from it."""
+    best = max(runs, key=lambda name: runs[name].miou(split))
+    beaten = {p.worse for p in pairs(runs, split) if p.better == best and p.is_real}
+    return [best, *(name for name in runs if name != best and name not in beaten)]
+
+
+def largest_confusions(scores: Mapping[str, Any], count: int = 3) -> list[tuple[str, str, float]]:
+    """True class, class it was taken for, and the share of all wrong pixels, largest first."""
+    wrong = np.array(scores["confusion"])
+    np.fill_diagonal(wrong, 0)
+    names = scores["classes"]
+    places = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    return [
+        (names[row], names[column], float(wrong[row, column] / wrong.sum()))
+        for row, column in zip(*np.unravel_index(places, wrong.shape), strict=True)
+    ]
+
+
+def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Names whose (cost, score) no other has for less or equal cost with a better score.
+
+    By rising cost: the Pareto front. Of equal points all stay.
+    """
+
+    def beaten(name: str) -> bool:
+        cost, score = points[name]
+        return any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points.values())
+
+    return sorted((name for name in points if not beaten(name)), key=lambda name: points[name])
+
+
+def cost_points(
+    runs: Mapping[str, Record], cost: str = "seconds", split: str = "test"
+) -> dict[str, tuple[float, float]]:
+    """(cost, mIoU) of the measured runs; `cost`: seconds, peak_bytes, parameters, multiply_adds."""
+    points = {}
+    for name, values in measured(runs, "cost").items():
+        value = values[cost]["median"] if cost == "seconds" else values[cost]
+        points[name] = (float(value), runs[name].miou(split))
+    return points
+
+
+def score_bounds(runs: Mapping[str, Record], split: str = "test") -> dict[str, tuple[float, float]]:
+    """The 95 % interval of every run's mIoU over resampled scenes."""
+    return {name: bootstrap_interval(record.scores[split]) for name, record in runs.items()}
+
+
+def kept_under(found: Mapping[str, Any]) -> dict[str, float]:
+    """Share of the clean mIoU that is kept under each corruption, mean over its strengths."""
+    clean = found["clean"]["miou"]
+    return {
+        kind: float(np.mean([level["miou"] for level in levels])) / clean
+        for kind, levels in found["corruptions"].items()
+    }
+
+
+def robustness_overview(runs: Mapping[str, Record]) -> pd.DataFrame:
+    """Shares of `kept_under` for the measured runs, a column per corruption and for the mean."""
+    rows = {name: kept_under(found) for name, found in measured(runs, "robustness").items()}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    return table.assign(mean=table.mean(axis=1))
+
+
+def generalisation_overview(
+    runs: Mapping[str, Mapping[str, Record]], split: str = "test"
+) -> pd.DataFrame:
+    """mIoU over the shared classes at home and abroad, a row per run and foreign dataset.
+
+    `runs`: runs by dataset. Columns `trained on`, `model`, `scored on`, `home`, `abroad` (shares
+    of 1, over the same classes) and `kept` (abroad over home).
+    """
+    rows = []
+    for dataset, named in runs.items():
+        for name, found in measured(named, "generalisation").items():
+            start = runs[dataset][name].config.init_from or ""
+            # A run that started from another dataset's weights is no stranger there.
+            known = ("made_by", start.partition("-")[0])
+            for other in (key for key in found if key not in known):
+                home, abroad = (found[other][where][split]["miou"] for where in ("home", "abroad"))
+                rows.append((dataset, name, other, home, abroad, abroad / home))
+    columns = ["trained on", "model", "scored on", "home", "abroad", "kept"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def seed_scores(dataset: str) -> dict[str, list[float]]:
+    """Val mIoU of every architecture's full run with each recorded seed, if there are several."""
+    scale = "gpu" if dataset == "cityscapes" else "cpu"
+    found: dict[str, list[float]] = {}
+    for entry in load_study(scale, datasets=[dataset], groups=["seeds"]):
+        if (record := find_record(entry.config)) is not None:
+            found.setdefault(MODEL_NAMES[entry.config.model], []).append(record.miou())
+    return {name: scores for name, scores in found.items() if len(scores) > 1}
+
+
+def scene_accuracies(runs: Mapping[str, Record], split: str = "test") -> pd.DataFrame:
+    """Share of right pixels by scene (rows) and run (columns), from the records' counts."""
+    columns = {}
+    for name, record in runs.items():
+        images = record.scores[split]["images"]
+        right, missed = (np.sum(images[key], axis=1) for key in ("tp", "fn"))
+        columns[name] = pd.Series(right / (right + missed), images["names"])
+    return pd.DataFrame(columns)
+
+
+def scene_traits(record: Record, split: str = "test") -> pd.DataFrame:
+    """What might make a scene hard, by scene: read from its mask and its photograph.
+
+    Columns: `near boundaries` (share of pixels at most 4 from one), `rare classes` (share of pixels
+    of classes that hold less than 1 % of the split) and `darkness` (1 minus the mean brightness).
+    """
+    encode, scenes = record.dataset.class_set.encode, list_scenes(record.dataset.root(), split)
+    counts, rows = [], []
+    for scene in scenes:
+        truth = encode(read_label_ids(scene.label_ids))
+        pixels = np.bincount(truth.ravel(), minlength=256)[: record.dataset.class_set.num_classes]
+        near = (boundary_distance(truth, NEAR) <= NEAR).sum() / pixels.sum()
+        counts.append(pixels)
+        rows.append((near, 1 - read_image(scene.image).mean() / 255))
+    shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
+    rare = np.sum(counts, axis=0) / np.sum(counts) < RARE
+    near, dark = np.transpose(rows)
+    values = {
+        "near boundaries": near,
+        "rare classes": shares[:, rare].sum(axis=1),
+        "darkness": dark,
+    }
+    return pd.DataFrame(values, [scene.name for scene in scenes])
+
+
+def rank_correlation(first: Iterable[float], second: Iterable[float]) -> float:
+    """Spearman's correlation: of the ranks, -1 to 1."""
+    return float(pd.Series(list(first)).rank().corr(pd.Series(list(second)).rank()))
+
+
+def shown_scenes(accuracies: pd.DataFrame, names: Sequence[str]) -> tuple[str, str]:
+    """The best and the worst of the named scenes by the mean over the runs."""
+    mean = accuracies.loc[list(names)].mean(axis=1)
+    return str(mean.idxmax()), str(mean.idxmin())

@@ -1,0 +1,83 @@
+"""What weather, cameras and files do to a photograph: five disturbances at five strengths each.
+
+All act on the photograph at its own resolution, before it is resized for a network. They follow the
+idea of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
+Perturbations", ICLR 2019 (https://arxiv.org/abs/1903.12261), with definitions of our own that need
+no files and scale with the photograph.
+"""
+
+import io
+import zlib
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from seglib.errors import ConfigError
+
+STRENGTHS = (1, 2, 3, 4, 5)
+BLUR = (1.0, 1.5, 2.0, 3.0, 4.0)  # standard deviation in pixels of a photograph 256 high
+NOISE = (5.0, 10.0, 15.0, 20.0, 30.0)  # standard deviation in steps of 255
+STOPS = (1.0, 2.0, 3.0, 4.0, 5.0)  # how often the light is halved
+FOG = (0.25, 0.5, 0.75, 1.0, 1.5)  # optical depth at the largest distance
+JPEG = (50, 30, 20, 10, 5)  # quality, as Pillow counts it
+CORRUPTIONS = {
+    "blur": "Gaussian blur: out of focus",
+    "noise": "Gaussian noise on every channel: little light, high gain",
+    "darkness": "fewer stops of exposure: dusk",
+    "fog": "a grey veil that thickens towards the horizon",
+    "jpeg": "JPEG compression at low quality",
+}
+GAMMA = 2.2  # of the display: how stored values follow light
+AIRLIGHT = 217  # grey of the fog, of 255
+
+
+def corrupt(image: np.ndarray, kind: str, strength: int, name: str = "") -> np.ndarray:
+    """A disturbed copy of a photograph.
+
+    Args:
+        image: uint8 RGB (H, W, 3).
+        kind: one of `CORRUPTIONS`.
+        strength: 1 (mild) to 5 (heavy); the tables above say what each means.
+        name: of the scene: seeds its noise, so that the same scene always gets the same.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+
+    Raises:
+        ConfigError: unknown kind or strength.
+    """
+    if kind not in CORRUPTIONS:
+        raise ConfigError(
+            f"corruption {kind!r} is unknown; choose one of: {', '.join(CORRUPTIONS)}"
+        )
+    if strength not in STRENGTHS:
+        raise ConfigError(f"strength {strength!r} must be one of 1 to 5")
+    level = strength - 1
+    if kind == "blur":
+        radius = BLUR[level] * image.shape[0] / 256
+        return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
+    if kind == "jpeg":
+        file = io.BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=JPEG[level])
+        return np.asarray(Image.open(file).convert("RGB"))
+    if kind == "noise":
+        random = np.random.default_rng(zlib.crc32(name.encode()))
+        changed = image + NOISE[level] * random.standard_normal(image.shape, dtype=np.float32)
+    elif kind == "darkness":
+        changed = image * np.float32(0.5 ** (STOPS[level] / GAMMA))
+    else:
+        clear = transmission(image.shape[0], FOG[level])[:, None, None]
+        changed = clear * image + (1 - clear) * AIRLIGHT
+    return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
+
+
+def transmission(height: int, depth: float) -> np.ndarray:
+    """Share of an object's light that passes the fog, by row of the photograph, float32 (height,).
+
+    Koschmieder's law exp(-depth · distance). The distance is that of a level street whose horizon
+    is the middle row: inverse to the height below the horizon, 1 (the largest) from a twentieth of
+    the frame below it upwards.
+    """
+    below = (np.arange(height) + 0.5) / height - 0.5
+    distance = np.minimum(1, 0.05 / np.maximum(below, 1e-6))
+    return np.exp(-depth * distance).astype(np.float32)

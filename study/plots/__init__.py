@@ -1,0 +1,70 @@
+"""Figures of one notebook's question each: arrays or records in, a matplotlib Figure out.
+"""
+
+from .attention import attention_distances, attention_maps, cost_growth, shift_steps, token_windows
+from .comparison import (
+    accuracy_cost,
+    band_iou,
+    class_models,
+    generalisation,
+    pair_matrix,
+    reliability,
+    robustness,
+)
+from .exploration import (
+    class_frequencies,
+    cooccurrence,
+    fine_coarse,
+    instance_sizes,
+    spatial_priors,
+    split_shift,
+    survival,
+)
+from .hyperparameters import (
+    cost_gain,
+    factor_intervals,
+    halving_work,
+    importance,
+    interactions,
+    marginal_effects,
+    parallel_coordinates,
+    seed_spread,
+    setting_name,
+    setting_value,
+    step_decay,
+    sweep_rungs,
+)
+
+__all__ = [
+    "accuracy_cost",
+    "attention_distances",
+    "attention_maps",
+    "band_iou",
+    "class_frequencies",
+    "class_models",
+    "cooccurrence",
+    "cost_gain",
+    "cost_growth",
+    "factor_intervals",
+    "fine_coarse",
+    "generalisation",
+    "halving_work",
+    "importance",
+    "instance_sizes",
+    "interactions",
+    "marginal_effects",
+    "pair_matrix",
+    "parallel_coordinates",
+    "reliability",
+    "robustness",
+    "seed_spread",
+    "setting_name",
+    "setting_value",
+    "shift_steps",
+    "spatial_priors",
+    "split_shift",
+    "step_decay",
+    "survival",
+    "sweep_rungs",
+    "token_windows",
+]

@@ -1,0 +1,233 @@
+"""Attention: tokens and windows on a scene, the shift and its mask, where heads look, its cost."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import NullLocator
+
+from seglib.plots.scenes import _bare
+from seglib.plots.style import COLORS, LINES, MARKERS, TEXT_WIDTH, styled
+
+from ..attention import window_ids
+
+QUERY_COLOR = "#33CCEE"
+PASTELS = ("#BBCCEE", "#CCEEFF", "#CCDDAA", "#EEEEBB", "#FFCCCC", "#DDDDDD", "#EECCDD", "#DDEEDD",
+           "#FFE0C0")  # fmt: skip
+
+
+@styled
+def token_windows(
+    image: np.ndarray, grids: Sequence[tuple[str, np.ndarray]], query: tuple[float, float]
+) -> Figure:
+    """What the token at one point can look at: the tokens and windows of several grids on a scene.
+
+    Args:
+        image: uint8 (H, W, 3).
+        grids: pairs of a title and the number of the window that each token lies in, int (h, w);
+            tokens are drawn as if the grid covered the image evenly.
+        query: (row, column) of the point in pixels. Its window is bright, with a line around each
+            of its tokens; the point's own token is blue.
+    """
+    height, width = image.shape[:2]
+    columns = min(2, len(grids))
+    rows = -(-len(grids) // columns)
+    cell = TEXT_WIDTH / columns
+    figure, axes = plt.subplots(
+        rows, columns, squeeze=False, layout="compressed",
+        figsize=(TEXT_WIDTH, rows * (cell * height / width + 0.2)),
+    )
+    for axis in axes.flat[len(grids) :]:
+        axis.set_visible(False)
+    for axis, (title, ids) in zip(axes.flat, grids, strict=False):
+        side = (height / ids.shape[0], width / ids.shape[1])
+        row, column = int(query[0] / side[0]), int(query[1] / side[1])
+        inside = ids == ids[row, column]
+        dimmed = np.where(_enlarged(inside, (height, width))[..., None], image, 0.55 * image)
+        axis.imshow(dimmed.round().astype(np.uint8), extent=(0, width, height, 0))
+        _token_lines(axis, inside, side)
+        _window_lines(axis, ids, side, "white", 0.8)
+        _mark(axis, (row, column), side)
+        axis.set(xlim=(0, width), ylim=(height, 0))
+        axis.set_title(title, pad=3)
+        _bare(axis)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    return figure
+
+
+@styled
+def shift_steps(
+    maps: Sequence[tuple[str, np.ndarray]], masks: Sequence[np.ndarray], window: int
+) -> Figure:
+    """The windows of a small map before, during and after the cyclic shift, and the masks.
+
+    Args:
+        maps: pairs of a title and the number of each token's window, int (H, W); one number has
+            one colour. Lines are drawn around equal numbers, and in the last map, after the roll,
+            around the windows in which attention is computed.
+        masks: bool (window², window²) of each window after the shift, in reading order; the pairs
+            of tokens that may look at each other are light.
+        window: side of a window in tokens.
+    """
+    figure = plt.figure(figsize=(TEXT_WIDTH, 3.75), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.45, 1))
+    for number, axis in enumerate(upper.subplots(1, len(maps)), 1):
+        title, ids = maps[number - 1]
+        height, width = ids.shape
+        axis.imshow(ids % len(PASTELS), cmap=ListedColormap(PASTELS), vmin=-0.5,
+                    vmax=len(PASTELS) - 0.5, extent=(0, width, height, 0))
+        for (row, column), piece in np.ndenumerate(ids):
+            axis.text(column + 0.5, row + 0.54, str(piece), ha="center", va="center",
+                      fontsize=6.5, color="#333333")
+        _window_lines(axis, ids, (1, 1), "#888888", 0.7, "--")
+        whole = window_ids(ids.shape, window).numpy() if number == len(maps) else ids
+        _window_lines(axis, whole, (1, 1), "black", 1.4)
+        axis.add_patch(Rectangle((0, 0), width, height, fill=False, clip_on=False, linewidth=1.4))
+        axis.set_title(title, pad=4)
+        _bare(axis)
+    axes = lower.subplots(1, len(masks))
+    for number, (axis, mask) in enumerate(zip(axes, masks, strict=True), 1):
+        axis.imshow(mask, cmap=ListedColormap(("#444444", "#F4F4F4")), vmin=0, vmax=1)
+        axis.set_title(f"mask of window {number}", pad=3, fontsize=8)
+        axis.set_xticks([])
+        axis.set_yticks([])
+        axis.spines[:].set_visible(True)
+    axes[0].set_ylabel("token that looks", fontsize=7.5)
+    axes[0].set_xlabel("looked at", fontsize=7.5)
+    return figure
+
+
+@styled
+def attention_maps(
+    image: np.ndarray, maps: Sequence[tuple[str, np.ndarray, tuple[int, int]]], columns: int = 3
+) -> Figure:
+    """Where single tokens look, laid over the scene in grey.
+
+    Args:
+        image: uint8 (H, W, 3).
+        maps: title, weights float (h, w) over the grid of tokens, and the (row, column) of the
+            token that looks, which is marked in blue. Each has a scale of its own, up to its
+            largest weight; where the token can't look, NaN, stays dark.
+        columns: pictures side by side.
+    """
+    height, width = image.shape[:2]
+    rows = -(-len(maps) // columns)
+    cell = TEXT_WIDTH / columns
+    figure, axes = plt.subplots(
+        rows, columns, squeeze=False, layout="compressed",
+        figsize=(TEXT_WIDTH, rows * (cell * height / width + 0.19)),
+    )
+    for axis in axes.flat[len(maps) :]:
+        axis.set_visible(False)
+    colormap = plt.get_cmap("inferno")
+    grey = image.mean(axis=-1, keepdims=True) / 255
+    for axis, (title, weights, query) in zip(axes.flat, maps, strict=False):
+        side = (height / weights.shape[0], width / weights.shape[1])
+        strength = _enlarged(weights / np.nanmax(weights), (height, width))
+        under = np.where(np.isnan(strength)[..., None], 0.45 * grey, 0.2 + 0.6 * grey)
+        strength = np.nan_to_num(strength)
+        glow = strength[..., None] ** 0.5
+        axis.imshow((1 - glow) * under + glow * colormap(0.15 + 0.85 * strength)[..., :3],
+                    extent=(0, width, height, 0))
+        _mark(axis, query, side)
+        axis.set(xlim=(0, width), ylim=(height, 0))
+        axis.set_title(title, pad=3)
+        _bare(axis)
+    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
+    return figure
+
+
+@styled
+def attention_distances(
+    networks: Sequence[tuple[str, Sequence[np.ndarray], Sequence[float]]],
+) -> Figure:
+    """How far each head looks, block by block.
+
+    `networks`: a title; for every block the mean distances of its heads in pixels (heads,); and for
+    every block the distance of a head that looks everywhere it can alike, drawn as a grey bar.
+    """
+    widths = [len(heads) for _, heads, _ in networks]
+    figure, axes = plt.subplots(
+        1, len(networks), sharey=True, squeeze=False, figsize=(TEXT_WIDTH, 2.3),
+        layout="constrained", width_ratios=widths,
+    )
+    for axis, (title, heads, even) in zip(axes[0], networks, strict=True):
+        blocks = np.arange(1, len(heads) + 1)
+        axis.hlines(even, blocks - 0.36, blocks + 0.36, color="#999999", linewidth=2,
+                    label="looking everywhere alike")
+        for block, values in zip(blocks, heads, strict=True):
+            spread = np.linspace(-0.25, 0.25, len(values)) if len(values) > 1 else [0]
+            axis.plot(block + np.asarray(spread), np.sort(values), "o", color=COLORS[0],
+                      markersize=2.6, label="one head" if block == 1 else None)
+        axis.set_xticks(blocks)
+        axis.set(title=title, xlabel="block", xlim=(0.4, len(heads) + 0.6))
+        axis.grid(axis="y")
+    axes[0, 0].set(ylabel="mean distance (pixels)", ylim=(0, None))
+    axes[0, 0].legend(loc="lower left")
+    return figure
+
+
+@styled
+def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float]) -> Figure:
+    """Cost of attention by image side, both axes logarithmic, with fitted exponents.
+
+    Args:
+        table: `growth.load_growth` (columns `attention`, `side`, `seconds`, `megabytes`,
+            `multiply_adds`).
+        exponents: by (attention, column) the p of cost ∝ pixels^p, written into each panel.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.6), layout="constrained")
+    panels = {"seconds": ("time", "seconds", 1), "megabytes": ("memory", "megabytes", 1),
+              "multiply_adds": ("work", "multiply-adds (G)", 1e9)}
+    kinds = list(dict.fromkeys(table["attention"]))
+    for axis, (column, (title, label, unit)) in zip(axes, panels.items(), strict=True):
+        for i, kind in enumerate(kinds):
+            rows = table[table["attention"] == kind]
+            axis.plot(rows["side"], rows[column] / unit, color=COLORS[i], linestyle=LINES[i],
+                      marker=MARKERS[i], label=f"{exponents[kind, column]:.2f}")
+        sides = sorted(table["side"].unique())
+        axis.set_xscale("log", base=2)
+        axis.set_yscale("log")
+        axis.set_xticks(sides[::2], [str(side) for side in sides[::2]])
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.yaxis.set_minor_locator(NullLocator())
+        axis.set(title=title, xlabel="image side (pixels)", ylabel=label,
+                 xlim=(sides[0] * 0.85, sides[-1] * 1.18))
+        axis.grid()
+        axis.legend(loc="upper left", handlelength=2.6, title="∝ pixels$^p$ with p =",
+                    title_fontsize=7.5)
+    figure.legend(axes[0].lines, kinds, loc="outside lower center", ncols=3, handlelength=2.6)
+    return figure
+
+
+def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Values (h, w) of a grid of tokens at each pixel (H, W) of the image that it covers."""
+    rows, columns = (np.arange(size[i]) * values.shape[i] // size[i] for i in (0, 1))
+    return values[rows][:, columns]
+
+
+def _window_lines(axis, ids, side, color, linewidth, linestyle="-") -> None:
+    """Lines where neighbouring tokens belong to different windows."""
+    style = {"colors": color, "linewidth": linewidth, "linestyles": linestyle}
+    rows, columns = np.nonzero(ids[1:] != ids[:-1])
+    axis.hlines((rows + 1) * side[0], columns * side[1], (columns + 1) * side[1], **style)
+    rows, columns = np.nonzero(ids[:, 1:] != ids[:, :-1])
+    axis.vlines((columns + 1) * side[1], rows * side[0], (rows + 1) * side[0], **style)
+
+
+def _token_lines(axis, inside, side) -> None:
+    """A thin frame around each token that is `inside`."""
+    for row, column in np.argwhere(inside):
+        corner = (column * side[1], row * side[0])
+        axis.add_patch(Rectangle(corner, side[1], side[0], fill=False, edgecolor="white",
+                                 linewidth=0.25, alpha=0.7))
+
+
+def _mark(axis, place, side) -> None:
+    corner = (place[1] * side[1], place[0] * side[0])
+    axis.add_patch(Rectangle(corner, side[1], side[0], fill=False, edgecolor=QUERY_COLOR,
+                             linewidth=1.2, zorder=3))

@@ -1,0 +1,365 @@
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import miniscapes
+from seglib import paths
+from seglib.data import (
+    DATASETS,
+    cityscapes,
+    dataset_spec,
+    datasets,
+    fingerprint,
+    list_scenes,
+    prepare,
+)
+from seglib.data.tree import Scene
+from seglib.errors import ConfigError, DatasetError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("SEGLIB_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv(cityscapes.VARIABLE, raising=False)
+    return tmp_path / "home"
+
+
+def write_scene(root, split, name="ulm_000001_000019", mode="fine", label_id=7):
+    scene = Scene(Path(root), split, name.split("_")[0], name, mode)
+    for path in (scene.image, scene.label_ids):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.zeros((4, 8, 3), np.uint8)).save(scene.image)
+    Image.fromarray(np.full((4, 8), label_id, np.uint8)).save(scene.label_ids)
+    return scene
+
+
+@pytest.fixture
+def generated(monkeypatch):
+    """Replace the generator by one that writes a scene per split; returns the calls it got."""
+    calls = []
+
+    def generate(destination, *, seed=0, size=(256, 512), counts=None, workers=None, progress=True):
+        calls.append({"seed": seed, "size": tuple(size)})
+        for split in ("train", "val", "test"):
+            write_scene(destination, split, label_id=7 + seed)
+
+    monkeypatch.setattr(miniscapes, "generate", generate, raising=False)
+    monkeypatch.setattr(miniscapes, "VERSION", 1, raising=False)
+    return calls
+
+
+# --- what the datasets are ---------------------------------------------------------------------
+
+
+def test_specs(home):
+    assert list(DATASETS) == ["miniscapes", "camvid", "cityscapes"]
+    for name, spec in DATASETS.items():
+        assert dataset_spec(name) is spec and spec.name == name
+        assert spec.root() == home / "data" / name
+        height, width = spec.image_size
+        assert spec.train_size[0] <= height and spec.train_size[1] <= width
+    assert dataset_spec("camvid").class_set.num_classes == 11
+    with pytest.raises(ConfigError, match="unknown; choose one of: miniscapes, camvid, cityscapes"):
+        prepare("kitti")
+
+
+# --- making miniscapes ---------------------------------------------------------------------------
+
+
+def test_tree_is_made_once(generated):
+    root = prepare("miniscapes")
+    assert len(list_scenes(root, "train")) == 1
+    assert prepare("miniscapes") == root and len(generated) == 1
+    marker = json.loads((root / "dataset.json").read_text())
+    assert marker == {
+        "name": "miniscapes",
+        "version": 1,
+        "options": {"seed": 0, "size": [256, 512], "counts": None},
+    }
+
+
+def test_other_options_are_refused_unless_forced(generated):
+    prepare("miniscapes", seed=1)
+    prepare("miniscapes")  # whatever is there will do
+    prepare("miniscapes", seed=1, size=(256, 512), workers=3)
+    assert len(generated) == 1
+    with pytest.raises(ConfigError, match="made with seed=1, not 2; use --force"):
+        prepare("miniscapes", seed=2)
+    prepare("miniscapes", seed=2, force=True)
+    assert [call["seed"] for call in generated] == [1, 2]
+    with pytest.raises(ConfigError, match="unknown option 'colour'"):
+        prepare("miniscapes", force=True, colour=3)
+
+
+def test_a_new_generator_version_makes_the_same_data_anew(generated, monkeypatch, capsys):
+    prepare("miniscapes", seed=1)
+    monkeypatch.setattr(miniscapes, "VERSION", 2)
+    prepare("miniscapes")
+    assert [call["seed"] for call in generated] == [1, 1]
+    assert "another version of the generator" in capsys.readouterr().err
+
+
+def test_a_failure_leaves_nothing_behind(monkeypatch, home):
+    def fail(destination, *, seed=0, size=None, counts=None, progress=True):
+        write_scene(destination, "train")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(miniscapes, "generate", fail, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        prepare("miniscapes")
+    assert [path.name for path in (home / "data").iterdir() if path.is_dir()] == []
+
+
+def test_leftovers_of_a_killed_process_are_removed(generated, home):
+    leftover = home / "data" / ".miniscapes.abc.tmp"
+    other = home / "data" / ".camvid.abc.tmp"
+    for folder in (leftover, other):
+        folder.mkdir(parents=True)
+    prepare("miniscapes")
+    assert not leftover.exists() and other.exists()
+
+
+def test_a_folder_of_someone_else_is_not_replaced(generated, home):
+    scene = write_scene(home / "data" / "miniscapes", "train")
+    for force in (False, True):
+        with pytest.raises(DatasetError, match="was not made by seglib"):
+            prepare("miniscapes", force=force)
+    assert scene.image.is_file() and generated == []
+
+
+def test_home_that_cannot_be_written(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SEGLIB_HOME", str(tmp_path / "file"))
+    with pytest.raises(DatasetError, match="cannot be written .* set SEGLIB_HOME") as caught:
+        prepare("miniscapes")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow  # two interpreters import torch
+def test_two_processes_make_it_once(home):
+    script = """
+import sys, time
+from seglib.data import datasets, miniscapes
+def generate(destination, *, seed=0, size=(1, 1), counts=None, progress=True):
+    time.sleep(1)
+    (destination / "leftImg8bit").mkdir()
+    print("made")
+miniscapes.generate, miniscapes.VERSION = generate, 1
+print("ready", flush=True)
+sys.stdin.readline()
+datasets.prepare("miniscapes")
+"""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONPATH": str(Path(paths.__file__).parents[1])},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    assert "".join(out for out, _ in outputs).count("made") == 1
+    assert sum("waiting: another process" in error for _, error in outputs) == 1
+    assert (home / "data" / "miniscapes" / "dataset.json").is_file()
+
+
+# --- fingerprints --------------------------------------------------------------------------------
+
+
+def test_fingerprint_sees_pixels_and_names_only(tmp_path, monkeypatch):
+    root = tmp_path / "tree"
+    scene = write_scene(root, "train")
+    write_scene(root, "val", "bonn_000001_000019")
+    value = fingerprint(root)
+    assert len(value) == 16 and int(value, 16)
+    assert fingerprint(root, ("train",)) != value
+
+    pixels = np.asarray(Image.open(scene.label_ids))
+    Image.fromarray(pixels).save(scene.label_ids, compress_level=0)
+    assert fingerprint(root) == value  # other bytes in the file, same mask
+    root.rename(tmp_path / "moved")
+    root = tmp_path / "moved"
+    assert fingerprint(root) == value
+
+    # Remembered: with the files unchanged nothing is decoded.
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets, "read_label_ids", lambda *arguments: pytest.fail("decoded"))
+        assert fingerprint(root) == value
+
+    write_scene(root, "train", label_id=8)
+    assert fingerprint(root) != value
+    write_scene(root, "train", label_id=7)
+    assert fingerprint(root) == value
+    write_scene(root, "train", "ulm_000002_000019")
+    assert fingerprint(root) != value
+
+
+def test_fingerprint_of_nothing(tmp_path):
+    with pytest.raises(DatasetError, match="nowhere: no such folder"):
+        fingerprint(tmp_path / "nowhere")
+
+
+# --- the user's own Cityscapes -------------------------------------------------------------------
+
+
+@pytest.fixture
+def licensed(tmp_path, monkeypatch):
+    """Stand-ins of the official zip files: three splits, fine and coarse."""
+    folder = tmp_path / "licensed"
+    folder.mkdir()
+    plain = tmp_path / "plain"
+    for split in ("train", "val", "test"):
+        write_scene(plain, split)
+    write_scene(plain, "train", mode="coarse")
+    write_scene(plain, "train_extra", mode="coarse")
+    for name, parts in cityscapes.PACKAGES.items():
+        with zipfile.ZipFile(folder / name, "w") as archive:
+            archive.writestr("license.txt", "as agreed")
+            for part in parts:
+                for path in sorted((plain / part).rglob("*.png")):
+                    archive.write(path, path.relative_to(plain))
+    monkeypatch.setenv(cityscapes.VARIABLE, str(folder))
+    return folder
+
+
+def snapshot(folder):
+    return {
+        str(path.relative_to(folder)): path.stat().st_mtime_ns
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_variable_not_set():
+    with pytest.raises(DatasetError, match="CITYSCAPES_DATASET is not set") as caught:
+        prepare("cityscapes")
+    assert "\n" not in str(caught.value)
+
+
+def test_zip_files_are_unpacked_once(licensed):
+    root = prepare("cityscapes", progress=False)
+    assert root == licensed == dataset_spec("cityscapes").root()
+    for split in ("train", "val", "test"):
+        assert len(list_scenes(root, split)) == 1
+    assert len(list_scenes(root, "train_extra", "coarse")) == 1
+    assert {path.name for path in root.iterdir()} == {
+        *("leftImg8bit", "gtFine", "gtCoarse"),
+        *cityscapes.PACKAGES,
+    }
+    before = snapshot(root)
+    assert prepare("cityscapes", progress=False) == root
+    assert snapshot(root) == before
+
+
+def test_folder_given_by_path(licensed, monkeypatch):
+    monkeypatch.delenv(cityscapes.VARIABLE)
+    assert prepare("cityscapes", source=licensed, progress=False) == licensed
+
+
+def test_read_only_folder_is_unpacked_elsewhere(licensed, home, monkeypatch):
+    fine = licensed / "gtFine_trainvaltest.zip"
+    cityscapes.unpack(fine, licensed, cityscapes.PACKAGES[fine.name], progress=False)
+    fine.unlink()
+    before = snapshot(licensed)
+    # The tests may run as root, to whom no folder is read-only.
+    monkeypatch.setattr(cityscapes.os, "access", lambda path, kind: Path(path) != licensed)
+    root = prepare("cityscapes", progress=False)
+    assert root == home / "data" / "cityscapes" == dataset_spec("cityscapes").root()
+    assert len(list_scenes(root, "val")) == 1  # images unpacked, masks used where they are
+    assert snapshot(licensed) == before
+    assert prepare("cityscapes", progress=False) == root
+
+
+def test_interrupted_unpacking_goes_on(licensed, monkeypatch):
+    name = "leftImg8bit_trainvaltest.zip"
+    parts = cityscapes.PACKAGES[name]
+    copy, copied = cityscapes.shutil.copyfileobj, []
+
+    def interrupted(packed, file, length):
+        if len(copied) == 2:
+            file.write(b"half of")
+            raise KeyboardInterrupt
+        copied.append(packed.name)
+        copy(packed, file, length)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cityscapes.shutil, "copyfileobj", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cityscapes.unpack(licensed / name, licensed, parts, progress=False)
+    assert not (licensed / "leftImg8bit").exists()  # nothing incomplete is visible
+    staging = licensed / ".leftImg8bit_trainvaltest.unpacking"
+    kept = snapshot(staging)
+    assert sorted(kept) == sorted(copied)
+    cityscapes.unpack(licensed / name, licensed, parts, progress=False)
+    assert not staging.exists()
+    after = snapshot(licensed)
+    assert len([path for path in after if path.startswith("leftImg8bit/")]) == 3
+    assert kept.items() <= after.items()  # the two complete files were not written again
+
+
+@pytest.mark.parametrize(
+    "member", ["../outside.png", "/outside.png", "leftImg8bit/train/../../../outside.png", "C:\\x"]
+)
+def test_members_outside_the_folder_are_refused(tmp_path, licensed, member):
+    archive = licensed / "gtFine_trainvaltest.zip"
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr(member, b"surprise")
+    with pytest.raises(DatasetError, match="gtFine_trainvaltest.zip: refused, member") as caught:
+        prepare("cityscapes", progress=False)
+    assert "\n" not in str(caught.value)
+    assert not (licensed / "gtFine").exists()
+    assert not list(tmp_path.rglob("outside.png"))
+
+
+def test_links_in_a_zip_file_are_refused(licensed):
+    link = zipfile.ZipInfo("gtFine/train/ulm")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(licensed / "gtFine_trainvaltest.zip", "a") as opened:
+        opened.writestr(link, "/etc")
+    with pytest.raises(DatasetError, match="is a link"):
+        prepare("cityscapes", progress=False)
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip"])
+def test_damaged_zip_file(licensed, damage):
+    archive = licensed / "gtFine_trainvaltest.zip"
+    data = bytearray(archive.read_bytes())
+    if damage == "cut":
+        data = data[: len(data) // 2]
+    else:
+        start = data.index(b"IHDR")
+        data[start + 6 : start + 9] = b"xyz"
+    archive.write_bytes(data)
+    with pytest.raises(DatasetError, match="gtFine_trainvaltest.zip: damaged or incomplete zip"):
+        prepare("cityscapes", progress=False)
+    assert not (licensed / "gtFine").exists()
+
+
+def test_disk_too_small(licensed, monkeypatch):
+    usage = cityscapes.shutil.disk_usage(licensed)._replace(free=10)
+    monkeypatch.setattr(cityscapes.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(DatasetError, match="unpacking needs .* GB are free"):
+        prepare("cityscapes", progress=False)
+
+
+def test_folder_without_anything(tmp_path):
+    with pytest.raises(DatasetError, match="leftImg8bit_trainvaltest.zip and gtFine_trainvaltest"):
+        prepare("cityscapes", source=tmp_path)
+    with pytest.raises(DatasetError, match="nowhere: no such folder; CITYSCAPES_DATASET must name"):
+        prepare("cityscapes", source=tmp_path / "nowhere")

@@ -1,0 +1,192 @@
+"""Distances, grids and ceilings against cases worked out by hand."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from seglib import plots
+from seglib.data.tree import Scene
+from seglib.errors import ConfigError
+from seglib.evaluation.boundaries import (
+    boundary_distance,
+    boundary_phases,
+    errors_by_distance,
+    grid_ceiling,
+    majority,
+)
+from seglib.evaluation.metrics import iou_per_class
+from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
+from seglib.recipes import FULL_AUGMENTATION, recipe, unet_ablations
+
+VOID = IGNORE_INDEX
+
+
+def halves(height=6, width=12, column=6):
+    mask = np.zeros((height, width), dtype=np.uint8)
+    mask[:, column:] = 1
+    return mask
+
+
+def test_distance_counts_steps_from_the_boundary():
+    distance = boundary_distance(halves(), limit=4)
+    assert distance[0].tolist() == [5, 5, 4, 3, 2, 1, 1, 2, 3, 4, 5, 5]
+    assert (distance == distance[0]).all()
+
+
+def test_distance_is_diagonal_too():
+    mask = np.zeros((7, 7), dtype=np.uint8)
+    mask[3, 3] = 1
+    expected = np.maximum(*(np.abs(axis - 3) for axis in np.indices((7, 7))))
+    expected[3, 3] = 1
+    assert (boundary_distance(mask) == expected).all()
+
+
+def test_void_is_no_boundary():
+    mask = np.zeros((4, 8), dtype=np.uint8)
+    mask[:, 4:] = VOID
+    assert (boundary_distance(mask, limit=3)[:, :4] == 4).all()
+    mask[:, 5:] = 1  # one column of void between two classes
+    assert boundary_distance(mask, limit=3)[0, :4].tolist() == [4, 4, 3, 2]
+
+
+def test_distance_matches_a_search_over_all_pairs():
+    mask = np.random.default_rng(1).choice([0, 1, 2, VOID], (9, 11), p=[0.7, 0.1, 0.1, 0.1])
+    mask = mask.astype(np.uint8)
+    distance = boundary_distance(mask, limit=20)
+    places = np.argwhere(mask != VOID)
+    for place in places:
+        others = [p for p in places if mask[tuple(p)] != mask[tuple(place)]]
+        nearest = min(np.abs(other - place).max() for other in others)
+        assert distance[tuple(place)] == nearest
+
+
+@pytest.mark.parametrize("limit", [0, 255])
+def test_distance_refuses_an_impossible_limit(limit):
+    with pytest.raises(ConfigError, match="between 1 and 254"):
+        boundary_distance(halves(), limit)
+
+
+def test_errors_are_counted_by_distance():
+    truth, prediction = halves(), halves(column=8)
+    truth[0] = VOID
+    table = errors_by_distance([truth], [prediction], bands=(1, 2, 4))
+    assert table["distance"].tolist() == ["1", "2", "3–4", "> 4"]
+    assert table["pixels"].tolist() == [10, 10, 20, 20]
+    assert table["wrong"].tolist() == [5, 5, 0, 0]
+
+
+def test_phases_tell_a_grid_from_chance():
+    on_grid = np.repeat(np.arange(4, dtype=np.uint8) % 2, 8)[None].repeat(32, axis=0)
+    assert boundary_phases([on_grid], (32, 32)).tolist() == [3 * 32, *[0] * 7]
+    shifted = np.roll(on_grid, 3, axis=1)
+    assert boundary_phases([shifted], (32, 32))[3] == 4 * 32
+    doubled = on_grid.repeat(2, axis=0).repeat(2, axis=1)  # seen by the network at half the size
+    assert boundary_phases([doubled], (32, 32)).tolist() == [3 * 64, *[0] * 7]
+    on_grid[:, 4:12] = VOID
+    assert boundary_phases([on_grid], (32, 32))[0] == 2 * 32
+
+
+def test_majority_gives_each_cell_its_commonest_class():
+    mask = np.array([[0, 0, 1, 1, 2], [0, 2, VOID, 1, 2], [VOID, VOID, 3, 3, 1]], dtype=np.uint8)
+    expected = [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2], [0, 0, 3, 3, 1]]
+    assert majority(mask, 2, 4).tolist() == expected
+
+
+def write_scene(root, label_ids):
+    scene = Scene(root, "val", "town", "town_000000_000000")
+    scene.label_ids.parent.mkdir(parents=True)
+    Image.fromarray(label_ids).save(scene.label_ids)
+    return scene
+
+
+def test_ceiling_loses_what_is_thinner_than_a_cell(tmp_path):
+    label_ids = np.full((32, 64), 7, dtype=np.uint8)  # road
+    label_ids[:, 32:] = 11  # building, from a line of the grid on
+    label_ids[:, 10:12] = 17  # pole, two pixels wide
+    scene = write_scene(tmp_path, label_ids)
+    road, building, pole = (CITYSCAPES_19.index(n) for n in ("road", "building", "pole"))
+    for stride, poles in ((1, 1.0), (2, 1.0), (8, 0.0)):
+        confusion = grid_ceiling([scene], CITYSCAPES_19, (32, 64), stride)
+        iou = iou_per_class(confusion)
+        assert confusion.sum() == 32 * 64
+        assert iou[pole] == poles
+        assert iou[building] == 1
+        assert iou[road] == (1 if stride < 8 else 30 / 32)
+
+
+def differences(config, other):
+    """The fields in which two configs differ."""
+    values, others = config.to_dict(), other.to_dict()
+    return {field for field in values if values[field] != others[field]}
+
+
+def test_ablations_change_one_thing_each():
+    runs = unet_ablations()
+    base = runs["U-Net"]
+    shorter = {"image_size", "epochs", "validate_every"}
+    assert differences(base, recipe("miniscapes", "unet", **FULL_AUGMENTATION)) == shorter
+    for name, config in runs.items():
+        assert len(differences(base, config)) == (name != "U-Net"), name
+    assert len({config.run_id for config in runs.values()}) == 4
+    for dataset in ("camvid", "cityscapes"):
+        assert unet_ablations(dataset)["half width"].width == 8
+
+
+@pytest.fixture(autouse=True)
+def agg():
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
+
+
+def texts(figure):
+    figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
+
+
+def test_closeups_put_the_grid_on_its_lines():
+    image = np.zeros((16, 24, 3), dtype=np.uint8)
+    mask = np.full((16, 24), 2, dtype=np.uint8)
+    figure = plots.closeups([(image, mask)], ["image", "truth"], CITYSCAPES_19, (8, 8), [(4, 8)])
+    photograph, truth = figure.axes
+    assert not photograph.lines
+    # Lines of the grid at rows 8 and 16 and columns 8, 16, 24 and 32 of the scene.
+    ys = sorted(line.get_ydata()[0] for line in truth.lines if len(set(line.get_ydata())) == 1)
+    xs = sorted(line.get_xdata()[0] for line in truth.lines if len(set(line.get_xdata())) == 1)
+    assert (ys, xs) == ([3.5, 11.5], [-0.5, 7.5, 15.5, 23.5])
+    assert "building" in texts(figure)
+
+
+def test_error_distance_draws_rates_and_cumulated_errors():
+    table = errors_by_distance([halves()], [halves(column=8)], bands=(1, 2, 4))
+    rate, near = plots.error_distance([("FCN", table)]).axes
+    assert rate.lines[0].get_ydata().tolist() == [50, 50, 0, 0]
+    assert near.lines[0].get_ydata().tolist() == [50, 100, 100, 100]
+    assert near.lines[1].get_ydata()[-1] == 100
+
+
+def test_grid_phases_are_shares():
+    figure = plots.grid_phases([("FCN", np.array([3, 1]))], np.array([2, 2]))
+    heights = [bar.get_height() for bar in figure.axes[0].patches[:2]]
+    assert heights == [75, 25]
+    assert "truth" in texts(figure)
+
+
+def test_run_intervals_show_scores_and_differences():
+    runs = [("base", 0.5, (0.45, 0.55)), ("less", 0.4, (0.36, 0.44))]
+    figure = plots.run_intervals(runs, {"less": (-0.1, -0.12, -0.07)})
+    left, right = figure.axes
+    assert left.lines[0].get_xdata().tolist() == pytest.approx([45, 55])
+    assert {"50.0", "40.0", "−10.0"} <= set(texts(figure))
+    assert right.lines[0].get_xdata().tolist() == pytest.approx([-12, -7])
+
+
+def test_class_differences_grey_out_what_may_be_chance():
+    values = np.zeros((19, 3))
+    values[0], values[1], values[2] = (0.1, 0.05, 0.2), (0.1, -0.05, 0.2), np.nan
+    figure = plots.class_differences(values, CITYSCAPES_19, "IoU of a minus b")
+    clear, unclear = (figure.axes[0].lines[2 * i].get_color() for i in range(2))
+    assert clear != unclear == plots.boundaries.TRUTH_COLOR
+    assert "absent" in " ".join(texts(figure))

@@ -1,0 +1,87 @@
+"""A record's kept predictions come back with the right scenes, in the right order."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seglib.data.tree import Scene
+from seglib.errors import ConfigError, RecordError
+from seglib.evaluation.shown_scenes import Gallery, busiest_window, load_gallery
+from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
+
+ROAD, SKY = 7, 23
+
+
+class TinyRecord:
+    """A record over two scenes, of which the network took one half for sky."""
+
+    path = "results/tiny"
+
+    def __init__(self, root, kept):
+        self.dataset = SimpleNamespace(class_set=CITYSCAPES_19, root=lambda: root)
+        self.kept = kept
+
+    def predictions(self, split):
+        return self.kept
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for number in range(2):
+        scene = Scene(tmp_path, "val", "town", f"town_00000{number}_000019")
+        for path in (scene.image, scene.label_ids):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 4), (number, 0, 0)).save(scene.image)
+        label_ids = np.full((4, 8), ROAD, dtype=np.uint8)
+        label_ids[0] = 0  # unlabeled: not scored
+        Image.fromarray(label_ids).save(scene.label_ids)
+    return tmp_path
+
+
+def test_gallery_pairs_scenes_and_ranks_them(tree):
+    half = np.full((4, 8), ROAD, dtype=np.uint8)
+    half[:, :4] = SKY
+    kept = {"town_000000_000019": half, "town_000001_000019": np.full_like(half, ROAD)}
+    gallery = load_gallery(TinyRecord(tree, kept))
+    assert gallery.names == list(kept)
+    assert [image[0, 0, 0] for image in gallery.images] == [0, 1]
+    assert (gallery.truths[0][0] == IGNORE_INDEX).all() and (gallery.truths[0][1:] == 0).all()
+    assert gallery.predictions[0][0, 0] == CITYSCAPES_19.index("sky")
+    assert gallery.accuracies().tolist() == [0.5, 1.0]
+    assert gallery.ranked(2) == [1, 0]
+    with pytest.raises(ConfigError, match="between 1 and 2"):
+        gallery.ranked(3)
+
+
+def test_foreign_and_missing_predictions_are_named(tree):
+    with pytest.raises(RecordError, match="keeps no predictions"):
+        load_gallery(TinyRecord(tree, {}))
+    foreign = {"elsewhere_000000_000019": np.zeros((4, 8), dtype=np.uint8)}
+    with pytest.raises(RecordError, match="elsewhere_000000_000019.*other options"):
+        load_gallery(TinyRecord(tree, foreign))
+
+
+def test_ranked_spreads_from_best_to_worst():
+    truth = np.zeros((1, 10), dtype=np.uint8)
+    right = (3, 9, 5, 7, 1)
+    guesses = [(np.arange(10)[None] >= count).astype(np.uint8) for count in right]
+    gallery = Gallery(list("abcde"), [], [truth] * 5, guesses)
+    assert gallery.ranked(3) == [1, 2, 4]
+
+
+def test_busiest_window_finds_the_detail_and_avoids_void():
+    mask = np.zeros((20, 40), dtype=np.uint8)
+    mask[10:14, 30:34] = np.indices((4, 4)).sum(axis=0) % 2  # a chequered spot
+    mask[2, 2] = 1
+    rows, columns = busiest_window(mask, (6, 6))
+    assert rows.start <= 10 and rows.stop >= 14 and columns.start <= 30 and columns.stop >= 34
+    mask[9, 26:38] = IGNORE_INDEX
+    mask[15:, 26:38] = IGNORE_INDEX
+    mask[9:20, 28] = mask[9:20, 35] = IGNORE_INDEX  # no cut-out with the spot is free of void
+    rows, columns = busiest_window(mask, (8, 8))
+    assert rows.start <= 2 and columns.start <= 2
+    with pytest.raises(ConfigError, match="doesn't fit"):
+        busiest_window(mask, (30, 10))
+    assert mask[busiest_window(mask, mask.shape)].shape == mask.shape

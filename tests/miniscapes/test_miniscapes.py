@@ -1,0 +1,229 @@
+"""The generated dataset: reproducible, complete, and with the shares of classes of real streets."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from miniscapes import cities, generate, render_scene
+from miniscapes.annotation import draw_instance_ids, draw_label_ids, read_annotation
+from miniscapes.geometry import (
+    column_envelope,
+    convex_hull,
+    pixel_polygon,
+    simplify,
+    trace_outline,
+)
+from miniscapes.render import annotate, lay_out
+from seglib.data import list_scenes, read_image, read_instance_ids, read_label_ids
+from seglib.errors import ConfigError, DatasetError
+from seglib.labels import CITYSCAPES_19, label_by_name
+
+SIZE = (96, 192)
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A small dataset made by one process."""
+    root = tmp_path_factory.mktemp("mini")
+    generate(root, size=SIZE, counts={"train": 10, "val": 4, "test": 3}, workers=1, progress=False)
+    return root
+
+
+def test_tree_is_complete_and_consistent(tree):
+    for split, count in (("train", 10), ("val", 4), ("test", 3)):
+        # The loader knows no coarse masks of the test split, as Cityscapes has none.
+        for mode in ("fine", "coarse") if split != "test" else ("fine",):
+            scenes = list_scenes(tree, split, mode)
+            assert len(scenes) == count
+            for scene in scenes:
+                annotation = read_annotation(scene.polygons)
+                assert read_image(scene.image).shape == (*SIZE, 3)
+                label_ids = read_label_ids(scene.label_ids, SIZE)
+                assert np.array_equal(label_ids, draw_label_ids(annotation))
+                instance_ids = read_instance_ids(scene.instance_ids)
+                assert np.array_equal(instance_ids, draw_instance_ids(annotation))
+                with Image.open(scene.color) as color:
+                    assert color.mode == "RGBA" and color.size == (SIZE[1], SIZE[0])
+
+
+def test_splits_share_no_city(tree):
+    found = {s: {scene.city for scene in list_scenes(tree, s)} for s in ("train", "val", "test")}
+    assert len(found["train"]) == 8 and len(found["val"]) >= 2 and len(found["test"]) >= 2
+    assert not (found["train"] & found["val"] | found["train"] & found["test"])
+    assert not found["val"] & found["test"]
+
+
+@pytest.mark.slow
+def test_same_files_with_two_processes(tree, tmp_path):
+    counts = {"train": 10, "val": 4, "test": 3}
+    generate(tmp_path, size=SIZE, counts=counts, workers=2, progress=False)
+    first = sorted(path.relative_to(tree) for path in tree.rglob("*.*"))
+    second = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
+    assert first == second and len(first) == 17 * 9
+    for path in first:
+        assert (tree / path).read_bytes() == (tmp_path / path).read_bytes(), path
+
+
+def test_seed_and_index_change_the_scene():
+    scenes = [
+        render_scene(*key, SIZE)
+        for key in (
+            (0, "train", "eskerau", 1),
+            (1, "train", "eskerau", 1),
+            (0, "train", "eskerau", 2),
+            (0, "train", "eskerau", 1),
+        )
+    ]
+    assert np.array_equal(scenes[0].image, scenes[3].image)
+    assert scenes[0].polygons == scenes[3].polygons
+    assert scenes[0].polygons != scenes[1].polygons != scenes[2].polygons
+
+
+# The masks are drawn from these polygons, so these sums hold on every machine. A change here means
+# that every recorded run on miniscapes was trained on other data: don't update them lightly.
+POLYGON_SUMS = {
+    ("train", "altenbruck", 0): "e50d5d34937856d7",
+    ("val", "jorvelde", 3): "b47a3a420553dce0",
+    ("test", "kestrana", 11): "f694069e6afc3d01",
+}
+
+
+@pytest.mark.parametrize("key", POLYGON_SUMS)
+def test_polygons_are_the_recorded_ones(key):
+    text = json.dumps(annotate(lay_out(0, *key, (256, 512))), sort_keys=True)
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == POLYGON_SUMS[key]
+
+
+def test_picture_follows_the_masks():
+    """Painting ends where the polygon ends: what is labelled sky has the sky's colours only."""
+    scene = render_scene(0, "train", "altenbruck", 0, (256, 512))
+    label_ids = draw_label_ids(scene.polygons)
+    grey = scene.image.astype(int).mean(axis=2)
+    step = np.abs(np.diff(grey, axis=1))
+    border = label_ids[:, 1:] != label_ids[:, :-1]
+    # Brightness changes far more across label borders than within labels.
+    assert step[border].mean() > 3 * step[~border].mean()
+
+
+def test_every_image_has_the_frame_and_no_gaps():
+    for index in range(6):
+        world = lay_out(3, "train", cities("train")[index], index, (128, 256))
+        label_ids = draw_label_ids(annotate(world)[0])
+        assert (label_ids == 0).mean() < 0.002
+        for name in ("ego vehicle", "rectification border", "out of roi", "road"):
+            assert (label_ids == label_by_name(name).id).any()
+
+
+def test_coarse_masks_are_inside_the_fine_ones():
+    agree = labelled = total = corners = objects = 0
+    for index in range(6):
+        fine, coarse = annotate(lay_out(1, "val", cities("val")[index % 2], index, (256, 512)))
+        fine_ids, coarse_ids = draw_label_ids(fine), draw_label_ids(coarse)
+        drawn = coarse_ids > 0
+        agree += (fine_ids == coarse_ids)[drawn].sum()
+        labelled, total = labelled + drawn.sum(), total + drawn.size
+        corners += sum(len(item["polygon"]) for item in coarse["objects"])
+        objects += len(coarse["objects"])
+    assert agree / labelled > 0.98
+    assert 0.5 < labelled / total < 0.85
+    assert corners / objects < 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("split", "count"), [("train", 320), ("val", 80), ("test", 80)])
+def test_shares_of_classes_are_like_real_streets(split, count):
+    names = cities(split)
+    counts = np.zeros(34)
+    scenes = np.zeros(34)
+    for k in range(count):
+        world = lay_out(0, split, names[k % len(names)], k // len(names), (128, 256))
+        label_ids = draw_label_ids(annotate(world)[0])
+        found = np.bincount(label_ids.ravel(), minlength=34)
+        counts += found
+        scenes += found > 0
+    share = 100 * counts / counts.sum()
+
+    def of(name):
+        return share[label_by_name(name).id]
+
+    assert all(share[label.id] > 0 for label in CITYSCAPES_19.labels)
+    assert 27 < of("road") < 40 and 12 < of("building") < 25 and 9 < of("vegetation") < 20
+    assert 4 < of("car") < 11 and 2.5 < of("sidewalk") < 9 and 2 < of("sky") < 8
+    for name in ("rider", "motorcycle", "train", "truck", "bus"):
+        assert 0.005 < of(name) < 1.2, name
+        assert scenes[label_by_name(name).id] >= 3
+    for name in ("static", "dynamic", "ground", "parking", "guard rail"):
+        assert of(name) > 0, name
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 5), (33, 20), (40, 200)])
+def test_odd_sizes(size):
+    scene = render_scene(0, "test", "lindermark", 4, size)
+    assert scene.image.shape == (*size, 3)
+    assert draw_label_ids(scene.polygons).shape == size
+
+
+@pytest.mark.slow
+def test_largest_size():
+    scene = render_scene(0, "val", "ilverton", 2, (1024, 2048))
+    assert scene.image.shape == (1024, 2048, 3)
+    assert scene.image.std() > 20
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"size": (0, 512)}, "size"),
+        ({"size": (256, -1)}, "size"),
+        ({"size": (1025, 2048)}, "1024x2048"),
+        ({"size": (256.5, 512)}, "size"),
+        ({"size": "big"}, "size"),
+        ({"counts": {"training": 3}}, "unknown split 'training'"),
+        ({"counts": {"train": -1}}, "train: -1"),
+        ({"seed": -1}, "seed"),
+        ({"workers": 0}, "workers"),
+    ],
+)
+def test_wrong_options_get_one_line(tmp_path, change, message):
+    with pytest.raises(ConfigError) as caught:
+        generate(tmp_path, **{"counts": {"val": 1}, "progress": False, **change})
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_unknown_city():
+    with pytest.raises(ConfigError, match="val has ilverton"):
+        render_scene(0, "val", "altenbruck", 0)
+
+
+def test_unwritable_destination_is_named(tmp_path):
+    (tmp_path / "leftImg8bit").write_text("in the way")
+    with pytest.raises(DatasetError, match="cannot write"):
+        generate(tmp_path, size=(8, 16), counts={"val": 1}, workers=1, progress=False)
+
+
+def test_pixel_polygon_clips_to_the_image():
+    polygon = pixel_polygon([(-50.0, -50.0), (500.0, -50.0), (500.0, 90.0), (-50.0, 90.0)], 40, 30)
+    assert sorted(polygon) == [(0, 0), (0, 29), (39, 0), (39, 29)]
+    assert pixel_polygon([(50.0, 1.0), (60.0, 1.0), (60.0, 9.0)], 40, 30) is None
+    line = pixel_polygon([(5.0, 1.0), (5.0, 9.0), (5.2, 9.0), (5.2, 1.0)], 40, 30)
+    assert line == [(5, 1), (5, 9), (5, 5)]
+
+
+def test_outline_tools():
+    hull = convex_hull([(0, 0), (4, 0), (4, 4), (0, 4), (2, 2), (1, 3)])
+    assert sorted(hull) == [(0, 0), (0, 4), (4, 0), (4, 4)]
+    cells = {(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)}
+    corners = trace_outline(lambda x, y: (x, y) in cells, (1, 1))
+    assert set(corners) == {(1, 1), (4, 1), (4, 2), (2, 2), (2, 4), (1, 4)}
+    wavy = [(0, 0), (5, 0.2), (10, 0), (10, 10), (5, 9.8), (0, 10)]
+    assert sorted(simplify(wavy, 0.5)) == [(0, 0), (0, 10), (10, 0), (10, 10)]
+
+
+def test_column_envelope_keeps_steep_edges():
+    corners = [(0.0, 10.0), (0.1, 0.0), (30.0, 0.0), (30.2, 10.0)]
+    outline = column_envelope(list(zip(corners, corners[1:] + corners[:1], strict=True)))
+    assert set(corners) <= set(outline)

@@ -1,0 +1,311 @@
+"""One contract for every architecture in the registry, and the facts that belong to one of them."""
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from seglib.errors import ConfigError
+from seglib.models import MODELS, build_model
+from seglib.models import swin as swin_module
+from seglib.models import vit as vit_module
+from seglib.models.inspection import count_parameters, multiply_adds
+
+CLASSES = 5
+# Small stand-ins for the named sizes; what a size consists of is tested once, further down.
+CASES = {
+    "fcn": ("fcn", {"width": 4, "dropout": 0.1}),
+    "unet": ("unet", {"width": 4, "dropout": 0.1}),
+    "unet-plain": ("unet", {"width": 4, "norm": False, "skips": False}),
+    "vit": ("vit", {"size": "test", "dropout": 0.1}),
+    "vit-patch8": ("vit", {"size": "test", "patch": 8}),
+    "swin": ("swin", {"size": "test", "dropout": 0.1}),
+    "swin-v2": ("swin", {"size": "v2_test"}),
+}
+
+
+@pytest.fixture(autouse=True)
+def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A depth of two blocks per level and few channels: every kind of layer, little arithmetic."""
+    monkeypatch.setitem(vit_module.SIZES, "test", vit_module.Size(24, 2, 3))
+    for name, window in (("test", 7), ("v2_test", 8)):
+        small = swin_module.Size(8, (2, 2, 2, 2), (1, 2, 2, 4), window)
+        monkeypatch.setitem(swin_module.SIZES, name, small)
+
+
+@pytest.fixture(params=CASES)
+def model(request: pytest.FixtureRequest) -> nn.Module:
+    return build(request.param)
+
+
+def build(case: str, seed: int = 0, **changed) -> nn.Module:
+    name, options = CASES[case]
+    torch.manual_seed(seed)
+    return build_model(name, CLASSES, **{**options, **changed})
+
+
+def image(count: int, height: int, width: int, seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, 3, height, width, generator=generator)
+
+
+def test_every_architecture_is_under_contract():
+    assert {name for name, _ in CASES.values()} == set(MODELS)
+
+
+@pytest.mark.parametrize("size", [(37, 53), (64, 96), (1, 1), (33, 8)])
+def test_logits_have_the_size_of_the_image(model, size):
+    with torch.no_grad():
+        logits = model.eval()(image(1, *size))
+    assert logits.shape == (1, CLASSES, *size)
+    assert logits.dtype == torch.float32
+    assert logits.isfinite().all()
+
+
+def test_trains_on_a_batch_of_one(model):
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    model.train()(image(1, 37, 53)).square().mean().backward()
+    optimizer.step()
+    after = list(model.parameters())
+    assert all(parameter.isfinite().all() for parameter in after)
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def test_backward_reaches_every_parameter(model):
+    model.eval()  # where no branch is dropped at random
+    logits = model(image(2, 64, 96))
+    (logits * image(2, 64, 96)[:, :1]).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, f"{name} has no gradient"
+        assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
+        assert parameter.grad.abs().max() > 0, f"the gradient of {name} is zero"
+
+
+def test_save_and_load_give_identical_logits(model, tmp_path, request):
+    model.train()(image(2, 32, 32))  # so that running statistics differ from fresh ones
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    other = build(request.node.callspec.params["model"], seed=5)
+    other.load_state_dict(load_file(tmp_path / "weights.safetensors"))
+    with torch.no_grad():
+        expected, loaded = (net.eval()(image(1, 37, 53)) for net in (model, other))
+    assert torch.equal(expected, loaded)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_seed_decides_weights_dropout_and_gradients(case):
+    def train_once(seed: int) -> list[torch.Tensor]:
+        net = build(case, seed=seed).train()
+        logits = net(image(2, 32, 48))
+        logits.square().mean().backward()
+        return [logits, *(parameter.grad for parameter in net.parameters())]
+
+    first, second, other = train_once(0), train_once(0), train_once(1)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    assert not torch.equal(first[0], other[0])
+
+
+def test_an_image_does_not_see_its_batch(model):
+    for layer in model.modules():  # so that the signal does not fade where nothing normalises it
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(layer.weight)
+    model.train()(image(3, 32, 32))
+    batch = image(3, 37, 53)
+    with torch.no_grad():
+        together = model.eval()(batch)
+        alone = torch.cat([model(batch[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+    assert (together[0] - together[1]).abs().max() > 0.01  # they do see themselves
+
+
+def test_channels_last_changes_nothing_but_speed(model):
+    batch = image(2, 37, 53)
+    with torch.no_grad():
+        expected = model.eval()(batch)
+        other = model.to(memory_format=torch.channels_last)
+        logits = other(batch.to(memory_format=torch.channels_last))
+    torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_mixed_precision_is_finite(model):
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = model.train()(image(2, 37, 53))
+        logits.float().square().mean().backward()
+    assert logits.shape == (2, CLASSES, 37, 53)
+    assert logits.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"),
+    [
+        ("vit", {"pos_embedding", "class_token"}),
+        ("swin", {"relative_position_bias_table"}),
+        ("swin-v2", {"logit_scale", "cpb_mlp.0.weight", "cpb_mlp.2.weight"}),
+    ],
+)
+def test_what_weight_decay_leaves_out(case, expected):
+    net = build(case)
+    found = {
+        suffix
+        for suffix in net.no_weight_decay
+        for name, _ in net.named_parameters()
+        if name.startswith("encoder.") and name.endswith(suffix)
+    }
+    assert found == expected
+
+
+def test_unknown_names_are_answered_with_the_known_ones():
+    with pytest.raises(ConfigError, match="'resnet' is unknown; .*: fcn, unet, vit, swin"):
+        build_model("resnet", 5)
+    with pytest.raises(ConfigError, match="'fcn' has no option 'skips'; it has: .*width, dropout"):
+        build_model("fcn", 5, skips=False)
+    with pytest.raises(ConfigError, match="'swin' has no option 'width'"):
+        build_model("swin", 5, width=16)
+    for name, known in (("vit", "tiny, small, b16"), ("swin", "nano, t, s, b, v2_nano")):
+        with pytest.raises(ConfigError, match=f"size 'huge' is unknown; {name} has: {known}"):
+            build_model(name, 5, size="huge")
+    with pytest.raises(ConfigError, match="patch 12 must be a power of two"):
+        build_model("vit", 5, patch=12)
+
+
+def test_fcn_layers():
+    layers = [
+        (type(layer).__name__, tuple(layer.weight.shape) if hasattr(layer, "weight") else None)
+        for layer in build_model("fcn", 19).modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.MaxPool2d)
+    ]
+    assert layers == [
+        ("Conv2d", (64, 3, 3, 3)),
+        ("MaxPool2d", None),
+        ("Conv2d", (128, 64, 3, 3)),
+        ("MaxPool2d", None),
+        ("Conv2d", (256, 128, 3, 3)),
+        ("MaxPool2d", None),
+        ("ConvTranspose2d", (256, 128, 2, 2)),
+        ("ConvTranspose2d", (128, 64, 2, 2)),
+        ("ConvTranspose2d", (64, 19, 2, 2)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "millions"),
+    [
+        ("unet", {"width": 64}, 31.0),
+        ("unet", {"width": 16}, 1.9),
+        ("vit", {"size": "tiny"}, 5.8),
+        ("swin", {"size": "nano"}, 6.0),
+    ],
+)
+def test_number_of_parameters(name, options, millions):
+    with torch.device("meta"):
+        net = build_model(name, 19, **options)
+    assert round(count_parameters(net) / 1e6, 1) == millions
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "pixels", "millions", "billions"),  # as published, classifier included
+    [
+        ("vit", "b16", 224, 86.57, 17.56),
+        ("swin", "t", 224, 28.29, 4.49),
+        ("swin", "s", 224, 49.61, 8.74),
+        ("swin", "b", 224, 87.77, 15.43),
+        ("swin", "v2_t", 256, 28.35, 5.94),
+    ],
+)
+def test_encoders_are_the_published_ones(name, size, pixels, millions, billions):
+    with torch.device("meta"):
+        encoder = build_model(name, 19, size=size).encoder
+        classifier = nn.Linear(768 if size != "b" else 1024, 1000)
+    total = count_parameters(encoder) + count_parameters(classifier)
+    assert total / 1e6 == pytest.approx(millions, abs=0.006)
+    assert multiply_adds(encoder, pixels) / 1e9 == pytest.approx(billions, rel=0.02)
+
+
+@pytest.mark.parametrize("case", ["swin", "swin-v2"])
+def test_swin_levels_have_strides_4_to_32(case):
+    with torch.no_grad():
+        levels = build(case).encoder(image(2, 64, 96))
+    assert [tuple(level.shape) for level in levels] == [
+        (2, 64 // stride, 96 // stride, 2 * stride) for stride in (4, 8, 16, 32)
+    ]
+
+
+@pytest.mark.parametrize("case", ["swin", "swin-v2"])
+def test_swin_encoder_computes_what_torchvision_does(case):
+    """The gradient-safe look-up of position biases must be the same look-up."""
+    from torchvision.models import swin_transformer as original
+
+    encoder, second = build(case).encoder.eval(), case == "swin-v2"
+    reference = original.SwinTransformer(
+        [4, 4], 8, [2, 2, 2, 2], [1, 2, 2, 4], [8, 8] if second else [7, 7],
+        block=original.SwinTransformerBlockV2 if second else original.SwinTransformerBlock,
+        downsample_layer=original.PatchMergingV2 if second else original.PatchMerging,
+    ).eval()
+    missing, unexpected = reference.load_state_dict(encoder.state_dict(), strict=False)
+    assert (missing, unexpected) == (["head.weight", "head.bias"], [])
+    batch = image(1, 96, 64)
+    with torch.no_grad():
+        expected = reference.norm(reference.features(batch))
+        assert torch.equal(encoder(batch)[-1], expected)
+
+
+def test_vit_encoder_computes_what_torchvision_does():
+    from torchvision.models import VisionTransformer
+
+    encoder = build("vit").encoder.eval()
+    reference = VisionTransformer(224, 16, 2, 3, 24, 96).eval()
+    state = {**reference.state_dict(), **encoder.state_dict()}
+    reference.load_state_dict(state)
+    tokens = []
+    reference.encoder.register_forward_hook(lambda module, args, output: tokens.append(output))
+    with torch.no_grad():
+        reference(image(1, 224, 224))
+        features = encoder(image(1, 224, 224))  # (1, C, 14, 14)
+    torch.testing.assert_close(features.flatten(2).transpose(1, 2), tokens[0][:, 1:])
+
+
+def test_vit_position_embeddings_keep_their_place():
+    encoder = build("vit").encoder
+    stored = encoder.encoder.pos_embedding
+    with torch.no_grad():  # a ramp from left to right and one from top to bottom
+        ramp = torch.linspace(-1, 1, 14)
+        stored[0, 1:, 0], stored[0, 1:, 1] = ramp.repeat(14), ramp.repeat_interleave(14)
+        assert encoder.positions(14, 14) is stored
+        positions = encoder.positions(6, 20)
+    assert positions.shape == (1, 1 + 6 * 20, 24)
+    assert torch.equal(positions[:, 0], stored[:, 0])
+    across, down = (positions[0, 1:, channel].view(6, 20) for channel in (0, 1))
+    assert (across.diff(dim=1) > 0).all() and across.std(dim=0).max() < 1e-5
+    assert (down.diff(dim=0) > 0).all() and down.std(dim=1).max() < 1e-5
+    torch.testing.assert_close(across, -across.flip(1), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("case", ["vit", "swin"])
+def test_stochastic_depth_grows_from_zero_and_rests_in_evaluation(case):
+    from torchvision.ops import StochasticDepth
+
+    net = build(case, stochastic_depth=0.5, dropout=0.0)
+    rates = [module.p for module in net.modules() if isinstance(module, StochasticDepth)]
+    assert rates == sorted(rates) and rates[0] == 0 and rates[-1] == 0.5
+    with torch.no_grad():
+        batch = image(4, 32, 32)
+        first, second = net.train()(batch), net(batch)
+        assert not torch.allclose(first, second)
+        assert torch.equal(net.eval()(batch), net(batch))
+
+
+def test_swin_gradients_do_not_depend_on_the_order_of_threads():
+    table = torch.randn(169, 32, requires_grad=True)
+    index = build("swin").encoder.features[1][0].attn.relative_position_index
+    weights = torch.randn(1, 32, 49, 49)
+    threads, gradients = torch.get_num_threads(), []
+    torch.set_num_threads(2)
+    try:
+        for _ in range(10):
+            bias = swin_module.position_bias(table, index)
+            gradients.append(torch.autograd.grad((bias * weights).sum(), table)[0])
+    finally:
+        torch.set_num_threads(threads)
+    assert bias.shape == (1, 32, 49, 49)
+    assert all(torch.equal(gradient, gradients[0]) for gradient in gradients)

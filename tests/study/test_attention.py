@@ -1,0 +1,184 @@
+"""Windows and their shift against torchvision and by hand; maps of attention by perturbation."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
+
+from seglib.errors import ConfigError
+from seglib.models import build_model
+from study import attention
+from study import plots as study_plots
+from study.attention import Attention, attention_blocks
+
+IMAGE = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+
+
+def window_layer(shift=(3, 3), channels=12, heads=3):
+    torch.manual_seed(1)
+    layer = ShiftedWindowAttention(channels, [7, 7], list(shift), heads).eval()
+    torch.nn.init.normal_(layer.relative_position_bias_table)  # as strong as the scores
+    return layer
+
+
+def test_windows_are_cut_and_put_together_again():
+    features = torch.arange(2 * 4 * 6).view(2, 4, 6, 1)
+    windows = attention.partition(features, 2)
+    assert windows.shape == (12, 4, 1)
+    assert windows[0].ravel().tolist() == [0, 1, 6, 7]
+    assert windows[1].ravel().tolist() == [2, 3, 8, 9]  # the next to the right
+    assert windows[6].ravel().tolist() == [24, 25, 30, 31]  # the first of the second map
+    assert attention.merge(windows, 2, 4, 6).equal(features)
+
+
+def test_window_numbers_by_hand():
+    assert attention.window_ids((2, 5), 2).tolist() == [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2]]
+    moved = attention.window_ids((4, 4), 2, (1, 1))
+    assert moved.tolist() == [[0, 1, 1, 2], [3, 4, 4, 5], [3, 4, 4, 5], [6, 7, 7, 8]]
+    assert attention.window_ids((2, 4), 2, (0, 1)).tolist() == [[0, 1, 1, 2]] * 2
+
+
+def test_the_mask_allows_whom_the_roll_did_not_bring_together():
+    mask = attention.shift_mask((6, 6), 3, (1, 1))
+    for window, (top, left) in enumerate([(0, 0), (0, 3), (3, 0), (3, 3)]):
+        # A token at the border is rolled out if its place after the roll is the last.
+        rolled = [(r + top == 5, c + left == 5) for r in range(3) for c in range(3)]
+        for i, a in enumerate(rolled):
+            assert mask[window, i].tolist() == [a == b for b in rolled]
+    assert attention.shift_mask((6, 6), 3, (0, 0)).all()
+
+
+@pytest.mark.parametrize("size", [(14, 21), (8, 8), (10, 20), (5, 10), (7, 7), (3, 9)])
+@pytest.mark.parametrize("shift", [0, 3])
+def test_window_attention_computes_what_torchvision_does(size, shift):
+    layer = window_layer((shift, shift))
+    features = torch.randn(2, *size, 12)
+    with torch.no_grad():
+        output, weights = attention.window_attention(layer, features)
+        torch.testing.assert_close(output, layer(features))
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
+
+
+def test_only_square_windows_of_the_first_version_are_shown():
+    second = ShiftedWindowAttentionV2(12, [7, 7], [0, 0], 3)
+    oblong = ShiftedWindowAttention(12, [7, 5], [0, 0], 3)
+    for layer in (second, oblong):
+        with pytest.raises(ConfigError, match="first version only"):
+            attention.window_attention(layer, torch.zeros(1, 14, 14, 12))
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 16), (9, 9), (4, 5)])
+def test_a_token_depends_on_those_that_it_is_seen_to_look_at(row, column):
+    layer = window_layer()
+    features = torch.randn(1, 10, 17, 12)
+    found = attention._window_attention(layer, features, 40)
+    assert found.cell == 4
+    seen = ~np.isnan(found.seen_from(row, column, head=0))
+    assert 1 < seen.sum() < 50 and seen[row, column]
+    with torch.no_grad():
+        before = layer(features)[0, row, column]
+        for other in np.ndindex(10, 17):
+            changed = features.clone()
+            changed[(0, *other)] += 5
+            moved = not layer(changed)[0, row, column].allclose(before, atol=1e-6)
+            assert moved == seen[other], other
+
+
+def test_attention_of_a_vision_transformer():
+    model = build_model("vit", 5, size="tiny").eval()
+    blocks = list(attention_blocks(model, IMAGE))
+    assert len(blocks) == 12 and blocks[0].grid == (4, 6) and blocks[0].cell == 16
+    assert blocks[0].weights.shape == (1, 3, 25, 25)
+    layer, taken = model.encoder.encoder.layers[0].self_attention, []
+    handle = layer.register_forward_pre_hook(lambda module, args: taken.append(args[0]))
+    with torch.no_grad():
+        model(IMAGE)
+        handle.remove()
+        joint = taken[0] @ layer.in_proj_weight.T + layer.in_proj_bias  # (1, 25, 3·192)
+    query, key, _ = joint[0].view(25, 3, 3, 64).permute(1, 2, 0, 3)  # (heads, 25, 64) each
+    weights = (query @ key.transpose(1, 2) / 8).softmax(dim=-1)
+    torch.testing.assert_close(blocks[0].weights[0], weights)
+    # The class token comes first and lies nowhere; the token of row 1, column 2 is the tenth.
+    seen = blocks[0].seen_from(1, 2, head=1)
+    np.testing.assert_allclose(seen.ravel(), weights[1, 9, 1:], rtol=1e-4)
+    shares = blocks[0].nowhere_share()
+    np.testing.assert_allclose(shares, weights[:, 1:, 0].mean(dim=1), rtol=1e-4)
+
+
+def test_attention_of_a_swin():
+    model = build_model("swin", 5, size="nano").eval()
+    blocks = list(attention_blocks(model, IMAGE))
+    assert [block.grid for block in blocks[::2]] == [(16, 24), (8, 12), (4, 6), (2, 3)]
+    assert [block.cell for block in blocks[::2]] == [4, 8, 16, 32]
+    assert [block.weights.shape[1] for block in blocks[::2]] == [2, 4, 8, 16]
+    # Maps are filled up to whole windows, and those places are looked at too.
+    assert blocks[0].nowhere_share()[0] > 0.1
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    with pytest.raises(ConfigError, match="FCN has no attention"):
+        list(attention_blocks(build_model("fcn", 5, width=4), IMAGE))
+
+
+def test_distances_by_hand():
+    places = torch.tensor([[attention.NOWHERE, 0, 1, 2]])  # one row of three places
+    alike = torch.full((4, 4), 0.25)
+    itself = torch.eye(4)
+    lost = torch.zeros(4, 4)
+    lost[:, 0], lost[:, 1] = 0.6, 0.4  # the rest goes to the first place
+    everything = torch.ones(1, 4, 4, dtype=torch.bool)
+    weights = torch.stack([itself, alike, lost])[None]
+    found = Attention(weights, everything, places, (1, 3), cell=16)
+    by_hand = [0, 16 * (1 + 2 / 3 + 1) / 3, 16 * (0 + 1 + 2) / 3]
+    np.testing.assert_allclose(found.distances(), by_hand, rtol=1e-6)
+    assert found.even_distance() == pytest.approx(by_hand[1])
+    np.testing.assert_allclose(found.nowhere_share(), [0, 0.25, 0.6], rtol=1e-6)
+    # Where it may look, but doesn't, is not outside of the window.
+    np.testing.assert_array_equal(found.seen_from(0, 1, head=0), [[0, 1, 0]])
+
+
+@pytest.fixture
+def agg():
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
+
+
+def test_the_window_of_the_query_is_bright(agg):
+    image = np.full((32, 64, 3), 200, dtype=np.uint8)
+    ids = attention.window_ids((8, 16), 4).numpy()
+    figure = study_plots.token_windows(image, [("level 1", ids)], query=(20, 40))
+    picture = figure.axes[0].images[0].get_array()
+    bright = np.argwhere(picture[..., 0] == 200)
+    assert bright.min(axis=0).tolist() == [16, 32] and bright.max(axis=0).tolist() == [31, 47]
+    assert figure.axes[0].get_title() == "level 1"
+
+
+def test_the_shift_is_drawn_with_every_mask(agg):
+    moved = attention.window_ids((4, 4), 2, (1, 1))
+    masks = attention.shift_mask((4, 4), 2, (1, 1)).numpy()
+    maps = [("moved", moved.numpy()), ("rolled", moved.roll((-1, -1), (0, 1)).numpy())]
+    figure = study_plots.shift_steps(maps, masks, 2)
+    drawn = [text.get_text() for text in figure.findobj(plt.Text) if text.get_text().isdigit()]
+    assert sorted(map(int, drawn)) == sorted(2 * moved.ravel().tolist())
+    titles = {axis.get_title() for part in figure.subfigs for axis in part.axes}
+    assert titles == {"moved", "rolled", *(f"mask of window {number}" for number in (1, 2, 3, 4))}
+
+
+def test_a_map_is_brightest_where_the_weight_is_largest(agg):
+    weights = np.zeros((2, 4), dtype=np.float32)
+    weights[1, 2], weights[0, 0], weights[0, 3] = 0.6, 0.1, np.nan
+    image = np.full((20, 40, 3), 90, dtype=np.uint8)
+    figure = study_plots.attention_maps(image, [("head 1", weights, (0, 0))])
+    picture = figure.axes[0].images[0].get_array()
+    light, color = picture.sum(axis=-1), np.ptp(picture, axis=-1)
+    assert np.unravel_index(light.argmax(), light.shape) == (10, 20)
+    assert color[0, 0] > 0.1 > color[0, 15]  # looked at a little, and not at all
+    assert light[0, 15] > light[0, 39]  # the latter is out of its sight
+
+
+def test_every_head_has_its_dot(agg):
+    heads = [np.array([10.0, 20.0]), np.array([5.0, 40.0])]
+    figure = study_plots.attention_distances([("Swin", heads, [30.0, 50.0])])
+    dots = [line.get_ydata() for line in figure.axes[0].lines]
+    assert np.concatenate(dots).tolist() == [10, 20, 5, 40]

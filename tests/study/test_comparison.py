@@ -1,0 +1,313 @@
+"""The comparison of notebook 06 on made-up records whose numbers can be worked out by hand."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from seglib.errors import RecordError
+from seglib.evaluation.metrics import ScoreAccumulator
+from seglib.files import write_json
+from seglib.labels import CAMVID_11
+from seglib.paths import home as project
+from seglib.recipes import recipe
+from seglib.records import Record, save_record
+from study import comparison, verdict
+from study import plots as study_plots
+from study.corruptions import CORRUPTIONS, STRENGTHS
+from study.plan import load_study
+
+ROAD, CAR = CAMVID_11.index("road"), CAMVID_11.index("car")
+SCENES = 30
+
+
+def scores(wrong: list[int]) -> dict:
+    """Scores of scenes of 100 road and 100 car pixels; `wrong` car pixels of each are road."""
+    accumulator = ScoreAccumulator(CAMVID_11)
+    truth = CAMVID_11.decode(np.repeat(np.uint8([ROAD, CAR]), 100)[None])
+    for number, count in enumerate(wrong):
+        guess = np.repeat(np.uint8([ROAD, CAR]), 100)[None]
+        guess[0, 100 : 100 + count] = ROAD
+        accumulator.add(f"scene_{number:02d}", truth, guess)
+    return accumulator.scores()
+
+
+def save(config, wrong: list[int], split: str = "test") -> Record:
+    found = scores(wrong)
+    return save_record(
+        config,
+        history=[{"epoch": 1, "val_miou": found["miou"]}],
+        scores={"val": found, split: found},
+        environment={"seconds": 600.0, "finished": "2026"},
+        state=None,
+        predictions={},
+    )
+
+
+SPREAD = [(7 * i) % 20 for i in range(SCENES)]  # 0 to 19 wrong pixels, in no order
+
+
+@pytest.fixture
+def runs(seglib_home: Path) -> dict[str, Record]:
+    """A U-Net that is a little better than the FCN on every scene, both on CamVid."""
+    save(recipe("camvid", "unet"), SPREAD)
+    save(recipe("camvid", "fcn"), [count + 10 for count in SPREAD])
+    return comparison.compared_runs("camvid")
+
+
+def level(miou: float) -> dict:
+    return {"miou": miou, "low": miou - 0.01, "high": miou + 0.01, "pixel_accuracy": 0.9}
+
+
+def measured(record: Record, quality: float) -> None:
+    """Made-up measurements that are the better, the higher the quality (0 to 1)."""
+    bins = [{"pixels": 100, "confidence": 0.5, "accuracy": 0.5 + 0.1 * quality}]
+    edges = {"bands": [{"width": w, **level(quality * w / 20)} for w in (1, 16)],
+             "inside": level(quality)}  # fmt: skip
+    parts = {
+        "calibration": {"test": {"bins": bins, "confidence": 0.5, "accuracy": 0.5 + 0.1 * quality,
+                                 "ece": 0.1 * quality, "low": 0.01, "high": 0.2}},
+        "boundaries": {"test": edges},
+        "cost": {"image_size": [192, 256], "parameters": int(1e6 * quality), "peak_bytes": 2e7,
+                 "multiply_adds": 2e9,
+                 "seconds": {"median": 0.1 * quality, "low": 0.01, "high": 0.2}},
+        "robustness": {
+            "clean": level(quality),
+            "corruptions": {kind: [{"strength": s, **level(quality * (1 - 0.1 * i) / s)}
+                                   for s in STRENGTHS] for i, kind in enumerate(CORRUPTIONS)},
+        },
+        "generalisation": {"miniscapes": {"home": {"test": level(quality)},
+                                          "abroad": {"test": level(quality / 4)}}},
+    }  # fmt: skip
+    for part, values in parts.items():
+        write_json(record.path / "measurements" / f"{part}.json", {"made_by": {}, **values})
+
+
+@pytest.fixture
+def measured_runs(runs: dict[str, Record]) -> dict[str, Record]:
+    measured(runs["FCN"], 0.4)
+    measured(runs["U-Net"], 0.8)
+    return runs
+
+
+# --- which runs -------------------------------------------------------------------------------
+
+
+def test_the_plan_s_runs_are_found_named_and_in_order(runs: dict[str, Record]) -> None:
+    assert list(runs) == ["FCN", "U-Net"]
+    save(recipe("camvid", "swin"), SPREAD, split="val")  # never scored on test
+    assert list(comparison.compared_runs("camvid")) == ["FCN", "U-Net"]
+    assert list(comparison.compared_runs("camvid", "val")) == ["FCN", "U-Net", "Swin"]
+    (tuned, *_) = load_study("cpu", groups=["fine-tuned"])
+    save(tuned.config, SPREAD)
+    save(recipe("camvid", "vit", epochs=1), SPREAD)  # not in the plan
+    for entry in load_study("cpu", datasets=["camvid"], groups=["full augmentation"]):
+        save(entry.config, SPREAD)  # measured, but of another recipe
+    assert list(comparison.compared_runs("camvid")) == ["FCN", "U-Net", "U-Net, from MiniScapes"]
+
+
+# --- which differences ------------------------------------------------------------------------
+
+
+def test_a_steady_difference_is_real_and_a_scattered_one_is_not(runs: dict[str, Record]) -> None:
+    (pair,) = comparison.pairs(runs)
+    assert (pair.better, pair.worse, pair.is_real) == ("U-Net", "FCN", True)
+    assert pair.difference.difference == pytest.approx(
+        runs["U-Net"].miou("test") - runs["FCN"].miou("test")
+    )
+    assert pair.sentence().startswith("U-Net is better than FCN by ")
+    # The same counts in another order: the same score, but not scene by scene.
+    save(recipe("camvid", "swin"), SPREAD[::-1])
+    more = comparison.compared_runs("camvid")
+    found = {(p.better, p.worse): p for p in comparison.pairs(more)}
+    (close,) = [p for names, p in found.items() if set(names) == {"U-Net", "Swin"}]
+    assert not close.is_real and "cannot be told apart: 0.0 points" in close.sentence()
+    # Three pairs instead of one: the interval is wider.
+    wider = found["U-Net", "FCN"].difference
+    assert wider.low < pair.difference.low and wider.high > pair.difference.high
+    assert sorted(comparison.leaders(more)) == ["Swin", "U-Net"]
+    assert comparison.leaders(runs) == ["U-Net"]
+
+
+def test_largest_confusions_are_shares_of_what_is_wrong(runs: dict[str, Record]) -> None:
+    first, second = comparison.largest_confusions(runs["FCN"].scores["test"], 2)
+    assert first == ("car", "road", 1.0) and second[2] == 0
+
+
+def test_the_front_keeps_what_nothing_beats() -> None:
+    points = {"slow": (9, 0.5), "good": (5, 0.5), "cheap": (1, 0.2), "poor": (6, 0.1)}
+    assert comparison.front(points) == ["cheap", "good"]
+    assert comparison.front({"a": (1, 0.5), "b": (1, 0.5)}) == ["a", "b"]
+    assert comparison.front({}) == []
+
+
+# --- tables -----------------------------------------------------------------------------------
+
+
+def test_tables_hold_what_is_recorded(measured_runs: dict[str, Record]) -> None:
+    table = comparison.score_overview(measured_runs)
+    assert table.loc["FCN", "iIoU"] == "n/a"
+    assert table.loc["U-Net", "mIoU"].startswith(f"{100 * measured_runs['U-Net'].miou():.1f} % (")
+    costs = comparison.cost_overview(measured_runs)
+    assert costs.loc["U-Net", "CPU (ms)"] == "80 (10 to 200)"
+    assert costs.loc["FCN", ["parameters (M)", "training (min)"]].tolist() == ["0.40", "10"]
+    points = comparison.cost_points(measured_runs)
+    assert points["U-Net"] == pytest.approx((0.08, measured_runs["U-Net"].miou("test")))
+
+
+def test_robustness_is_the_share_of_the_clean_score_that_is_kept(measured_runs) -> None:
+    table = comparison.robustness_overview(measured_runs)
+    kept = np.mean([1 / s for s in STRENGTHS])
+    assert table.loc["FCN", "blur"] == pytest.approx(kept)
+    assert table.loc["FCN", "jpeg"] == pytest.approx(0.6 * kept)
+    assert table.loc["FCN", "mean"] == pytest.approx(0.8 * kept)
+
+
+def test_generalisation_leaves_out_what_a_run_started_from(measured_runs) -> None:
+    table = comparison.generalisation_overview({"camvid": measured_runs})
+    assert table["model"].tolist() == ["FCN", "U-Net"]
+    assert table["scored on"].tolist() == ["miniscapes"] * 2
+    assert table["kept"].tolist() == [0.25, 0.25]
+    (tuned, *_) = load_study("cpu", groups=["fine-tuned"])
+    measured(save(tuned.config, SPREAD), 0.9)
+    more = comparison.compared_runs("camvid")
+    assert len(more) == 3
+    assert len(comparison.generalisation_overview({"camvid": more})) == 2
+
+
+def test_accuracies_of_scenes_and_their_ranks(runs: dict[str, Record]) -> None:
+    table = comparison.scene_accuracies(runs)
+    assert table.loc["scene_00"].tolist() == [1 - 10 / 200, 1.0]
+    assert table.rank()["FCN"].corr(table.rank()["U-Net"]) == pytest.approx(1)
+    names = ["scene_00", "scene_01", "scene_02"]  # 0, 7 and 14 wrong pixels
+    assert comparison.shown_scenes(table, names) == ("scene_00", "scene_02")
+    assert comparison.rank_correlation([1, 2, 30], [0.1, 0.2, 0.25]) == pytest.approx(1)
+    assert comparison.rank_correlation([1, 2, 3], [3, 2, 1]) == pytest.approx(-1)
+
+
+def test_traits_of_scenes(home: Path) -> None:
+    record = save(dataclasses.replace(recipe("miniscapes", "fcn"), epochs=1), SPREAD)
+    traits = comparison.scene_traits(record)
+    assert list(traits) == ["near boundaries", "rare classes", "darkness"] and len(traits) == 3
+    assert (traits > 0).all(axis=None) and (traits < 1).all(axis=None)
+
+
+def test_seeds_count_only_where_there_are_several(seglib_home: Path) -> None:
+    entries = load_study("cpu", groups=["seeds"])
+    by_seed = {e.config.seed: e.config for e in entries if e.config.model == "unet"}
+    save(by_seed[0], SPREAD)
+    assert comparison.seed_scores("miniscapes") == {}
+    save(by_seed[1], [0] * SCENES)
+    assert comparison.seed_scores("miniscapes")["U-Net"] == [scores(SPREAD)["miou"], 1.0]
+
+
+# --- words ------------------------------------------------------------------------------------
+
+
+def test_findings_say_what_the_records_say(measured_runs: dict[str, Record]) -> None:
+    found = verdict.findings({"camvid": measured_runs})
+    assert 3 <= len(found) <= 6 and all(line.endswith(".") for line in found)
+    text = " ".join(found)
+    best = 100 * measured_runs["U-Net"].miou("test")
+    assert f"On CamVid, U-Net scores highest: {best:.1f} %" in text
+    assert "surely above all." in text
+    assert "no network has more than 4.0 % mIoU within one pixel of a boundary (U-Net)" in text
+    assert "FCN knows best how sure it may be, off by 4.0 %" in text and "2 of 2 are less" in text
+    assert "On MiniScapes, without training there, the best is U-Net with 20.0 %" in text
+    assert "trained once" in found[-1]
+    table = verdict.verdict_table({"camvid": measured_runs})
+    assert table.loc["highest mIoU", "CamVid"] == f"U-Net, {best:.1f} %"
+    assert table.loc["not surely worse", "CamVid"] == "none"
+    assert table.loc["fastest", "CamVid"] == "FCN, 40 ms"
+
+
+def test_findings_do_without_measurements_but_not_without_runs(runs: dict[str, Record]) -> None:
+    assert len(verdict.findings({"camvid": runs})) == 2
+    only = {"camvid": {"FCN": runs["FCN"]}}
+    assert "no other network is recorded" in verdict.findings(only)[0]
+    with pytest.raises(RecordError, match="seglib study"):
+        verdict.findings({"camvid": {}})
+
+
+def test_the_notebook_ends_with_what_it_printed() -> None:
+    path = project() / "notebooks" / "06_model_comparison.ipynb"
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    (said,) = [c for c in cells if "verdict.findings" in "".join(c["source"])]
+    printed = "".join("".join(output["text"]) for output in said["outputs"]).splitlines()
+    bullets = [line[2:] for line in "".join(cells[-1]["source"]).splitlines() if line[:2] == "- "]
+    assert bullets == printed
+
+
+# --- figures ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def agg():
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
+
+
+def texts(figure) -> list[str]:
+    figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
+
+
+def test_pairs_are_drawn_both_ways_and_grey_where_unclear() -> None:
+    figure = study_plots.pair_matrix(
+        ["A", "B", "C"], {("A", "B"): (0.1, 0.05, 0.2), ("C", "A"): (0.01, -0.02, 0.03)}
+    )
+    drawn = texts(figure)
+    assert {"+10.0", "−10.0", "+5.0 to +20.0", "−20.0 to −5.0", "+1.0", "−1.0"} <= set(drawn)
+    shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
+    assert len(shades) == 4 and len(set(shades)) == 3  # two colours, and grey twice
+
+
+def test_one_run_looks_alike_in_all_panels(measured_runs: dict[str, Record]) -> None:
+    found = comparison.measured(measured_runs, "boundaries")
+    bands = {name: values["test"]["bands"] for name, values in found.items()}
+    figure = study_plots.band_iou({"CamVid": bands, "other": {"U-Net": bands["U-Net"]}})
+    first, second = (axis.lines for axis in figure.axes)
+    assert first[1].get_color() == second[0].get_color() != first[0].get_color()
+    assert first[1].get_ydata().tolist() == pytest.approx([4, 64])
+    assert texts(figure).count("U-Net") == 1  # one legend
+
+
+def test_calibration_cost_and_robustness_are_drawn(measured_runs: dict[str, Record]) -> None:
+    found = comparison.measured(measured_runs, "calibration")
+    values = {name: each["test"] for name, each in found.items()}
+    axis = study_plots.reliability({"CamVid": values}).axes[0]
+    assert [line.get_ydata()[0] for line in axis.lines[1:]] == pytest.approx([54, 58])
+
+    points = {"FCN": (0.04, 0.4, 0.3, 0.5), "U-Net": (0.08, 0.5, 0.4, 0.6)}
+    figure = study_plots.accuracy_cost({"a": points}, {"a": ["FCN", "U-Net"]}, "ms", 1000)
+    front = figure.axes[0].lines[0]
+    assert front.get_xdata().tolist() == [40, 80] and front.get_ydata().tolist() == [40, 50]
+
+    robust = comparison.measured(measured_runs, "robustness")
+    axes = study_plots.robustness({"CamVid": robust, "other": robust}).axes
+    assert len(axes) == 2 * len(CORRUPTIONS)
+    assert axes[0].lines[0].get_ydata().tolist() == pytest.approx(
+        [40, *(40 / s for s in STRENGTHS)]
+    )
+
+
+def test_classes_and_journeys_are_drawn(measured_runs: dict[str, Record]) -> None:
+    results = {name: record.scores["test"] for name, record in measured_runs.items()}
+    drawn = texts(study_plots.class_models(results))
+    assert {"road", "mean", "U-Net"} <= set(drawn)
+    assert f"{100 * results['U-Net']['miou']:.0f}" in drawn
+    figure = study_plots.generalisation([("FCN: there", 0.5, 0.125)])
+    assert {"50.0", "12.5", "FCN: there"} <= set(texts(figure))
+
+
+def test_a_missing_measurement_leaves_its_run_out(runs: dict[str, Record]) -> None:
+    measured(runs["FCN"], 0.5)
+    assert list(comparison.measured(runs, "cost")) == ["FCN"]
+    assert isinstance(comparison.robustness_overview(runs), pd.DataFrame)
+    assert list(comparison.robustness_overview(runs).index) == ["FCN"]

@@ -1,0 +1,231 @@
+"""Dataset statistics against counts done by hand or in the plainest possible way."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seglib.data.tree import Scene, list_scenes, read_instance_ids, read_label_ids
+from seglib.errors import ConfigError
+from seglib.labels import CITYSCAPES_19
+from study import exploration
+
+ROAD, POLE, CAR = (CITYSCAPES_19.index(name) for name in ("road", "pole", "car"))
+
+
+def write_scene(root, label_ids, instance_ids=None, name="town_000000_000019", mode="fine"):
+    """A scene without an image, with masks given as arrays."""
+    scene = Scene(root, "train", "town", name, mode)
+    scene.label_ids.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(label_ids.astype(np.uint8)).save(scene.label_ids)
+    if instance_ids is not None:
+        Image.fromarray(instance_ids.astype(np.uint16)).save(scene.instance_ids)
+    return scene
+
+
+@pytest.fixture
+def street(tmp_path):
+    """Road (7) with a pole (17) one pixel wide, and two cars (26) of 8 and 2 pixels."""
+    labels = np.full((8, 16), 7)
+    labels[:, 5] = 17
+    labels[0, 15] = 0
+    instances = labels.copy()
+    labels[2:4, 8:12], instances[2:4, 8:12] = 26, 26000
+    labels[6, 1:3], instances[6, 1:3] = 26, 26001
+    return write_scene(tmp_path, labels, instances)
+
+
+def test_pixel_counts_and_shares(street):
+    counts = exploration.pixel_counts([street], CITYSCAPES_19)
+    assert counts.shape == (1, 20)
+    expected = {ROAD: 8 * 16 - 8 - 10 - 1, POLE: 8, CAR: 10, 19: 1}
+    assert {i: int(n) for i, n in enumerate(counts[0]) if n} == expected
+    shares = exploration.class_shares(counts)
+    assert shares[POLE] == 8 / 127
+    assert shares.sum() == pytest.approx(1)
+
+
+def test_cooccurrence_conditions_on_the_row():
+    counts = np.zeros((4, 4), dtype=int)
+    counts[:, 0] = 5  # in every scene
+    counts[:2, 1] = 1  # in half of them; class 2 in none
+    matrix = exploration.cooccurrence(counts)
+    assert matrix[0, 1] == 0.5 and matrix[1, 0] == 1
+    assert np.isnan(matrix[2]).all() and matrix[0, 2] == 0
+
+
+def test_spatial_priors(street):
+    priors = exploration.spatial_priors([street, street], CITYSCAPES_19, grid=(2, 4))
+    assert priors.shape == (19, 2, 4)
+    assert priors[POLE].tolist() == [[0, 0.25, 0, 0], [0, 0.25, 0, 0]]
+    assert priors[CAR, 0, 2] == 8 / 16 and priors[CAR, 1, 0] == 2 / 16
+    total = priors.sum(axis=0)
+    assert total[0, 3] == pytest.approx(15 / 16)  # one pixel there is ignored
+    assert total[1, 3] == pytest.approx(1)
+
+
+def test_position_baseline_knows_only_the_place(street):
+    priors = exploration.spatial_priors([street], CITYSCAPES_19, grid=(8, 16))
+    confusion = exploration.position_baseline([street], priors, CITYSCAPES_19)
+    assert np.trace(confusion) == confusion.sum() == 127  # a cell per pixel: nothing is lost
+    priors = exploration.spatial_priors([street], CITYSCAPES_19, grid=(1, 1))
+    confusion = exploration.position_baseline([street], priors, CITYSCAPES_19)
+    assert confusion[POLE, ROAD] == 8 and confusion[:, ROAD].sum() == 127
+
+
+def test_tree_table(tiny_tree):
+    table = exploration.tree_table(tiny_tree)
+    assert table[["masks", "split", "scenes"]].values.tolist() == [
+        ["fine", "train", 6],
+        ["fine", "val", 3],
+        ["fine", "test", 3],
+        ["coarse", "train", 6],
+        ["coarse", "val", 3],
+    ]
+    assert (table["cities"] == "northtown, southtown").all()
+
+
+def test_priors_of_finer_grids_average_to_coarser_ones(tiny_tree):
+    scenes = list_scenes(tiny_tree, "train")
+    fine = exploration.spatial_priors(scenes, CITYSCAPES_19, grid=(8, 16))
+    coarse = exploration.spatial_priors(scenes, CITYSCAPES_19, grid=(4, 8))
+    np.testing.assert_allclose(fine.reshape(19, 4, 2, 8, 2).mean(axis=(2, 4)), coarse)
+
+
+def test_instance_table(street, tmp_path):
+    table = exploration.instance_table([street], CITYSCAPES_19)
+    assert table[["class", "pixels"]].values.tolist() == [["car", 8], ["car", 2]]
+    street.instance_ids.unlink()
+    assert exploration.instance_table([street], CITYSCAPES_19).empty
+
+
+def test_fine_coarse_agreement(street, tmp_path):
+    rough = np.zeros((8, 16))
+    rough[4:, 8:] = 7  # road, all of it right
+    rough[2:4, 8:10] = 7  # road where a car is
+    coarse = write_scene(tmp_path, rough, mode="coarse")
+    table = exploration.fine_coarse_agreement([street], [coarse], CITYSCAPES_19).set_index("class")
+    assert list(table.index) == ["road", "pole", "car"]
+    assert table.loc["road", "precision"] == 32 / 36
+    assert table.loc["road", "recall"] == 32 / 109
+    assert table.loc["car", ["covered", "recall"]].tolist() == [4 / 10, 0]
+    assert np.isnan(table.loc["car", "precision"])
+
+
+def test_fine_and_coarse_must_be_the_same_scenes(tiny_tree):
+    fine = list_scenes(tiny_tree, "train")
+    with pytest.raises(ConfigError, match="scenes differ"):
+        exploration.fine_coarse_agreement(fine[::-1], fine, CITYSCAPES_19)
+
+
+def test_survival_of_thin_things(street):
+    table = exploration.survival([street], CITYSCAPES_19, (4, 8, 16)).set_index(["width", "class"])
+    assert (table.loc[16, ["pixels", "objects", "best_iou"]].to_numpy() == 1).all()
+    # Halving keeps the odd columns and rows: the pole grows to twice its width, and of the small
+    # car, in row 6, nothing stays.
+    assert table.loc[(8, "pole"), "pixels"] == 1
+    assert table.loc[(8, "pole"), "best_iou"] == 0.5
+    assert table.loc[(8, "car"), "objects"] == 0.5
+    assert table.loc[(4, "pole"), ["pixels", "objects", "best_iou"]].tolist() == [0, 0, 0]
+
+
+def test_survival_resizes_as_pillow_does():
+    mask = np.random.default_rng(0).integers(0, 19, (37, 61)).astype(np.uint8)
+    for width in (17, 32, 48, 90):
+        height = round(37 * width / 61)
+        pillow = Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST)
+        # Where a centre falls between two pixels, Pillow's rounding errors choose either.
+        rows_clear, columns_clear = (
+            (2 * np.arange(n) + 1) * m % (2 * n) != 0
+            for n, m in zip((height, width), mask.shape, strict=True)
+        )
+        clear = np.ix_(rows_clear, columns_clear)
+        ours = exploration.shrink(mask, width)
+        np.testing.assert_array_equal(ours[clear], np.asarray(pillow)[clear])
+        assert rows_clear.mean() > 0.9 and columns_clear.mean() > 0.9
+
+
+def test_objects_are_instances_or_connected_regions(tiny_tree):
+    scene = list_scenes(tiny_tree, "train")[0]
+    indices = CITYSCAPES_19.encode(read_label_ids(scene.label_ids))
+    objects, owners = exploration._objects(scene, indices, CITYSCAPES_19)
+    for number in range(1, len(owners)):
+        assert (indices[objects == number] == owners[number]).all()
+    instances = read_instance_ids(scene.instance_ids)
+    assert (owners[1:] == CAR).sum() == len(np.unique(instances[instances // 1000 == 26]))
+    assert ((objects > 0) == (indices != 255)).all()
+
+
+def regions_by_flooding(mask):
+    labels, number = np.zeros(mask.shape, int), 0
+    for start in zip(*np.nonzero(mask), strict=True):
+        if labels[start]:
+            continue
+        number += 1
+        stack = [start]
+        while stack:
+            row, column = stack.pop()
+            inside = 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]
+            if inside and mask[row, column] and not labels[row, column]:
+                labels[row, column] = number
+                stack += [(row + 1, column), (row - 1, column)]
+                stack += [(row, column + 1), (row, column - 1)]
+    return labels
+
+
+@pytest.mark.parametrize("density", [0.0, 0.2, 0.5, 0.6, 0.8, 1.0])
+def test_connected_components_equal_flood_fill(density):
+    generator = np.random.default_rng(3)
+    for shape in ((1, 1), (1, 9), (9, 1), (23, 31), (40, 40)):
+        mask = generator.random(shape) < density
+        found = exploration.connected_components(mask)
+        np.testing.assert_array_equal(found, regions_by_flooding(mask))
+
+
+def test_connected_components_follow_a_spiral():
+    mask = np.zeros((21, 21), dtype=bool)
+    low, high = 0, 20
+    while low < high:
+        mask[low, max(low - 2, 0) : high + 1] = mask[low : high + 1, high] = True
+        mask[high, low : high + 1] = mask[low + 2 : high + 1, low] = True
+        low, high = low + 2, high - 2
+    found = exploration.connected_components(mask)
+    np.testing.assert_array_equal(found, regions_by_flooding(mask))
+
+
+def test_jensen_shannon_distance():
+    assert exploration.jensen_shannon([1, 2, 3], [2, 4, 6]) == 0
+    assert exploration.jensen_shannon([1, 0], [0, 5]) == 1
+    by_hand = np.sqrt(0.5 * np.log2(1 / 0.75) + 0.25 * np.log2(0.5 / 0.75) + 0.25)
+    assert exploration.jensen_shannon([1, 0], [1, 1]) == pytest.approx(by_hand)
+    with pytest.raises(ConfigError, match="without entries"):
+        exploration.jensen_shannon([0, 0], [1, 1])
+
+
+def test_color_histograms(tiny_tree):
+    scenes = list_scenes(tiny_tree, "val")
+    histograms = exploration.color_histograms(scenes, bins=4, step=1)
+    assert histograms.shape == (3, 64)
+    assert (histograms.sum(axis=1) == 32 * 64).all()
+    assert (exploration.color_histograms(scenes, bins=1, step=2) == 16 * 32).all()
+
+
+def test_split_distances_know_what_chance_gives():
+    generator = np.random.default_rng(0)
+    train = generator.poisson(100, (40, 6))
+    other = generator.poisson((300, 100, 10, 100, 100, 1), (40, 6))
+    colors = {"train": train, "val": train}
+    table = exploration.split_distances({"train": train, "val": other}, colors)
+    assert table["pair"].tolist() == ["chance", "train–val"]
+    assert table["classes"][1] > 5 * table["classes"][0]
+    assert table["colors"][1] == 0 < table["colors"][0]
+    same = generator.poisson(100, (40, 6))
+    same = {"train": train, "val": same}
+    table = exploration.split_distances(same, same)
+    assert table["classes"][1] < 1.5 * table["classes"][0]
+
+
+def test_evenly_spreads_over_the_list():
+    assert exploration.evenly(range(10), 3) == [0, 3, 6]
+    assert exploration.evenly(range(3), 10) == [0, 1, 2]
+    with pytest.raises(ConfigError):
+        exploration.evenly(range(3), 0)

@@ -1,0 +1,334 @@
+"""What is measured of a finished run: by hand where it can be, and against the record's scores."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from seglib import cli
+from seglib.config import RunConfig
+from seglib.data.datasets import MARKER
+from seglib.errors import ConfigError, DatasetError, RecordError
+from seglib.files import read_json, write_json
+from seglib.labels import CAMVID_11, CITYSCAPES_19
+from seglib.provenance import RESULTS_VERSION
+from seglib.records import Record, load_record
+from seglib.training.loop import fit, score_split
+from seglib.widgets import view_records
+from study import measuring
+from study import run as study_run
+from study.calibration import BINS, Reliability
+from study.corruptions import CORRUPTIONS, STRENGTHS, corrupt, transmission
+from study.footprint import latency, peak_bytes
+from study.measurements import (
+    PARTS,
+    is_measured,
+    measure,
+    measurement,
+    missing_parts,
+)
+from study.plan import StudyRun, load_study
+
+TINY = RunConfig(
+    model="fcn",
+    width=4,
+    image_size=(16, 32),  # half the labels' size, so that logits are enlarged
+    epochs=2,
+    batch_size=2,
+    learning_rate=1e-2,
+    precision="fp32",
+)
+
+
+# --- disturbed photographs --------------------------------------------------------------------
+
+
+def photograph() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("kind", CORRUPTIONS)
+def test_a_stronger_disturbance_changes_more_and_always_the_same(kind: str) -> None:
+    image = photograph()
+    distances = []
+    for strength in STRENGTHS:
+        disturbed = corrupt(image, kind, strength, "a")
+        assert disturbed.shape == image.shape and disturbed.dtype == np.uint8
+        assert np.array_equal(disturbed, corrupt(image, kind, strength, "a"))
+        distances.append(np.abs(disturbed.astype(int) - image).mean())
+    assert distances[0] > 0 and distances == sorted(distances)
+
+
+def test_disturbances_are_what_they_say() -> None:
+    grey = np.full((40, 8, 3), 128, dtype=np.uint8)
+    assert (corrupt(grey, "blur", 5) == 128).all()
+    # One stop less light is half of it, which the display's gamma makes 0.5^(1/2.2) of the value.
+    assert (corrupt(grey, "darkness", 1) == round(128 * 0.5 ** (1 / 2.2))).all()
+    assert corrupt(grey, "noise", 2, "a").std() == pytest.approx(10, rel=0.15)
+    assert (corrupt(grey, "noise", 2, "a") != corrupt(grey, "noise", 2, "b")).any()
+    foggy = corrupt(grey, "fog", 4)[:, 0, 0].astype(int)
+    assert (foggy[:20] == round(128 / np.e + 217 * (1 - 1 / np.e))).all()  # far: one optical depth
+    assert (np.diff(foggy[22:]) <= 0).all() and foggy[-1] < 145  # near: clear
+
+
+def test_fog_follows_the_distance_of_the_street() -> None:
+    share = transmission(1000, 0.5)
+    assert share[:550] == pytest.approx(np.exp(-0.5))
+    assert share[749] == pytest.approx(np.exp(-0.5 * 0.05 / 0.2495), rel=1e-4)
+
+
+def test_unknown_disturbances_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'rain' is unknown; choose one of: blur"):
+        corrupt(photograph(), "rain", 1)
+    with pytest.raises(ConfigError, match="strength 6"):
+        corrupt(photograph(), "fog", 6)
+
+
+# --- calibration ------------------------------------------------------------------------------
+
+
+def test_calibration_error_is_that_of_the_hand() -> None:
+    truth = np.array([[0, 0, 0, 0, 255]], dtype=np.uint8)
+    guess = np.array([[0, 0, 0, 1, 0]], dtype=np.uint8)
+    sure = np.array([[0.9, 0.9, 0.5, 0.5, 0.1]])
+    reliability = Reliability()
+    reliability.add(truth, guess, sure)
+    found = reliability.summary()
+    # Two of 0.9, both right (off by 0.1); two of 0.5, one right (exact); void is not counted.
+    assert found["ece"] == pytest.approx((2 * 0.1 + 2 * 0) / 4)
+    assert (found["confidence"], found["accuracy"]) == (0.7, 0.75)
+    assert (found["low"], found["high"]) == (found["ece"], found["ece"])  # one image: no spread
+    filled = {i: each for i, each in enumerate(found["bins"]) if each["pixels"]}
+    assert filled == {
+        7: {"pixels": 2, "confidence": 0.5, "accuracy": 0.5},
+        13: {"pixels": 2, "confidence": 0.9, "accuracy": 1.0},
+    }
+
+
+def test_the_edges_of_the_bins() -> None:
+    reliability = Reliability()
+    sure = np.array([[0.0, 1 / BINS, 1.0]])
+    reliability.add(np.zeros((1, 3), np.uint8), np.zeros((1, 3), np.uint8), sure)
+    assert [b["pixels"] for b in reliability.summary()["bins"]] == [2, *[0] * (BINS - 2), 1]
+
+
+def test_the_interval_covers_the_error_of_other_images() -> None:
+    random = np.random.default_rng(1)
+    reliability = Reliability()
+    for _ in range(60):  # sure of 0.8, right in 60 to 80 of a hundred: off by 0.1 on average
+        right = random.random(100) < random.uniform(0.6, 0.8)
+        reliability.add(np.zeros(100, np.uint8), (~right).astype(np.uint8), np.full(100, 0.8))
+    found = reliability.summary()
+    assert 0.06 < found["low"] < found["ece"] < found["high"] < 0.14
+    assert found["low"] < 0.1 < found["high"]
+
+
+# --- cost -------------------------------------------------------------------------------------
+
+
+def test_peak_memory_is_that_of_the_hand() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 1, bias=False), nn.ReLU(), nn.Conv2d(8, 2, 1, bias=False))
+    weights, image, wide = 4 * (3 * 8 + 8 * 2), 4 * 3 * 50, 4 * 8 * 50
+    # When the ReLU runs, its input and its output are both there; later one of them and less.
+    assert peak_bytes(model, (5, 10)) == weights + image + 2 * wide
+
+
+def test_latency_gives_quartiles_and_stops_in_time() -> None:
+    found = latency(nn.Conv2d(3, 4, 3), (16, 16), repeats=5)
+    assert 0 <= found["low"] <= found["median"] <= found["high"] and found["repeats"] == 5
+    assert latency(nn.Conv2d(3, 4, 3), (16, 16), seconds=0)["repeats"] == 1
+
+
+# --- of a record ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def record(home: Path, tiny_tree: Path) -> Record:
+    """A run on the tiny tree, which is also there under the name of CamVid."""
+    camvid = home / "data" / "camvid"
+    camvid.mkdir()
+    for name in ("leftImg8bit", "gtFine"):
+        (camvid / name).symlink_to(tiny_tree / name)
+    write_json(camvid / MARKER, {"name": "camvid"})
+    made = fit(TINY, device="cpu", progress=False)
+    score_split(made, "test", device="cpu", progress=False)
+    return made
+
+
+def measure_quietly(record: Record, parts=None) -> list[str]:
+    return measure(record, parts, device="cpu", progress=False)
+
+
+def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> None:
+    assert missing_parts(record) == list(PARTS)
+    assert measure_quietly(record) == list(PARTS)
+    assert missing_parts(record) == [] and measure_quietly(record) == []
+    made_by = measurement(record, "cost")["made_by"]
+    assert len(made_by["weights"]) == 16 and made_by["precision"] == "fp32"
+    assert made_by["results_version"] == RESULTS_VERSION
+
+    boundaries = measurement(record, "boundaries")
+    for split, found in measurement(record, "calibration").items():
+        if split == "made_by":
+            continue
+        scores = record.scores[split]
+        assert found["accuracy"] == pytest.approx(scores["pixel_accuracy"], abs=1e-6)
+        assert sum(each["pixels"] for each in found["bins"]) == np.sum(scores["confusion"])
+        *_, widest = bands = boundaries[split]["bands"]
+        assert [band["width"] for band in bands] == list(measuring.BANDS)
+        pixels = [band["pixels"] for band in bands]
+        assert pixels == sorted(pixels)
+        inside = boundaries[split]["inside"]
+        assert widest["pixels"] + inside["pixels"] == np.sum(scores["confusion"])
+        right = sum((p["pixel_accuracy"] or 0) * p["pixels"] for p in (widest, inside))
+        assert right == pytest.approx(np.trace(scores["confusion"]), abs=1)
+
+    robust = measurement(record, "robustness")
+    present = [name for name, row in zip(record.scores["val"]["classes"],
+               record.scores["val"]["confusion"], strict=True) if sum(row)]  # fmt: skip
+    assert robust["classes"] == present
+    iou = dict(zip(record.scores["val"]["classes"], record.scores["val"]["iou"], strict=True))
+    mean = np.mean([iou[name] for name in present])
+    assert robust["clean"]["miou"] == pytest.approx(mean, abs=1e-6)
+    for levels in robust["corruptions"].values():
+        assert [level["strength"] for level in levels] == list(STRENGTHS)
+        for level in levels:
+            loss, low, high = level["loss"]
+            assert loss == pytest.approx(robust["clean"]["miou"] - level["miou"], abs=2e-6)
+            assert low <= loss <= high
+
+    cost = measurement(record, "cost")
+    assert cost["parameters"] == record.environment["parameters"]
+    assert cost["image_size"] == [16, 32] and cost["peak_bytes"] > 4 * cost["parameters"]
+
+
+def test_only_shared_classes_are_asked_for_abroad(record: Record) -> None:
+    measure_quietly(record, ["generalisation"])
+    found = measurement(record, "generalisation")["camvid"]
+    names = [name for name in CITYSCAPES_19.names if name in CAMVID_11.names]
+    assert found["classes"] == names
+    # The same scenes under both names, and the same classes: the same scores but for the scale.
+    assert set(found["home"]) == {"val", "test"} == set(found["abroad"])
+    assert found["home"]["val"] == found["abroad"]["val"]
+
+    model = measuring.Restricted(record.load_model(), [0, 13])
+    assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 8, 8)
+
+
+def test_measurements_repeat_byte_for_byte_and_notice_what_changed(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = [part for part in PARTS if part != "cost"]  # its seconds are never the same
+    measure_quietly(record, parts)
+    folder = record.path / "measurements"
+    before = {f.relative_to(folder): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+    measure_quietly(record, parts)
+    assert before == {f.relative_to(folder): f.read_bytes() for f in folder.rglob("*")
+                      if f.is_file()}  # fmt: skip
+
+    assert missing_parts(record) == ["cost"]
+    file = folder / "robustness.json"
+    values = read_json(file)
+    write_json(file, {**values, "made_by": {**values["made_by"], "results_version": 0}})
+    assert missing_parts(record) == ["cost", "robustness"]
+    with open(record.weights_path, "ab") as weights:
+        weights.write(b" ")
+    assert missing_parts(record) == list(PARTS)
+
+
+def test_confidence_maps_go_with_the_kept_predictions(record: Record) -> None:
+    assert record.confidence_maps("val") == {}
+    measure_quietly(record, ["calibration"])
+    maps, kept = record.confidence_maps("val"), record.predictions("val")
+    assert list(maps) == list(kept) and is_measured(record, "boundaries")
+    for name, sure in maps.items():
+        assert sure.shape == kept[name].shape and sure.dtype == np.float32
+        assert 1 / 19 - 0.02 <= sure.min() and sure.max() <= 1
+    mean = np.mean([sure.mean() for sure in maps.values()])
+    assert mean == pytest.approx(measurement(record, "calibration")["val"]["confidence"], abs=0.03)
+    viewer = view_records("miniscapes", records={"FCN": record})
+    assert all("confidence" in scene["models"][0] for scene in viewer._scenes)
+
+
+def test_a_missing_dataset_costs_its_part_only(record: Record) -> None:
+    shutil.rmtree(record.path.parents[1] / "data" / "camvid")
+    with pytest.raises(DatasetError, match="CamVid is not there"):
+        measure_quietly(record)
+    assert missing_parts(record) == ["generalisation"]
+
+
+def test_what_cannot_be_measured_is_one_line(record: Record, capsys) -> None:
+    with pytest.raises(ConfigError, match="part 'speed' is unknown; choose from: calibration"):
+        measure_quietly(record, ["speed"])
+    with pytest.raises(
+        RecordError, match=f"cost was not measured; run: seglib measure {record.id}"
+    ):
+        measurement(record, "cost")
+    record.weights_path.unlink()
+    with pytest.raises(RecordError, match="recorded without its weights"):
+        measure_quietly(record)
+    capsys.readouterr()
+    assert cli.main(["measure", record.id]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert cli.main(["measure"]) == 0 and capsys.readouterr().out == ""  # none keeps its weights
+
+
+def test_the_command_says_what_it_measured(record: Record, capsys) -> None:
+    assert cli.main(["measure", record.id, "--part", "cost", "--device", "cpu"]) == 0
+    assert capsys.readouterr().out.endswith(f"{record.id}: measured cost\n")
+    measure_quietly(load_record(record.id))
+    assert cli.main(["measure"]) == 0
+    assert capsys.readouterr().out.endswith(f"{record.id}: all is measured\n")
+
+
+# --- in the study -----------------------------------------------------------------------------
+
+
+def test_the_study_measures_what_its_plan_says(record: Record, capsys) -> None:
+    entry = StudyRun("models", TINY, splits=("test",), measured=True)
+    assert study_run.status(entry) == study_run.Status("not measured", "5 of 5 parts", 1.0)
+    assert not study_run.status(entry).is_done
+    assert study_run.status(dataclasses.replace(entry, measured=False)).is_done
+    merged = study_run.unique([dataclasses.replace(entry, measured=False), entry])
+    assert len(merged) == 1 and merged[0].measured
+
+    camvid = record.path.parents[1] / "data" / "camvid"
+    camvid.rename(camvid.with_name("elsewhere"))
+    run = {"device": "cpu", "progress": False}
+    monkeypatched_prepare(study_run, lambda: study_run.run_study([entry], **run), expected=1)
+    assert f"{record.id}: passed over" in capsys.readouterr().out
+    assert study_run.status(entry).detail == "1 of 5 parts"
+    camvid.with_name("elsewhere").rename(camvid)
+    monkeypatched_prepare(study_run, lambda: study_run.run_study([entry], **run), expected=0)
+    assert study_run.status(entry).is_done
+
+
+def monkeypatched_prepare(module, call, expected: int) -> None:
+    """Call with the tree that is there taken for a generated one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "prepare", lambda name: None)
+        assert call() == expected
+
+
+def test_the_plan_measures_the_runs_that_are_compared() -> None:
+    for scale in ("cpu", "gpu"):
+        for entry in load_study(scale, groups=["models"]):
+            assert entry.measured and entry.compared
+            without = scale == "cpu" and entry.config.dataset == "camvid"  # transformers' alone
+            assert entry.weights != (without and entry.config.model in ("vit", "swin"))
+    seeds = load_study("cpu", groups=["seeds"])
+    assert not any(entry.measured for entry in seeds)
+
+
+def test_what_was_measured_outlasts_the_weights(record: Record) -> None:
+    entry = StudyRun("models", TINY, splits=("test",), weights=False, measured=True)
+    measure_quietly(record)
+    record.weights_path.unlink()
+    assert missing_parts(record) == [] and study_run.status(entry).state == "recorded"
+    (record.path / "measurements" / "cost.json").unlink()
+    assert missing_parts(record) == ["cost"]
+    assert study_run.status(entry).state == "no weights"  # has to be trained again to be measured

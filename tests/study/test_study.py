@@ -1,0 +1,313 @@
+"""The plan of runs: what it lists, what state it sees, and that it trains what is missing."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+from processes import Process
+
+from seglib import paths, recipes
+from seglib.config import RunConfig
+from seglib.data.datasets import prepare
+from seglib.errors import ConfigError
+from seglib.files import read_json, write_json
+from seglib.records import find_record, list_records
+from seglib.training.loop import fit
+from study import run as study_run
+from study.costs import RATES, CostModel, epoch_images, image_work
+from study.plan import SCALES, StudyRun, StudySweep, change_sweep, find_sweep, load_study
+from study.run import (
+    Status,
+    one_factor_summary,
+    one_factor_table,
+    run_study,
+    status,
+    study_table,
+    unique,
+)
+
+TINY = (
+    "{ width = 4, image_size = [32, 64], crop_size = false, epochs = 2, batch_size = 2, "
+    'validate_every = 1, precision = "fp32" }'
+)
+PLAN = f"""
+[[cpu]]
+name = "models"
+datasets = ["cityscapes"]
+models = ["unet"]
+set = {TINY}
+splits = ["test"]
+
+[[cpu]]
+name = "factors"
+datasets = ["cityscapes"]
+models = ["unet"]
+seeds = [0, 1]
+factors = ["loss"]
+set = {TINY}
+weights = false
+
+[[cpu]]
+name = "halving"
+datasets = ["cityscapes"]
+models = ["unet"]
+set = {TINY}
+sweep = {{ grid = {{ dropout = [0.0, 0.1] }}, first_images = 2, halvings = 1 }}
+
+[factors.loss]
+"Dice" = {{ loss = "dice" }}
+"both" = {{ loss = "cross_entropy+dice" }}
+"""
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Path:
+    file = tmp_path / "plan.toml"
+    file.write_text(PLAN)
+    return file
+
+
+@pytest.fixture
+def tree(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CITYSCAPES_DATASET", str(tiny_tree))
+    prepare("cityscapes", progress=False)
+    return seglib_home
+
+
+def train_all(plan: Path, **options) -> int:
+    return run_study(load_study(plan=plan), device="cpu", progress=False, **options)
+
+
+def states(plan: Path) -> list[str]:
+    return study_table(load_study(plan=plan))["state"].tolist()
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_every_run_of_the_study_s_plan_is_valid(scale, seglib_home):
+    entries = load_study(scale)
+    assert {entry.config.dataset for entry in entries} >= {"camvid"}
+    models = {entry.config.model for entry in entries}
+    assert models == {"fcn", "unet", "vit", "swin"}
+    sweeps = [entry for entry in entries if isinstance(entry, StudySweep)]
+    assert {entry.config.model for entry in sweeps} == {"unet", "swin"}
+    assert {entry.plan.count for entry in sweeps} == {36}
+    runs = [entry for entry in entries if isinstance(entry, StudyRun) and entry.factor]
+    assert {run.factor for run in runs} >= {"loss", "optimiser", "augmentation", "masks"}
+    assert {run.config.seed for run in runs} == {0, 1, 2}
+    for run in runs:  # one level of each factor is the unchanged run, so that gains have a zero
+        same = [
+            other.level for other in runs
+            if other.factor == run.factor and other.config.seed == run.config.seed
+            and other.config.dataset == run.config.dataset
+            and other.config.model == run.config.model
+            and any(base.factor is None and base.id == other.id for base in entries
+                    if isinstance(base, StudyRun) and base.group == other.group)
+        ]  # fmt: skip
+        assert len(same) == 1, run.factor
+
+
+def test_the_cpu_plan_holds_the_recipes_and_their_descendants(seglib_home):
+    entries = {entry.id: entry for entry in unique(load_study("cpu"))}
+    for dataset in ("camvid", "miniscapes"):
+        for model in ("fcn", "unet", "vit", "swin"):
+            entry = entries[recipes.recipe(dataset, model).run_id]
+            assert entry.measured and entry.splits == ("test",)
+            if dataset == "miniscapes":  # notebooks look into them, fine-tuning starts from them
+                assert entry.weights
+    order = list(entries)
+    for entry in entries.values():
+        if entry.config.init_from:  # what a run starts from is trained before it
+            assert order.index(entry.config.init_from) < order.index(entry.id)
+    for ablations in (recipes.unet_ablations, recipes.swin_ablations):
+        for config in ablations("miniscapes").values():
+            assert config.run_id in entries
+
+
+def test_the_gpu_plan_is_full_size(seglib_home):
+    entries = load_study("gpu", groups=["models"])
+    by_model = {entry.config.model: entry.config for entry in entries}
+    assert by_model["unet"].width == 64 and by_model["swin"].pretrained
+    assert all(entry.config.epochs >= 100 for entry in entries)
+    assert all(entry.config.crop_size == (512, 512) for entry in entries)
+    assert {e.config.dataset for e in load_study("gpu", datasets=["camvid"])} == {"camvid"}
+
+
+def test_a_run_that_two_groups_need_is_listed_once_with_all_that_is_asked(plan):
+    entries = load_study(plan=plan)
+    assert len(entries) == 1 + 2 * (1 + 2) + 1
+    # The models' run, the factors' base of seed 0 and its level "both" are one.
+    assert len(unique(entries)) == 5
+    assert unique(entries)[0].weights and unique(entries)[0].splits == ("test",)
+    labels = [getattr(entry, "label", "sweep") for entry in unique(entries)]
+    assert labels == ["seed 0", "loss: Dice, seed 0", "seed 1", "loss: Dice, seed 1", "sweep"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('name = "models"', 'nam = "models"', "'nam' is unknown"),
+        ('datasets = ["cityscapes"]', 'datasets = ["paris"]', "'paris' is unknown"),
+        ('factors = ["loss"]', 'factors = ["los"]', "'los' is unknown"),
+        ("width = 4", "widht = 4", "'widht' is unknown"),
+        ("width = 4", "width = -4", "width -4"),
+        ("halvings = 1", "halving = 1", "'halving' is unknown"),
+        ('name = "models"', 'name = "models"\ncompared = true', "need to be measured"),
+        ('models = ["unet"]', "", "needs 'models'"),
+        ("[[cpu]]", "[[cpus]]", "'cpus' is unknown"),
+        ("[[cpu]]", "[[cpu]", "not valid TOML"),
+    ],
+)
+def test_a_plan_with_a_mistake_is_one_line_that_names_it(plan, old, new, words):
+    plan.write_text(PLAN.replace(old, new, 1))
+    with pytest.raises(ConfigError) as problem:
+        load_study(plan=plan)
+    assert words in str(problem.value) and "plan.toml" in str(problem.value)
+    assert "\n" not in str(problem.value)
+
+
+def test_unknown_choices_are_refused(plan):
+    for options in ({"scale": "tpu"}, {"datasets": ["paris"]}, {"groups": ["nosuch"]}):
+        with pytest.raises(ConfigError, match="choose"):
+            load_study(plan=plan, **options)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_study(plan=Path("nosuch.toml"))
+
+
+def test_the_study_trains_what_is_missing_and_only_that(tree, plan, capsys):
+    assert states(plan) == ["missing"] * 5
+    first = load_study(plan=plan)[0]
+    with pytest.raises(KeyboardInterrupt):
+        fit(first.config, device="cpu", progress=False, stop_after=1)
+    assert status(first) == Status("interrupted", "after epoch 1 of 2", 0.5)
+
+    assert train_all(plan, budget=0) == 4  # one epoch is left of the first run, and is trained
+    assert states(plan) == ["recorded"] + ["missing"] * 4
+    assert set(find_record(first.config).scores) == {"val", "test"}
+
+    assert train_all(plan) == 0
+    assert states(plan) == ["recorded"] * 5
+    assert len(list_records()) == 4
+    assert len([record for record in list_records() if record.weights_path.exists()]) == 1
+    capsys.readouterr()
+    assert train_all(plan) == 0
+    assert capsys.readouterr().out == ""  # nothing to do, nothing said
+
+    table = study_table(load_study(plan=plan))
+    assert table["seconds"].sum() == 0
+    assert "5 of 5 recorded; 0 to do" in study_run.listing(table)
+
+    factors = one_factor_table(load_study(plan=plan))
+    assert factors["level"].tolist() == ["Dice", "both"] * 2
+    assert factors["is_base"].tolist() == [False, True] * 2
+    assert factors["gain"][[1, 3]].tolist() == [0, 0]
+    dice = factors[factors["level"] == "Dice"]
+    summary = one_factor_summary(factors)
+    assert summary["seeds"].tolist() == [2, 2]
+    assert summary["gain"][0] == pytest.approx(dice["gain"].mean())
+    assert math.isnan(one_factor_summary(factors[:2])["low"][0])
+
+
+def test_states_that_are_not_simply_there(tree, plan):
+    entries = unique(load_study(plan=plan, groups=["models"]))
+    record = fit(entries[0].config, device="cpu", progress=False, keep_weights=False)
+    assert status(entries[0]).state == "no weights"
+    assert run_study(entries, device="cpu", progress=False) == 0
+    assert record.weights_path.exists() and status(entries[0]).state == "recorded"
+
+    other = dataclasses.replace(entries[0], splits=("test", "train"))
+    assert status(other) == Status("not scored", "on train", 1.0)
+    file = record.path / "environment.json"
+    write_json(file, {**read_json(file), "results_version": 0})
+    assert status(entries[0]).state == "other code" and status(entries[0]).is_done
+    assert "1 made by other code" in study_run.listing(study_table(entries))
+
+
+def test_a_compact_run_is_scored_on_further_splits_before_its_weights_go(tree, plan):
+    entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
+    assert run_study([entry], device="cpu", progress=False) == 0
+    record = find_record(entry.config)
+    assert set(record.scores) == {"val", "test"} and not record.weights_path.exists()
+    assert status(entry).state == "recorded"
+    more = dataclasses.replace(entry, splits=("test", "train"))
+    assert status(more).state == "no weights"  # must be trained again to be scored
+    assert run_study([more], device="cpu", progress=False) == 0
+    record = find_record(entry.config)
+    assert "train" in record.scores and not record.weights_path.exists()
+
+
+def test_a_dataset_that_is_not_there_is_passed_over(seglib_home, capsys):
+    entries = load_study("cpu", datasets=["camvid"], groups=["models"])
+    assert run_study(entries, device="cpu", progress=False) == 4
+    assert capsys.readouterr().out.count("camvid: passed over") == 1
+    assert list_records() == []
+
+
+def test_a_sweep_can_be_changed_from_the_command_line(seglib_home):
+    entries = load_study("cpu")
+    planned = find_sweep(entries, "camvid", "unet")
+    assert change_sweep(entries, "camvid", "unet") == planned
+    grid = ["learning_rate=1e-3,3e-4", "optimizer=adam,adamw"]
+    changed = change_sweep(
+        entries, "camvid", "unet", grid, epochs=3, halvings=1, score="loss", first_images=None
+    )
+    assert changed.grid == {"learning_rate": (1e-3, 3e-4), "optimizer": ("adam", "adamw")}
+    assert (changed.base.epochs, changed.halvings, changed.score) == (3, 1, "loss")
+    assert changed.first_images == planned.first_images
+    other = change_sweep(entries, "miniscapes", "fcn")
+    assert (other.base.dataset, other.base.model, other.count) == ("miniscapes", "fcn", 36)
+    assert other.base.schedule == "step"
+    text = study_run.sweep_listing(changed)
+    assert "0 of 6 runs" in text and len(text.splitlines()) == 1 + 4 + 1
+    for wrong in ("dropout", "dropout=", "dropuot=0,1", "dropout=much"):
+        with pytest.raises(ConfigError, match=wrong[:4]):
+            change_sweep(entries, "camvid", "unet", [wrong])
+
+
+def work(plan: Path) -> int:
+    return train_all(plan)
+
+
+@pytest.mark.slow
+def test_killed_in_the_middle_the_study_goes_on(tree, plan):
+    process = Process(tree, work, plan)
+    process.wait_for(lambda: len(list_records()) >= 2)
+    process.kill()
+    finished = {record.id: record.environment["finished"] for record in list_records()}
+    assert train_all(plan) == 0
+    assert states(plan) == ["recorded"] * 5
+    again = {record.id: record.environment["finished"] for record in list_records()}
+    assert again | finished == again
+
+
+def test_costs_follow_pixels_epochs_and_images(seglib_home):
+    costs = CostModel("cpu")
+    config = RunConfig("camvid", "unet", width=8, image_size=(64, 96), epochs=10, batch_size=4)
+    # 367 images in batches of 4: the last three are left out.
+    assert epoch_images(config) == 364
+    assert costs.seconds(config) == pytest.approx(image_work(config) * 3640 / RATES["cpu"])
+    for change, factor in (
+        ({"image_size": (128, 192)}, 4),
+        ({"crop_size": (64, 96), "image_size": (360, 480)}, 1),
+        ({"epochs": 30}, 3),
+        ({"train_images": 91}, 88 / 364),
+    ):
+        other = dataclasses.replace(config, **change)
+        assert costs.seconds(other) / costs.seconds(config) == pytest.approx(factor)
+
+
+def test_costs_come_from_this_machine_s_records(tree, plan):
+    (entry,) = load_study(plan=plan, groups=["models"])
+    guessed = CostModel("cpu").seconds(entry.config)
+    record = fit(entry.config, device="cpu", progress=False)
+    file = record.path / "environment.json"
+    write_json(file, {**read_json(file), "images_per_second": 4.0})
+    costs = CostModel("cpu")
+    assert costs.seconds(entry.config) == pytest.approx(2 * 6 / 4.0)
+    # A model without a record of its own: by multiply-adds.
+    other = dataclasses.replace(entry.config, model="fcn")
+    ratio = image_work(other) / image_work(entry.config)
+    assert costs.seconds(other) == pytest.approx(2 * 6 / 4.0 * ratio)
+    write_json(file, {**read_json(file), "processor": "another one"})
+    assert CostModel("cpu").seconds(entry.config) == pytest.approx(guessed)
+    assert paths.results_dir().is_dir()

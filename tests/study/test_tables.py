@@ -1,0 +1,165 @@
+"""The results tables hold what the records hold, nothing else, and the same bytes every time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seglib.config import RunConfig
+from seglib.errors import RecordError
+from seglib.evaluation.intervals import bootstrap_interval
+from seglib.evaluation.metrics import ScoreAccumulator
+from seglib.labels import CAMVID_11, CITYSCAPES_19
+from seglib.models import build_model
+from seglib.models.inspection import multiply_adds
+from seglib.recipes import recipe
+from seglib.records import save_record
+from study import tables
+
+README = "# Study\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe end.\n"
+
+
+def scores(class_set, share_right, instances=False, images=5):
+    generator = np.random.default_rng(round(100 * share_right))
+    accumulator = ScoreAccumulator(class_set)
+    for number in range(images):
+        truth = generator.integers(0, class_set.num_classes, (16, 16)).astype(np.uint8)
+        noise = generator.integers(0, class_set.num_classes, (16, 16)).astype(np.uint8)
+        guess = np.where(generator.random((16, 16)) < share_right, truth, noise)
+        ids = class_set.decode(truth)
+        numbered = np.where(class_set.has_instances[truth], ids.astype(np.int32) * 1000, ids)
+        accumulator.add(f"scene_{number}", ids, guess, numbered + 1 if instances else None)
+    return accumulator.scores()
+
+
+def record(share_right, test=True, environment=None, **options):
+    options = {"dataset": "camvid", "model": "unet", "width": 4, **options}
+    on_miniscapes = options["dataset"] == "miniscapes"
+    class_set = CITYSCAPES_19 if on_miniscapes else CAMVID_11
+    splits = {"val": scores(class_set, share_right, on_miniscapes)}
+    if test:
+        splits["test"] = scores(class_set, share_right - 0.1, on_miniscapes)
+    environment = {"seconds": 150.0} if environment is None else environment
+    return save_record(
+        RunConfig(**options),
+        history=[{"epoch": 1}],
+        scores=splits,
+        environment=environment,
+        state=None,
+        predictions={},
+    )
+
+
+@pytest.fixture
+def runs(seglib_home):
+    (seglib_home / "README.md").write_text(README)
+    return [
+        record(0.5),
+        record(0.8, seed=1),
+        record(0.6, model="fcn"),
+        record(0.7, dataset="miniscapes", test=False),
+    ]
+
+
+def test_summary_has_every_run_and_its_numbers(runs):
+    table = tables.summary().set_index("run")
+    assert sorted(table.index) == sorted(run.id for run in runs)
+    best = table.loc[runs[1].id]
+    assert best["val_miou"] == runs[1].scores["val"]["miou"]
+    assert best["test_miou"] == runs[1].scores["test"]["miou"]
+    assert (best["test_low"], best["test_high"]) == bootstrap_interval(runs[1].scores["test"])
+    assert best["test_low"] < best["test_miou"] < best["test_high"]
+    model = build_model("unet", 11, width=4)
+    assert best["parameters"] == sum(p.numel() for p in model.parameters())
+    assert best["multiply_adds"] == multiply_adds(model, (192, 256))
+    assert best["minutes"] == 2.5
+
+
+def test_what_is_not_available_is_missing_and_never_zero(runs):
+    table = tables.summary().set_index("run")
+    assert np.isnan(table.loc[runs[0].id, "iiou"])
+    assert np.isnan(table.loc[runs[3].id, "test_miou"])
+    assert table.loc[runs[3].id, "scored_on"] == "val"
+    assert table.loc[runs[3].id, "iiou"] == runs[3].scores["val"]["miiou"]
+    lines = tables.markdown_table(tables.main_runs(tables.summary())).splitlines()
+    camvid, miniscapes = (
+        next(line for line in lines if name in line) for name in ("CamVid | U-Net", "MiniScapes")
+    )
+    assert "| n/a | 2 min |" in camvid
+    assert "| – |" in miniscapes and " * |" in miniscapes
+
+
+def test_where_nothing_is_planned_the_best_on_val_counts(runs):
+    best = tables.main_runs(tables.summary())
+    assert set(best["run"]) == {runs[1].id, runs[2].id, runs[3].id}
+
+
+def test_a_run_of_the_plan_goes_before_a_better_one(seglib_home):
+    planned = recipe("camvid", "fcn").to_dict()
+    runs = [record(0.5, **planned), record(0.8, **{**planned, "seed": 1})]
+    assert tables.main_runs(tables.summary())["run"].tolist() == [runs[0].id]
+
+
+def test_readme_and_summary_are_written_and_stay_the_same(runs, seglib_home):
+    files = seglib_home / "README.md", seglib_home / "results" / "summary.csv"
+    tables.write_tables()
+    first = [file.read_bytes() for file in files]
+    text = first[0].decode()
+    assert text.startswith("# Study\n") and text.endswith("The end.\n") and "old" not in text
+    row = tables.summary().set_index("run").loc[runs[1].id]
+    assert f"{100 * row['test_miou']:.1f} ({100 * row['test_low']:.1f}–" in text
+    assert "4 recorded runs" in text
+    assert len(pd.read_csv(files[1])) == 4
+    tables.write_tables()
+    assert [file.read_bytes() for file in files] == first
+
+
+def test_no_results_yet(seglib_home, capsys):
+    assert tables.main() == 0  # neither README nor results
+    assert capsys.readouterr().out == "results/summary.csv: 0 runs\n"
+    assert pd.read_csv(seglib_home / "results" / "summary.csv").columns.tolist() == [
+        *tables.COLUMNS
+    ]
+    (seglib_home / "README.md").write_text(README)
+    assert tables.main() == 0
+    assert "No runs are recorded yet" in (seglib_home / "README.md").read_text()
+
+
+def test_training_time_may_be_unknown(seglib_home):
+    run = record(0.5, environment={})
+    assert tables.markdown_table(tables.summary([run])).endswith("| n/a | n/a |")
+
+
+@pytest.mark.parametrize("text", ["no markers", "<!-- results:end --> <!-- results:begin -->"])
+def test_missing_markers_are_one_clear_line(seglib_home, capsys, text):
+    (seglib_home / "README.md").write_text(text)
+    assert tables.main() == 2
+    error = capsys.readouterr().err
+    assert error.startswith("seglib: error: ") and "README.md" in error and error.count("\n") == 1
+    assert (seglib_home / "README.md").read_text() == text
+
+
+def test_a_damaged_record_is_named(runs):
+    (runs[0].path / "scores.json").write_text("{}")
+    with pytest.raises(RecordError, match="scores.json: no scores of the val split"):
+        tables.summary()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, "width 4"),
+        ({"skips": False, "norm": False}, "width 4, no batch normalisation, no skips"),
+        ({"width": None}, ""),
+    ],
+)
+def test_options_in_words(seglib_home, options, words):
+    assert tables.describe_options(record(0.5, test=False, **options)) == words
+
+
+def test_a_run_from_other_weights_has_a_row_of_its_own(runs):
+    table = tables.summary()
+    later = table.iloc[[0]].assign(run="later", start="miniscapes", val_miou=0.99)
+    best = tables.main_runs(pd.concat([later, table], ignore_index=True))
+    assert len(best) == len(tables.main_runs(table)) + 1
+    lines = tables.markdown_table(best).splitlines()
+    assert [", from MiniScapes |" in line for line in lines].count(True) == 1

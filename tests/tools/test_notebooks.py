@@ -1,0 +1,217 @@
+"""The committed notebooks keep the contract, and the tools that run and check notebooks work."""
+
+import json
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from seglib.errors import SeglibError
+from seglib.paths import home
+from tools import contract, notebooks
+from tools.contract import BOOTSTRAP, KERNELSPEC, METADATA, check
+
+COMMITTED = sorted((home() / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_committed_notebook_keeps_the_contract(path):
+    assert check(path) == []
+
+
+OPENING = f"""# 07 Averages
+
+[![Open In Colab]({contract.BADGE})](https://colab.research.google.com/)
+
+How far does a mean lie from its median? Reads nothing, writes nothing.
+Takes 1 s on a CPU, and no less on a GPU.
+"""
+
+
+def code(source, count, *outputs, **metadata):
+    cell = nbformat.v4.new_code_cell(source, metadata=metadata, execution_count=count)
+    cell.outputs = list(outputs)
+    return cell
+
+
+def printed(text, name="stdout"):
+    return nbformat.v4.new_output("stream", name=name, text=text)
+
+
+def shown(**data):
+    data = {key.replace("__", "/"): value for key, value in data.items()}
+    return nbformat.v4.new_output("display_data", data=data)
+
+
+@pytest.fixture
+def notebook():
+    """A notebook that keeps every rule, for a test to break one of them."""
+    words = nbformat.v4.new_markdown_cell
+    cells = [
+        words(OPENING),
+        code(BOOTSTRAP + "\nimport random", 1),
+        code("seed = 0\nrandom.seed(seed)", 2),
+        words("## Numbers"),
+        words("The mean first."),
+        code("print(2.0)", 3, printed("2.0\n"), shown(image__png="L3RtcC9hCg=="), tags=["a"]),
+        words("It is 2.0."),
+        words("## What we found\n\n- One.\n- Two.\n- Three, no better than two."),
+    ]
+    node = nbformat.v4.new_notebook(cells=cells, metadata={**METADATA, "kernelspec": KERNELSPEC})
+    return node
+
+
+def problems_of(notebook, folder: Path):
+    path = folder / "07_averages.ipynb"
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    return check(path)
+
+
+def test_a_good_notebook_has_no_problems(notebook, tmp_path):
+    assert problems_of(notebook, tmp_path) == []
+
+
+def test_the_clone_address_may_be_filled_in(notebook, tmp_path):
+    filled = BOOTSTRAP.replace('REPOSITORY = ""', 'REPOSITORY = "https://git.example/study.git"')
+    notebook.cells[1].source = filled
+    assert problems_of(notebook, tmp_path) == []
+
+
+HOME_PATH = "/".join(["", "home", "somebody", "data"])
+REGISTRY = ".".join(["https://pypi", "org/simple"])
+BROKEN = {
+    "no accelerator": (lambda n: n.metadata.pop("accelerator"), "metadata: accelerator"),
+    "other kernel": (lambda n: n.metadata.kernelspec.update(name="py"), "metadata: kernelspec"),
+    "widget state": (lambda n: n.metadata.update(widgets={}), "widget state"),
+    "same ids": (lambda n: n.cells[1].update(id=n.cells[2].id), "without an id of their own"),
+    "other number": (lambda n: n.cells[0].update(source=OPENING.replace("07", "08")), "'# 07'"),
+    "no question": (lambda n: n.cells[0].update(source=OPENING.replace("?", ".")), "the question"),
+    "no badge": (lambda n: n.cells[0].update(source=OPENING.replace("badge", "b")), "Colab badge"),
+    "no bootstrap": (lambda n: n.cells[1].update(source="import seglib"), "bootstrap lines"),
+    "no seed": (lambda n: n.cells[2].update(source="x = 0"), "not the config, with the seed"),
+    "long cell": (lambda n: n.cells[5].update(source="x = 1\n" * 41), "41 lines of code"),
+    "long cells": (
+        lambda n: [n.cells[i].update(source=n.cells[i].source + "\nx = 1" * 11) for i in (1, 2, 5)],
+        "median",
+    ),
+    "code after code": (lambda n: n.cells.insert(6, code("x", 4)), "no markdown cell introduces"),
+    "few words": (lambda n: n.cells.__delitem__(slice(3, 5)), "3 markdown cells for 3 code cells"),
+    "no ending": (lambda n: n.cells.pop(), "the last cell isn't"),
+    "two findings": (
+        lambda n: n.cells[-1].update(source="## What we found\n- One.\n- Two."),
+        "has 2 bullets",
+    ),
+    "run twice": (lambda n: n.cells[5].update(execution_count=4), "in order, from a fresh kernel"),
+    "an error": (
+        lambda n: n.cells[5].outputs.append(nbformat.v4.new_output("error", ename="KeyError")),
+        "holds an error (KeyError)",
+    ),
+    "stderr": (lambda n: n.cells[5].outputs.append(printed("50%", "stderr")), "stderr"),
+    "an address": (
+        lambda n: n.cells[5].outputs.append(shown(text__plain="<A at 0x7fb65d3c1a90>")),
+        "an object's address",
+    ),
+    "a widget view": (
+        lambda n: n.cells[5].outputs.append(
+            shown(**{"application/vnd.jupyter.widget-view+json": {"model_id": "1"}})
+        ),
+        "widget view",
+    ),
+    "skipped": (lambda n: n.cells[5].metadata.tags.append("nbval-skip"), "skipped"),
+    "semicolon": (lambda n: n.cells[5].update(source="print(2.0);"), "ends in ';'"),
+    "all ignored": (
+        lambda n: n.cells[5].update(source="# NBVAL_IGNORE_OUTPUT\nprint(2.0)"),
+        "no cell's output is compared",
+    ),
+    "a path": (lambda n: n.cells[5].outputs.append(printed(HOME_PATH)), "a path of one machine"),
+    "a path in HTML": (
+        lambda n: n.cells[5].outputs.append(shown(text__html=f"<b>{HOME_PATH}</b>")),
+        "a path of one machine",
+    ),
+    "a registry": (lambda n: n.cells[4].update(source=f"From {REGISTRY}"), "a package registry"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_every_broken_rule_is_told(name, notebook, tmp_path):
+    break_it, message = BROKEN[name]
+    break_it(notebook)
+    problems = problems_of(notebook, tmp_path)
+    assert any(message in problem for problem in problems), problems
+
+
+def test_what_is_no_notebook_gets_one_line(tmp_path):
+    path = tmp_path / "01_broken.ipynb"
+    path.write_text("{")
+    with pytest.raises(SeglibError, match="01_broken.ipynb: not a notebook") as caught:
+        check(path)
+    assert "\n" not in str(caught.value)
+    assert notebooks.main(["check", str(path)]) == 1
+
+
+def small_notebook(folder: Path, *sources: str) -> Path:
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    path = folder / "small.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_refresh_is_stable_and_runs_in_the_notebooks_folder(tmp_path, seglib_home):
+    path = small_notebook(
+        tmp_path,
+        "import os, sys\nprint(os.path.basename(os.getcwd()))",
+        "print('50%', file=sys.stderr)\nimport ipywidgets\nipywidgets.IntSlider(3)",
+        "from tqdm.notebook import tqdm\nfor _ in tqdm(range(3)): pass",
+    )
+    identifiers = [cell.id for cell in nbformat.read(path, as_version=4).cells]
+    notebooks.refresh(path)
+    first = path.read_bytes()
+    notebooks.refresh(path)
+    assert path.read_bytes() == first
+    cells = json.loads(first)["cells"]
+    assert cells[0]["outputs"][0]["text"] == [f"{tmp_path.name}\n"]
+    assert [list(output["data"]) for output in cells[1]["outputs"]] == [["text/plain"]]
+    assert cells[2]["outputs"] == []
+    assert [cell["execution_count"] for cell in cells] == [1, 2, 3]
+    assert [cell["id"] for cell in cells] == identifiers
+
+
+def test_execute_leaves_the_notebook_alone_and_writes_a_copy_and_a_page(
+    tmp_path, seglib_home, capsys
+):
+    path = small_notebook(tmp_path, "6 * 7")
+    before = path.read_bytes()
+    assert notebooks.main(["execute", "--html", str(path)]) == 0
+    assert path.read_bytes() == before
+    copy = nbformat.read(seglib_home / "build" / "notebooks" / "small.ipynb", as_version=4)
+    assert copy.cells[0].outputs[0].data["text/plain"] == "42"
+    assert "42" in (seglib_home / "build" / "notebooks" / "small.html").read_text()
+    assert capsys.readouterr().out.startswith("small.ipynb")
+
+
+def test_a_failing_cell_keeps_the_file_and_ends_in_one_line(tmp_path, seglib_home, capsys):
+    path = small_notebook(tmp_path, "1 / 0")
+    before = path.read_bytes()
+    assert notebooks.main(["refresh", str(path)]) == 1
+    assert path.read_bytes() == before
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == "seglib: error: small.ipynb: ZeroDivisionError: division by zero"
+
+
+def test_a_notebook_that_hangs_is_stopped(tmp_path, seglib_home):
+    path = small_notebook(tmp_path, "import time\ntime.sleep(60)")
+    with pytest.raises(SeglibError, match="small.ipynb: still running after 4 s"):
+        notebooks.execute(path, timeout=4)
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_a_notebook_concludes_with_numbers_that_it_printed(path):
+    cells = nbformat.read(path, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    printed = "\n".join(
+        output.get("text", output.get("data", {}).get("text/plain", "")) for output in outputs
+    )
+    quoted, known = (set(re.findall(r"\d+[.,]\d+", text)) for text in (cells[-1].source, printed))
+    assert len(quoted) > 5
+    assert quoted <= known

@@ -1,0 +1,580 @@
+"""Fault drills: `kill -9` at random moments and full disks, after which nothing is lost."""
+
+import contextlib
+import dataclasses
+import os
+import random
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from processes import Process
+
+from miniscapes import VERSION
+from seglib import paths
+from seglib.config import RunConfig
+from seglib.data.cache import load_cache
+from seglib.data.datasets import MARKER, prepare
+from seglib.data.tree import list_scenes
+from seglib.errors import RecordError, SeglibError
+from seglib.files import sha256_of, write_json
+from seglib.labels import CITYSCAPES_19
+from seglib.records import Record, load_record, save_record
+from seglib.training import checkpoints, loop
+
+pytestmark = pytest.mark.slow
+
+CONFIG = RunConfig(
+    model="unet",
+    width=4,
+    image_size=(32, 64),
+    epochs=12,
+    batch_size=2,
+    dropout=0.2,
+    jitter=0.3,
+    schedule="one_cycle",
+    precision="fp32",
+)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file of a record but the one with times in it."""
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != "environment.json"
+    }
+
+
+def train(config: RunConfig) -> str:
+    return loop.fit(config, device="cpu", progress=False).id
+
+
+def train_while(marker: str, config: RunConfig) -> str:
+    """Train; make the file `marker` first, so that a killer knows that work has begun."""
+    Path(marker).touch()
+    return train(config)
+
+
+def assert_nothing_half_written(folder: Path) -> None:
+    """A visible record is complete, a visible checkpoint intact."""
+    for file in folder.glob("results/[!.]*/config.json"):
+        record = Record(file.parent)
+        assert record.miou() >= 0 and len(record.history) == record.config.epochs
+        record.load_model()
+    for checkpoint in folder.glob("checkpoints/*/[!.]*.ckpt"):
+        checkpoints._read(checkpoint)
+
+
+def test_training_killed_at_random_moments_ends_with_the_same_bytes(home: Path) -> None:
+    train(CONFIG)
+    folder = paths.results_dir() / CONFIG.run_id
+    expected = files_of(folder)
+    shutil.rmtree(folder)
+    shutil.rmtree(paths.cache_dir())
+    # From where it begins to train: starting the first process of a session takes much longer.
+    process = Process(home, train_while, str(home / "begun"), CONFIG)
+    process.wait_for((home / "begun").exists)
+    began = time.monotonic()
+    process.result()
+    whole = time.monotonic() - began
+    shutil.rmtree(folder)
+    shutil.rmtree(paths.cache_dir())  # so that its building is interrupted too
+
+    moments = random.Random(0)
+    kills = 0
+    for number in range(20):
+        marker = home / f"begun{number}"
+        process = Process(home, train_while, str(marker), CONFIG)
+        process.wait_for(marker.exists)
+        time.sleep(moments.uniform(0, whole / 3))
+        process.kill()
+        kills += not folder.exists()
+        assert_nothing_half_written(home)
+    assert kills >= 3  # it was really interrupted, several times
+    Process(home, train, CONFIG).result()
+    assert files_of(folder) == expected
+    assert [path.name for path in folder.parent.iterdir()] == [CONFIG.run_id]
+    assert not checkpoints.checkpoint_folder(CONFIG.run_id).exists()
+
+
+def score_again(run_id: str) -> None:
+    while True:
+        record = load_record(run_id)
+        scores = {**record.scores["val"], "again": time.time()}
+        record.add_scores("test", scores, record.predictions("val"))
+
+
+def test_adding_scores_killed_at_random_moments_keeps_the_record_whole(home: Path) -> None:
+    run_id = train(dataclasses.replace(CONFIG, epochs=1))
+    record = load_record(run_id)
+    record.add_scores("test", record.scores["val"], record.predictions("val"))
+    moments = random.Random(1)
+    for _ in range(10):
+        process = Process(home, score_again, run_id)
+        time.sleep(moments.uniform(0.02, 0.2))
+        process.kill()
+        record = load_record(run_id)
+        assert record.miou("test") == record.miou("val")
+        assert list(record.predictions("test")) == list(record.predictions("val"))
+
+
+def build_cache(root: str) -> list[str]:
+    return load_cache(Path(root), "train", "fine", (24, 48), CITYSCAPES_19, False).names
+
+
+def test_cache_building_killed_at_random_moments_ends_whole(home: Path, tiny_tree: Path) -> None:
+    names = [scene.name for scene in list_scenes(tiny_tree, "train")]
+    moments = random.Random(2)
+    for _ in range(20):
+        shutil.rmtree(paths.cache_dir(), ignore_errors=True)
+        process = Process(home, build_cache, str(tiny_tree))
+        time.sleep(moments.uniform(0, 0.06))
+        process.kill()
+        for folder in paths.cache_dir().glob("[!.]*-train-*/"):
+            assert build_cache(str(tiny_tree)) == names, folder
+        assert build_cache(str(tiny_tree)) == names
+        left = [path.name for path in paths.cache_dir().iterdir() if path.suffix != ".lock"]
+        assert len(left) == 1 and not left[0].startswith(".")
+
+
+# --- datasets ---------------------------------------------------------------------------------
+
+COUNTS = {"train": 4, "val": 2, "test": 2}
+
+
+def generate(marker: str = "", workers: int = 1) -> str:
+    """Make a small MiniScapes; first the file `marker`, so that a killer knows of the beginning."""
+    if marker:
+        Path(marker).touch()
+    options = {"size": (64, 128), "counts": COUNTS, "workers": workers}
+    return str(prepare("miniscapes", progress=False, **options))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def kill_at_random(home: Path, function, arguments: tuple, whole: float, times: int) -> Iterator:
+    """Run and kill `function(marker, *arguments)` again and again; yields after each kill."""
+    moments = random.Random(times)
+    for number in range(times):
+        marker = home / f"begun{number}"
+        process = Process(home, function, str(marker), *arguments)
+        process.wait_for(marker.exists)
+        time.sleep(moments.uniform(0, whole))
+        process.kill()
+        yield
+
+
+def test_generation_killed_at_random_moments_ends_with_the_same_bytes(seglib_home: Path) -> None:
+    begin = time.monotonic()
+    root = Path(generate())
+    whole = time.monotonic() - begin
+    expected = contents(root)
+    assert len(list_scenes(root, "train")) == COUNTS["train"]
+    shutil.rmtree(root)
+    kills = 0
+    for _ in kill_at_random(seglib_home, generate, (), 0.8 * whole, 20):
+        kills += not root.exists()
+        assert not root.exists() or contents(root) == expected
+        shutil.rmtree(root, ignore_errors=True)
+    assert kills >= 10
+    Process(seglib_home, generate).result()
+    assert contents(root) == expected
+    # Of the twenty before nothing is left.
+    assert sorted(path.name for path in root.parent.iterdir()) == [".miniscapes.lock", "miniscapes"]
+
+
+def test_two_processes_generate_one_dataset(seglib_home: Path) -> None:
+    processes = [Process(seglib_home, generate) for _ in range(2)]
+    roots = {process.result() for process in processes}
+    assert len(roots) == 1
+    alone = contents(Path(roots.pop()))
+    shutil.rmtree(seglib_home / "data")
+    assert contents(Path(generate())) == alone
+
+
+@pytest.fixture
+def camvid_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """The address of a slow server of a stand-in for CamVid, and its files' checksums."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    published, noise = tmp_path / "published", np.random.default_rng(0)
+    for split, frames in (("train", 4), ("val", 2), ("test", 2)):
+        for frame in range(frames):
+            image = noise.integers(0, 256, (60, 80, 3), np.uint8)
+            mask = noise.integers(0, 12, (60, 80), np.uint8)
+            for folder, array in ((split, image), (f"{split}annot", mask)):
+                (published / "CamVid" / folder).mkdir(parents=True, exist_ok=True)
+                file = published / "CamVid" / folder / f"0001TP_{frame:06}.png"
+                Image.fromarray(array).save(file)
+
+    class Slow(SimpleHTTPRequestHandler):
+        def copyfile(self, source, outputfile) -> None:
+            content = source.read()
+            with contextlib.suppress(ConnectionError):  # the other side was killed
+                outputfile.write(content[:4000])
+                time.sleep(0.005)
+                outputfile.write(content[4000:])
+
+        def log_message(self, *arguments) -> None:
+            pass
+
+    files = sorted(published.rglob("*.png"))
+    checksums = {str(file.relative_to(published)): sha256_of(file) for file in files}
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=published)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", checksums
+        server.shutdown()
+
+
+def download(marker: str, base_url: str, checksums: dict[str, str]) -> str:
+    Path(marker).touch()
+    options = {"base_url": base_url, "checksums": checksums, "retries": 0, "threads": 2}
+    return str(prepare("camvid", download=True, progress=False, **options))
+
+
+def test_a_download_killed_at_random_moments_ends_with_the_same_bytes(
+    seglib_home: Path, camvid_server
+) -> None:
+    begin = time.monotonic()
+    root = Path(download(str(seglib_home / "begun"), *camvid_server))
+    whole = time.monotonic() - begin
+    expected = contents(root)
+    shutil.rmtree(root)
+    kills = 0
+    for _ in kill_at_random(seglib_home, download, camvid_server, whole / 3, 20):
+        kills += not root.exists()
+        assert not root.exists() or contents(root) == expected
+        # A file under its own name is whole.
+        for name, checksum in camvid_server[1].items():
+            file = seglib_home / "data" / "camvid_download" / name
+            assert not file.exists() or sha256_of(file) == checksum
+    assert kills >= 3
+    Process(seglib_home, download, str(seglib_home / "begun"), *camvid_server).result()
+    assert contents(root) == expected
+    assert sorted(path.name for path in root.parent.iterdir()) == [".camvid.lock", "camvid"]
+
+
+# --- clocks and kernels -----------------------------------------------------------------------
+
+
+def train_by_a_broken_clock(config: RunConfig) -> str:
+    """Train while the wall clock jumps back and forth by years at every look at it."""
+    ticks = random.Random(0)
+
+    def broken() -> float:
+        return ticks.uniform(0, 4e9)
+
+    class Broken(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.fromtimestamp(broken(), tz)
+
+    time.time = broken
+    loop.datetime = Broken
+    for checkpoint in checkpoints.checkpoint_folder(config.run_id).glob("*.ckpt"):
+        os.utime(checkpoint, (broken(), broken()))
+    return train(config)
+
+
+def test_a_clock_that_jumps_changes_nothing(home: Path) -> None:
+    train(CONFIG)
+    folder = paths.results_dir() / CONFIG.run_id
+    expected = files_of(folder)
+    shutil.rmtree(folder)
+    with pytest.raises(KeyboardInterrupt):
+        loop.fit(CONFIG, device="cpu", progress=False, stop_after=3)
+    Process(home, train_by_a_broken_clock, CONFIG).result()
+    assert files_of(folder) == expected
+    assert Record(folder).environment["seconds"] >= 0
+    assert load_cache(paths.data_dir() / "miniscapes", "train", "fine", (32, 64), CITYSCAPES_19)
+
+
+def test_an_interrupted_kernel_goes_on_where_it_was(home: Path) -> None:
+    from jupyter_client.manager import start_new_kernel
+
+    train(CONFIG)
+    folder = paths.results_dir() / CONFIG.run_id
+    expected = files_of(folder)
+    shutil.rmtree(folder)
+    waiting = home / "waiting"
+    # An epoch has 6 steps, of training and of validation: it waits in the third epoch, then twice
+    # more after it has gone on from the last checkpoint.
+    start = f"""
+import time, torch
+from pathlib import Path
+torch.set_num_threads(1)
+from seglib import training
+from seglib.config import RunConfig
+config = RunConfig.from_dict({CONFIG.to_dict()!r})
+step, steps = loop.to_device, 0
+def to_device(*arguments):
+    global steps
+    steps += 1
+    if steps in (15, 28, 40):
+        Path({str(waiting)!r}).touch()
+        time.sleep(120)
+    return step(*arguments)
+loop.to_device = to_device
+"""
+    cell = "training.fit(config, device='cpu', progress=False)"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Path(loop.__file__).parents[1]),
+        "IPYTHONDIR": str(home / "ipython"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
+    manager, client = start_new_kernel(env=environment, extra_arguments=["--log-level=ERROR"])
+
+    def run(code: str) -> str:
+        return client.execute(code, reply=True, timeout=120)["content"]["status"]
+
+    def begin() -> None:
+        """Run the cell until it waits."""
+        client.execute(cell)
+        end = time.monotonic() + 120
+        while not waiting.exists():
+            assert time.monotonic() < end, "waited in vain"
+            time.sleep(0.02)
+        waiting.unlink()
+
+    try:
+        assert run(start) == "ok"
+        for _ in range(2):
+            begin()
+            manager.interrupt_kernel()
+            assert client.get_shell_msg(timeout=60)["content"].get("ename") == "KeyboardInterrupt"
+            assert not folder.exists()
+        begin()
+        manager.restart_kernel(now=True)  # it dies altogether
+        client.wait_for_ready(timeout=60)
+        assert checkpoints.load_checkpoint(CONFIG.run_id)[0]["next_epoch"] == 5
+        assert run(start + "steps = 99") == "ok" and run(cell) == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert files_of(folder) == expected
+
+
+# --- results that can only be read ------------------------------------------------------------
+
+
+def test_read_only_results_are_read_and_not_written(
+    home: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    monkeypatch.setenv("SEGLIB_RESULTS", str(small_disk / "results"))
+    config = dataclasses.replace(CONFIG, model="fcn", epochs=1)
+    record = loop.fit(config, device="cpu", progress=False)
+    before = contents(small_disk)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    capsys.readouterr()
+    # What is recorded serves as ever.
+    assert train(config) == record.id
+    assert capsys.readouterr().out.startswith(f"{record.id}: recorded, val mIoU")
+    loaded = load_record(record.id)
+    assert loop.score_split(loaded, "val")["miou"] == record.miou()
+    loaded.load_model()
+    # What would have to be written is refused in one line, before any work.
+    monkeypatch.setattr(loop, "train_one_epoch", lambda *a, **k: pytest.fail("trained"))
+    with pytest.raises(RecordError, match="can't be written .Read-only file system.") as caught:
+        train(CONFIG)
+    assert len(str(caught.value).splitlines()) == 1
+    with pytest.raises(OSError, match="Read-only file system"):
+        loop.score_split(loaded, "test", progress=False)
+    assert contents(small_disk) == before
+
+
+# --- full disks -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """An empty file system of 256 KiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can mount a small file system here")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def everything(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def fill(disk: Path, left: int) -> None:
+    """Leave `left` bytes of the disk."""
+    (disk / "ballast").write_bytes(b"\0" * (shutil.disk_usage(disk).free - left))
+
+
+def test_a_cache_on_a_full_disk_is_one_line(seglib_home, small_disk, tiny_tree, monkeypatch):
+    monkeypatch.setenv("SEGLIB_HOME", str(small_disk))
+    fill(small_disk, 20_000)  # 6 scenes of 24x48 need 27 KB
+    process = Process(small_disk, build_cache, str(tiny_tree))
+    with pytest.raises(AssertionError, match="No space left on device") as caught:
+        process.result()
+    assert len(str(caught.value).splitlines()) == 1
+    left = [name for name in everything(small_disk) if not name.endswith(".lock")]
+    assert left == ["ballast", "data", "data/cache"]
+    (small_disk / "ballast").unlink()
+    assert len(build_cache(str(tiny_tree))) == 6
+
+
+@pytest.mark.parametrize("left", [0, 4096, 12_288, 20_480, 28_672])
+def test_a_record_on_a_full_disk_is_one_line(seglib_home, small_disk, monkeypatch, left) -> None:
+    monkeypatch.setenv("SEGLIB_RESULTS", str(small_disk / "results"))
+    (small_disk / "results").mkdir()
+    values = {
+        "history": [{"epoch": 1}],
+        "scores": {"val": {"miou": 0.5, "filling": "x" * 5000}},
+        "environment": {},
+        "state": {"weight": torch.zeros(5000)},
+        "predictions": {"val": {"a": torch.arange(100, dtype=torch.uint8).numpy()[None]}},
+    }
+    fill(small_disk, left)
+    with pytest.raises((OSError, SeglibError), match="(?i)no space left on device") as caught:
+        save_record(CONFIG, **values)
+    assert len(str(caught.value).splitlines()) == 1
+    assert everything(small_disk) == ["ballast", "results"]
+    (small_disk / "ballast").unlink()
+    assert save_record(CONFIG, **values).miou() == 0.5
+
+
+def test_more_scores_on_a_full_disk_keep_the_old_ones(seglib_home, small_disk, monkeypatch):
+    monkeypatch.setenv("SEGLIB_RESULTS", str(small_disk / "results"))
+    record = save_record(
+        CONFIG,
+        history=[],
+        scores={"val": {"miou": 0.5}},
+        environment={},
+        state=None,
+        predictions={},
+    )
+    before = everything(small_disk)
+    fill(small_disk, 4096)
+    with pytest.raises(OSError, match="No space left on device"):
+        record.add_scores("test", {"miou": 0.25, "filling": "x" * 9000}, {})
+    assert everything(small_disk) == sorted([*before, "ballast"])
+    assert list(load_record(record.id).scores) == ["val"]
+
+
+def test_a_checkpoint_on_a_full_disk_keeps_the_old_one(small_disk, monkeypatch) -> None:
+    monkeypatch.setenv("SEGLIB_HOME", str(small_disk))
+    checkpoints.save_checkpoint("run", {"next_epoch": 1, "weight": torch.zeros(100)})
+    before = everything(small_disk)
+    fill(small_disk, 8192)
+    with pytest.raises(OSError, match="No space left on device"):
+        checkpoints.save_checkpoint("run", {"next_epoch": 2, "weight": torch.zeros(10_000)})
+    assert everything(small_disk) == sorted([*before, "ballast"])
+    assert checkpoints.load_checkpoint("run")[0]["next_epoch"] == 1
+
+
+# Everything else that writes. What only these need is imported there: each process of a drill reads
+# this file anew.
+
+
+def write_dataset(folder: Path) -> None:
+    os.environ["SEGLIB_HOME"] = str(folder)
+    generate()
+
+
+def write_camvid(folder: Path) -> None:
+    os.environ["SEGLIB_HOME"] = str(folder)
+    prepare("camvid", source=folder.parent / "published", progress=False)
+
+
+def write_labels(folder: Path) -> None:
+    from seglib.evaluation.predict import Predictor, predict_files
+
+    class Noise(torch.nn.Module):
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            generator = torch.Generator().manual_seed(0)
+            return torch.rand(1, 19, *batch.shape[-2:], generator=generator)
+
+    predictor = Predictor(Noise(), CITYSCAPES_19)
+    predict_files(predictor, [folder.parent / "photo.png"], folder / "out", progress=False)
+
+
+def write_figure(folder: Path) -> None:
+    from matplotlib.figure import Figure
+
+    from seglib import plots
+
+    os.environ["SEGLIB_FIGURES"] = str(folder / "figures")
+    figure = Figure(figsize=(4, 3))
+    figure.add_subplot().imshow(np.random.default_rng(0).random((99, 99)))
+    plots.save_figure(figure, "01_noise")
+
+
+def write_copy_of_a_notebook(folder: Path) -> None:
+    import nbformat
+
+    from tools.notebooks import write_notebook
+
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("x" * 99_000)])
+    write_notebook(notebook, folder / "notebook.ipynb")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [write_dataset, write_camvid, write_labels, write_figure, write_copy_of_a_notebook],
+    ids=lambda write: write.__name__,
+)
+def test_whatever_writes_to_a_full_disk_leaves_nothing_half(
+    seglib_home, small_disk, camvid_server, monkeypatch, write
+) -> None:
+    for name in ("SEGLIB_HOME", "SEGLIB_FIGURES"):
+        monkeypatch.setenv(name, str(small_disk))  # restored after the test
+    photo = np.random.default_rng(0).integers(0, 256, (96, 128, 3), np.uint8)
+    Image.fromarray(photo).save(seglib_home / "photo.png")
+    for left in (0, 4096):
+        fill(small_disk, left)
+        with pytest.raises((OSError, SeglibError), match="(?i)no space left on device") as caught:
+            write(small_disk)
+        assert len(str(caught.value).splitlines()) == 1
+        files = [path.name for path in small_disk.rglob("*") if path.is_file()]
+        assert [name for name in files if not name.endswith(".lock")] == ["ballast"]
+        (small_disk / "ballast").unlink()
+
+
+def test_the_command_reports_a_full_disk_in_one_line(tmp_path, small_disk, tiny_tree) -> None:
+    tree = shutil.copytree(tiny_tree, tmp_path / "tree")
+    write_json(tree / MARKER, {"name": "miniscapes", "version": VERSION, "options": {}})
+    (small_disk / "data").mkdir()
+    (small_disk / "data" / "miniscapes").symlink_to(tree)
+    fill(small_disk, 24_576)  # the cache of the train split needs 49 KB
+    command = "train --model fcn --width 4 --image-size 32 64 --epochs 1 --batch-size 2"
+    result = subprocess.run(
+        [sys.executable, "-m", "seglib", *command.split(), "--device", "cpu"],
+        env={
+            **os.environ,
+            "SEGLIB_HOME": str(small_disk),
+            "PYTHONPATH": str(Path(loop.__file__).parent.parent),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("seglib: error: ")
+    assert "No space left on device" in result.stderr and "Traceback" not in result.stderr

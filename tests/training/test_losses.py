@@ -1,0 +1,183 @@
+"""Losses against hand-computed values, and what ignored pixels and absent classes must not do."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from seglib.errors import ConfigError
+from seglib.labels import IGNORE_INDEX
+from seglib.training.losses import LOSSES, build_loss, sqrt_median_weights
+
+# Pixel 0 is class 0 and found at 0.75, pixel 1 is class 1 and found at 0.5, pixel 2 is ignored.
+PROBABILITY = torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.01, 0.99]])
+TRUTH = torch.tensor([[[0, 1, IGNORE_INDEX]]])  # (N=1, H=1, W=3)
+CROSS_ENTROPY = -(math.log(0.75) + math.log(0.5)) / 2
+# Class 0: overlap 0.75 of 1.25 predicted and 1 true; class 1: overlap 0.5 of 0.75 and 1.
+DICE = 1 - (2 * 0.75 / 2.25 + 2 * 0.5 / 1.75) / 2
+IOU = 1 - (0.75 / 1.5 + 0.5 / 1.25) / 2
+BY_HAND = {
+    "cross_entropy": CROSS_ENTROPY,
+    "dice": DICE,
+    "iou": IOU,
+    "cross_entropy+dice": CROSS_ENTROPY + DICE,
+    "cross_entropy+iou": CROSS_ENTROPY + IOU,
+}
+
+
+def logits_of(probability: Tensor) -> Tensor:
+    """Logits (1, C, 1, W) whose softmax is `probability` (W, C)."""
+    return probability.log().T[None, :, None]
+
+
+def batch(seed: int = 0, classes: int = 5) -> tuple[Tensor, Tensor]:
+    """Random logits (2, C, 6, 7) that want gradients, and a mask with a fifth of it ignored."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, classes, 6, 7, generator=generator).requires_grad_()
+    mask = torch.randint(classes, (2, 6, 7), generator=generator)
+    mask[torch.rand(mask.shape, generator=generator) < 0.2] = IGNORE_INDEX
+    return logits, mask
+
+
+def test_every_loss_has_a_hand_computed_value() -> None:
+    assert set(BY_HAND) == set(LOSSES)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_value_by_hand(name: str) -> None:
+    loss = build_loss(name)(logits_of(PROBABILITY), TRUTH)
+    assert loss.shape == ()
+    assert loss.item() == pytest.approx(BY_HAND[name], abs=1e-6)
+
+
+def test_class_weights_by_hand() -> None:
+    weights = torch.tensor([1.0, 3.0])
+    weighted = -(1 * math.log(0.75) + 3 * math.log(0.5)) / 4
+    logits = logits_of(PROBABILITY)
+    assert build_loss("cross_entropy", weights)(logits, TRUTH).item() == pytest.approx(weighted)
+    combined = build_loss("cross_entropy+dice", weights)(logits, TRUTH).item()
+    assert combined == pytest.approx(weighted + DICE)
+
+
+@pytest.mark.parametrize("name", ("dice", "iou"))
+def test_absent_class_does_not_contribute(name: str) -> None:
+    """Half of one pixel's probability goes to a class that is nowhere in the truth."""
+    overlap = {"dice": 2 * 0.5 / 1.5, "iou": 0.5}[name]
+    truth = torch.zeros(1, 1, 1, dtype=torch.long)
+    for absent in (1, 4):
+        spread = [0.5] + [0.5 / absent] * absent
+        loss = build_loss(name)(logits_of(torch.tensor([spread])), truth)
+        assert loss.item() == pytest.approx(1 - overlap, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ("dice", "iou"))
+def test_overlap_is_of_the_batch_not_of_its_images(name: str) -> None:
+    """A class with one pixel in the first image and 41 in the second has one overlap."""
+    logits, mask = batch(classes=2)
+    whole = build_loss(name)(logits, mask)
+    side_by_side = build_loss(name)(
+        torch.cat(tuple(logits), dim=-1)[None], torch.cat(tuple(mask), dim=-1)[None]
+    )
+    assert whole.item() == pytest.approx(side_by_side.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("weights", (None, "positive", "with a zero"))
+@pytest.mark.parametrize("name", LOSSES)
+def test_all_ignored_batch_is_zero_with_zero_gradients(name: str, weights: str | None) -> None:
+    logits, mask = batch()
+    values = {"positive": [1.0, 2, 3, 4, 5], "with a zero": [1.0, 2, 0, 4, 5]}.get(weights or "")
+    loss = build_loss(name, torch.tensor(values) if values else None)(
+        logits, torch.full_like(mask, IGNORE_INDEX)
+    )
+    loss.backward()
+    assert loss.item() == 0
+    assert torch.count_nonzero(logits.grad) == 0  # NaN would count
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_ignored_pixels_change_nothing_and_get_no_gradient(name: str) -> None:
+    logits, mask = batch()
+    ignored = (mask == IGNORE_INDEX)[:, None].expand_as(logits)
+    loss = build_loss(name)(logits, mask)
+    loss.backward()
+    assert torch.count_nonzero(logits.grad[ignored]) == 0
+    assert torch.count_nonzero(logits.grad[~ignored]) > 0
+    shaken = torch.where(ignored, 50 * torch.randn_like(logits), logits)
+    assert build_loss(name)(shaken, mask).item() == pytest.approx(loss.item(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradient_raises_the_true_class_at_every_pixel(name: str) -> None:
+    logits, mask = batch()
+    build_loss(name)(logits, mask).backward()
+    scored = mask != IGNORE_INDEX
+    true_class = mask.where(scored, 0)[:, None]
+    gradient = logits.grad.gather(1, true_class)[:, 0][scored]
+    assert (gradient < 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_descent_finds_the_truth(name: str) -> None:
+    logits, mask = batch()
+    loss = build_loss(name)
+    optimizer = torch.optim.Adam([logits], lr=0.5)
+    first = loss(logits, mask).item()
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss(logits, mask).backward()
+        optimizer.step()
+    scored = mask != IGNORE_INDEX
+    assert torch.equal(logits.argmax(1)[scored], mask[scored])
+    assert 0 <= loss(logits, mask).item() < first / 10
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_sure_and_right_costs_nothing_sure_and_wrong_costs_most(name: str) -> None:
+    _, mask = batch()
+    scored = mask != IGNORE_INDEX
+    right = torch.nn.functional.one_hot(mask.where(scored, 0), 5).movedim(-1, 1) * 100.0
+    wrong = right.roll(1, dims=1)
+    loss = build_loss(name)
+    assert loss(right, mask).item() == pytest.approx(0, abs=1e-6)
+    assert loss(wrong, mask).item() > 0.99
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_mask_may_be_bytes_and_logits_half_precision(name: str) -> None:
+    logits, mask = batch()
+    loss = build_loss(name)
+    expected = loss(logits, mask)
+    assert torch.equal(loss(logits, mask.to(torch.uint8)), expected)
+    half = loss((logits * 1000).to(torch.bfloat16), mask)
+    assert half.dtype == torch.float32
+    assert torch.isfinite(half)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_class_missing_from_one_batch_gives_finite_gradients(name: str) -> None:
+    logits, mask = batch()
+    mask[mask == 3] = 1
+    build_loss(name)(logits, mask).backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_weights_move_with_the_module() -> None:
+    loss = build_loss("cross_entropy+iou", torch.tensor([1.0, 2.0]))
+    assert [buffer.tolist() for buffer in loss.buffers()] == [[1.0, 2.0]]
+
+
+def test_unknown_loss_lists_the_valid_names() -> None:
+    with pytest.raises(ConfigError) as caught:
+        build_loss("focal")
+    message = str(caught.value)
+    assert "focal" in message and "\n" not in message
+    assert all(name in message for name in LOSSES)
+
+
+def test_square_root_median_weights_by_hand() -> None:
+    weights = sqrt_median_weights(torch.tensor([100, 400, 0, 25]))
+    # The median present class has 100 pixels: roots of 1, 1/4 and 4, then a mean of 1.
+    expected = [value / (3.5 / 3) for value in (1.0, 0.5, 0.0, 2.0)]
+    assert weights.dtype == torch.float32
+    assert weights.tolist() == pytest.approx(expected, abs=1e-6)

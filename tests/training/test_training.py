@@ -1,0 +1,667 @@
+"""Training on a tiny tree: records, resuming bit for bit, learning rates, scores, and refusals."""
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from processes import Process
+from safetensors.torch import load_file
+from torch import nn
+
+from seglib.config import RunConfig
+from seglib.data.cache import SceneCache
+from seglib.data.tree import list_scenes, read_instance_ids, read_label_ids
+from seglib.errors import ConfigError, DatasetError, RecordError
+from seglib.evaluation.metrics import ScoreAccumulator
+from seglib.labels import CAMVID_11, CITYSCAPES_19
+from seglib.models import build_model
+from seglib.records import Record, load_record, save_record
+from seglib.training import loop
+from seglib.training.checkpoints import checkpoint_folder
+from seglib.training.loop import EpochBatches, NonFiniteLoss, evaluate, fit, score_split
+from seglib.training.losses import build_loss
+
+TINY = RunConfig(
+    model="fcn",
+    width=4,
+    image_size=(32, 64),
+    epochs=3,
+    batch_size=2,
+    learning_rate=1e-2,
+    precision="fp32",
+)
+# Batch normalisation, dropout, a schedule: whatever has a state that a checkpoint must hold.
+STATEFUL = dataclasses.replace(
+    TINY, model="unet", dropout=0.2, schedule="one_cycle", clip_norm=1.0, jitter=0.3, epochs=4
+)
+
+
+def train(config: RunConfig = TINY, **options) -> Record:
+    return fit(config, **{"device": "cpu", "progress": False, **options})
+
+
+def bytes_of(record: Record) -> dict[str, bytes]:
+    """Every file of a record but the one with times in it."""
+    return {
+        str(file.relative_to(record.path)): file.read_bytes()
+        for file in sorted(record.path.rglob("*"))
+        if file.is_file() and file.name != "environment.json"
+    }
+
+
+def changed(**changes) -> RunConfig:
+    return dataclasses.replace(TINY, **changes)
+
+
+# --- records ----------------------------------------------------------------------------------
+
+
+def test_fit_makes_a_complete_record_and_learns(home: Path, capsys) -> None:
+    record = train(changed(model="unet", epochs=8))
+    assert capsys.readouterr().out == f"{record.id}: training 8 epochs on cpu\n"
+    assert record.path == home / "results" / record.id
+    assert sorted(bytes_of(record)) == [
+        "config.json",
+        "history.csv",
+        *(f"predictions/val/{name}.png" for name in sorted(record.predictions("val"))),
+        "scores.json",
+        "weights.safetensors",
+    ]
+    history = record.history
+    assert history["epoch"].tolist() == list(range(1, 9))
+    assert history["val_loss"].iloc[-1] < 0.8 * history["val_loss"].iloc[0]
+    assert record.miou() > 0.1
+    environment = record.environment
+    assert environment["best_epoch"] == 1 + int(history["val_miou"].argmax())
+    model = build_model("unet", 19, width=4)
+    assert environment["parameters"] == sum(p.numel() for p in model.parameters())
+    assert environment["images_per_second"] > 0 and len(environment["epoch_seconds"]) == 8
+    assert record.is_current and environment["device"] == "cpu"
+    assert not checkpoint_folder(record.id).exists()
+
+
+def test_a_recorded_run_is_not_trained_again(home: Path, monkeypatch, capsys) -> None:
+    before = bytes_of(train())
+    monkeypatch.setattr(loop, "_Run", None)  # would fail if it were used
+    capsys.readouterr()
+    record = train()
+    assert capsys.readouterr().out == (
+        f"{record.id}: recorded, val mIoU {100 * record.miou():.1f} %\n"
+    )
+    assert bytes_of(record) == before
+
+
+def test_a_record_of_other_code_is_announced_as_such(home: Path, monkeypatch, capsys) -> None:
+    train()
+    monkeypatch.setattr("seglib.records.RESULTS_VERSION", 99)
+    train()
+    assert "of another results version" in capsys.readouterr().out
+
+
+def test_two_runs_from_scratch_are_identical(home: Path, monkeypatch) -> None:
+    first = bytes_of(train(STATEFUL))
+    monkeypatch.setenv("SEGLIB_RETRAIN", "1")
+    began = time.time_ns()
+    record = train(STATEFUL)
+    assert (record.path / "config.json").stat().st_mtime_ns > began - 10**9  # written anew
+    assert bytes_of(record) == first
+
+
+def test_retrain_replaces_the_record(home: Path, monkeypatch, capsys) -> None:
+    record = train()
+    (record.path / "weights.safetensors").write_bytes(b"damaged")
+    train()
+    assert record.weights_path.read_bytes() == b"damaged"
+    train(retrain=True)
+    assert load_file(record.weights_path)
+    assert capsys.readouterr().out.count("training 3 epochs") == 2
+    assert [path.name for path in record.path.parent.iterdir()] == [record.id]
+
+
+def test_another_seed_is_another_result(home: Path) -> None:
+    weights = [bytes_of(train(changed(seed=seed)))["weights.safetensors"] for seed in (0, 1)]
+    assert weights[0] != weights[1]
+
+
+def test_a_compact_record_has_no_weights(home: Path) -> None:
+    record = train(keep_weights=False)
+    assert not record.weights_path.exists() and record.miou() >= 0
+    with pytest.raises(RecordError, match="weights.safetensors: no such weights file"):
+        record.load_model()
+
+
+def test_records_can_go_to_another_folder(home: Path, tmp_path: Path) -> None:
+    record = train(results=tmp_path / "elsewhere")
+    assert record.path.parent == tmp_path / "elsewhere" and record.miou() >= 0
+    assert not list((home / "results").glob("*/config.json"))
+
+
+# --- resuming ---------------------------------------------------------------------------------
+
+
+def test_a_resumed_run_ends_with_the_same_bytes(home: Path, tmp_path: Path, capsys) -> None:
+    expected = bytes_of(train(STATEFUL, results=tmp_path / "uninterrupted"))
+    for epochs in (1, 2):
+        with pytest.raises(KeyboardInterrupt, match="stopped after epoch"):
+            train(STATEFUL, stop_after=epochs)
+    capsys.readouterr()
+    record = train(STATEFUL)
+    assert capsys.readouterr().out == f"{record.id}: resumed after epoch 3 of 4 on cpu\n"
+    assert bytes_of(record) == expected
+    assert len(record.environment["epoch_seconds"]) == 4
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamax"])
+def test_other_optimisers_resume_too(home: Path, tmp_path: Path, optimizer: str) -> None:
+    config = changed(optimizer=optimizer, gamma=0.5, accumulation=2, validate_every=2)
+    expected = bytes_of(train(config, results=tmp_path / "uninterrupted"))
+    with pytest.raises(KeyboardInterrupt):
+        train(config, stop_after=1)
+    record = train(config)
+    assert bytes_of(record) == expected
+    assert record.history["epoch"].tolist() == [2, 3]
+
+
+def test_kill_9_and_a_new_start_end_with_the_same_bytes(home: Path, tmp_path: Path) -> None:
+    config = dataclasses.replace(STATEFUL, epochs=6)
+    expected = bytes_of(train(config, results=tmp_path / "uninterrupted"))
+    process = Process(home, slow_fit, config, 0.05)
+    process.wait_for((checkpoint_folder(config.run_id) / "previous.ckpt").exists)
+    process.kill()
+    assert not (home / "results" / config.run_id).exists()
+    assert bytes_of(train(config)) == expected
+
+
+def slow_fit(config: RunConfig, pause: float) -> str:
+    """Train with a pause after each step, so that others can come in between."""
+    original = loop.to_device
+
+    def to_device(*arguments):
+        time.sleep(pause)
+        return original(*arguments)
+
+    loop.to_device = to_device
+    return fit(config, device="cpu", progress=False).id
+
+
+def test_ctrl_c_in_a_notebook_and_a_new_start_end_with_the_same_bytes(
+    home: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    expected = bytes_of(train(STATEFUL, results=tmp_path / "uninterrupted"))
+    original, calls = loop.to_device, []
+
+    def to_device(*arguments):
+        calls.append(1)
+        if len(calls) == 15:  # 3 steps of training and 3 of validation make an epoch
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "to_device", to_device)
+        with pytest.raises(KeyboardInterrupt):
+            train(STATEFUL)
+    record = train(STATEFUL)  # in the same process: no lock, no setting is left behind
+    assert "resumed after epoch 2 of 4" in capsys.readouterr().out
+    assert bytes_of(record) == expected
+
+
+def test_worker_processes_change_nothing(home: Path) -> None:
+    alone = bytes_of(train(STATEFUL))
+    assert bytes_of(train(STATEFUL, workers=2, retrain=True)) == alone
+
+
+def test_a_checkpoint_of_other_code_is_not_continued(home: Path, monkeypatch, capsys) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        train(stop_after=1)
+    monkeypatch.setattr(loop, "RESULTS_VERSION", 99)
+    record = train()
+    output = capsys.readouterr().out
+    assert "checkpoint is of another version" in output and "resumed" not in output
+    assert record.environment["results_version"] == 99
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_previous_one(home, tmp_path, capsys) -> None:
+    expected = bytes_of(train(results=tmp_path / "uninterrupted"))
+    with pytest.raises(KeyboardInterrupt):
+        train(stop_after=2)
+    last = checkpoint_folder(TINY.run_id) / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    capsys.readouterr()
+    record = train()
+    output = capsys.readouterr().out.splitlines()
+    assert output[0].startswith(f"last.ckpt of {record.id} is damaged and passed over (")
+    assert output[1] == f"{record.id}: resumed after epoch 1 of 3 on cpu"
+    assert bytes_of(record) == expected
+
+
+def test_two_processes_share_the_work_of_one_run(home: Path) -> None:
+    processes = [Process(home, fit_and_count, TINY, 0.02) for _ in range(2)]
+    steps = sorted(process.result() for process in processes)
+    assert steps[0] == 0 and steps[1] >= 9  # one trained all 3 epochs of 3 steps, one only loaded
+    assert load_record(TINY.run_id).history["epoch"].tolist() == [1, 2, 3]
+
+
+def fit_and_count(config: RunConfig, pause: float) -> int:
+    steps = []
+    original = loop.to_device
+
+    def to_device(*arguments):
+        time.sleep(pause)
+        steps.append(1)
+        return original(*arguments)
+
+    loop.to_device = to_device
+    fit(config, device="cpu", progress=False)
+    return len(steps)
+
+
+# --- the loop ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("processes", [1, 2, 4])
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_batches_of_all_processes_are_a_partition(processes: int, accumulation: int) -> None:
+    config = changed(batch_size=8, accumulation=accumulation, seed=3)
+    samplers = [EpochBatches(21, config, rank, processes) for rank in range(processes)]
+    alone = EpochBatches(21, changed(batch_size=8, seed=3))
+    for epoch in (0, 1):
+        for sampler in (*samplers, alone):
+            sampler.epoch = epoch
+        parts = [list(sampler) for sampler in samplers]
+        assert {len(part) for part in parts} == {len(samplers[0])} == {2 * accumulation}
+        assert samplers[0].steps == 2
+        keys = [key for part in parts for batch in part for key in batch]
+        assert len(keys) == len(set(keys)) == 16 and {key[0] for key in keys} == {epoch}
+        # Step by step, all processes together take the batch that one would take alone.
+        for step, whole in enumerate(alone):
+            own = slice(step * accumulation, (step + 1) * accumulation)
+            together = [key for part in parts for batch in part[own] for key in batch]
+            assert sorted(together) == sorted(whole)
+
+
+def test_every_epoch_has_its_own_order() -> None:
+    sampler = EpochBatches(8, changed(batch_size=8))
+    orders = []
+    for sampler.epoch in range(3):
+        orders.append([position for _, position in next(iter(sampler))])
+        assert sorted(orders[-1]) == list(range(8))
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_a_batch_that_cannot_be_divided_is_refused() -> None:
+    with pytest.raises(ConfigError, match="batch_size 6 must be a multiple of 4 "):
+        EpochBatches(10, changed(batch_size=6, accumulation=2), processes=2)
+
+
+def one_epoch(accumulation: int, optimizer_class=torch.optim.SGD) -> dict[str, torch.Tensor]:
+    """The weights after two optimiser steps on four scenes each."""
+    config = changed(batch_size=4, accumulation=accumulation, flip=False, rotation=0.0)
+    noise = np.random.default_rng(0)
+    images = noise.integers(0, 256, (8, 32, 64, 3), np.uint8)
+    masks = noise.integers(0, 19, (8, 32, 64), np.uint8)
+    cache = SceneCache([f"scene{i}" for i in range(8)], images, masks)
+    accelerator = loop.make_accelerator(config, torch.device("cpu"))
+    torch.manual_seed(0)
+    model, optimizer = build_model("fcn", 19, width=4), None
+    optimizer = optimizer_class(model.parameters(), lr=0.1)
+    model, optimizer = accelerator.prepare(model, optimizer)
+    loader = torch.utils.data.DataLoader(
+        loop.TrainingSet(cache, config), batch_sampler=EpochBatches(8, config)
+    )
+    seen = []
+    loop.train_one_epoch(
+        model,
+        loader,
+        build_loss("cross_entropy"),
+        optimizer,
+        None,
+        accelerator,
+        on_batch=lambda count, loss: seen.append((count, loss)),
+    )
+    assert [count for count, _ in seen] == [4 // accumulation] * (2 * accumulation)
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def test_accumulated_parts_make_the_update_of_the_whole_batch() -> None:
+    whole, parts = one_epoch(1), one_epoch(2)
+    for name, tensor in whole.items():
+        torch.testing.assert_close(parts[name], tensor, rtol=1e-4, atol=1e-6)
+
+
+def test_a_loss_that_is_not_finite_names_the_scenes(home: Path, monkeypatch) -> None:
+    class Broken(nn.Module):
+        calls = 0
+
+        def forward(self, logits, mask):
+            Broken.calls += 1
+            return logits.sum() * (math.nan if Broken.calls == 2 else 0)
+
+    monkeypatch.setattr(loop, "build_loss", lambda *arguments: Broken())
+    with pytest.raises(NonFiniteLoss) as caught:
+        train()
+    message = str(caught.value)
+    assert message.startswith("the loss is nan in epoch 1, batch 2 (scenes ")
+    assert "\n" not in message
+    scenes = [scene.name for scene in list_scenes(home / "data" / "miniscapes", "train")]
+    sampler = list(EpochBatches(6, TINY))
+    assert ", ".join(scenes[position] for _, position in sampler[1]) in message
+    assert not (home / "results" / TINY.run_id).exists()
+
+
+def test_a_diverging_run_stops(home: Path) -> None:
+    with pytest.raises(NonFiniteLoss, match="try a lower learning_rate or set clip_norm"):
+        train(changed(learning_rate=1e30, epochs=8))
+
+
+def test_select_by_loss_keeps_the_epoch_of_the_lowest_loss(home: Path, monkeypatch) -> None:
+    losses = iter([3.0, 1.0, 2.0])
+    scores = iter([0.1, 0.2, 0.3])
+    real = loop.validate
+    monkeypatch.setattr(loop, "validate", lambda *a: (next(losses), real(*a)[1]))
+    monkeypatch.setattr(loop, "mean_iou", lambda confusion: next(scores))
+    record = train(changed(select_by="loss"))
+    assert record.environment["best_epoch"] == 2
+    losses, scores = iter([3.0, 1.0, 2.0]), iter([0.1, 0.2, 0.3])
+    assert train().environment["best_epoch"] == 3
+
+
+def test_a_score_that_is_not_a_number_does_not_win(home: Path, monkeypatch) -> None:
+    scores = iter([math.nan, 0.2, math.nan])
+    monkeypatch.setattr(loop, "mean_iou", lambda confusion: next(scores))
+    assert train().environment["best_epoch"] == 2
+
+
+# --- learning rates and weights ---------------------------------------------------------------
+
+
+def rates(config: RunConfig, steps: int) -> list[float]:
+    """The learning rate of each optimiser step of a run."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
+    scheduler = loop.build_scheduler(optimizer, config, steps)
+    result = []
+    for _ in range(config.epochs * steps):
+        result.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return result
+
+
+def test_step_decay_drops_every_ten_epochs() -> None:
+    result = rates(changed(learning_rate=0.1, gamma=0.5, epochs=25), steps=3)
+    assert result == pytest.approx([0.1] * 30 + [0.05] * 30 + [0.025] * 15)
+
+
+def test_one_cycle_rises_for_a_tenth_and_ends_near_zero() -> None:
+    result = rates(changed(learning_rate=0.1, schedule="one_cycle", epochs=20), steps=5)
+    assert result[0] == pytest.approx(0.004)
+    assert max(result) == pytest.approx(0.1) and result.index(max(result)) == 10
+    assert result[:11] == sorted(result[:11])
+    assert result[10:] == sorted(result[10:], reverse=True)
+    assert result[55] == pytest.approx(0.05)  # halfway down the cosine
+    assert result[-1] < 1e-4
+
+
+def test_a_run_without_warm_up_starts_at_the_peak() -> None:
+    config = changed(learning_rate=0.1, schedule="one_cycle", epochs=20, warm_up=0.0)
+    result = rates(config, steps=5)
+    assert result[0] == pytest.approx(0.1) and result == sorted(result, reverse=True)
+    assert result[50] == pytest.approx(0.05) and result[-1] < 1e-4
+
+
+def test_the_recorded_learning_rate_is_the_one_used(home: Path) -> None:
+    record = train(changed(schedule="one_cycle", epochs=4))
+    expected = rates(changed(schedule="one_cycle", epochs=4), steps=3)[::3]
+    assert record.history["learning_rate"].tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_rate() -> None:
+    config = changed(weight_decay=0.1, learning_rate=1.0, encoder_rate=0.25)
+    model = build_model("fcn", 19, width=4)
+    groups = loop.parameter_groups(model, config)
+    found = {
+        id(parameter): (group["lr"], group["weight_decay"])
+        for group in groups
+        for parameter in group["params"]
+    }
+    assert len(found) == len(list(model.parameters()))
+    for name, parameter in model.named_parameters():
+        rate = 0.25 if name.startswith("encoder.") else 1.0
+        decay = 0.1 if name.endswith("weight") else 0.0
+        assert found[id(parameter)] == (rate, decay)
+    for name, parameter in (unet := build_model("unet", 19, width=4)).named_parameters():
+        assert ("norm" in name or parameter.ndim > 1) or name.endswith(("weight", "bias"))
+    groups = loop.parameter_groups(unet, changed(weight_decay=0.1))
+    undecayed = [p for group in groups if not group["weight_decay"] for p in group["params"]]
+    assert undecayed and all(parameter.ndim == 1 for parameter in undecayed)
+
+
+def test_decay_can_be_put_on_everything() -> None:
+    model = build_model("swin", 19)
+    (group,) = loop.parameter_groups(model, changed(weight_decay=0.1, decay_all=True))
+    assert len(group["params"]) == len(list(model.parameters())) and group["weight_decay"] == 0.1
+
+
+def record_of(dataset: str, classes, **options) -> Record:
+    """A record with random weights of a tiny FCN."""
+    torch.manual_seed(5)
+    config = RunConfig(dataset=dataset, model="fcn", width=4, **options)
+    state = build_model("fcn", classes.num_classes, width=4).state_dict()
+    return save_record(config, history=[], scores={}, environment={}, state=state, predictions={})
+
+
+def test_init_from_copies_weights(home: Path) -> None:
+    record = train()
+    model = build_model("fcn", 19, width=4)
+    loop.initialize_from(model, record, CITYSCAPES_19.names)
+    for name, tensor in load_file(record.weights_path).items():
+        assert torch.equal(model.state_dict()[name], tensor.float())
+    started = train(changed(init_from=record.id, epochs=1, learning_rate=1e-9))
+    expected = load_file(record.weights_path)
+    assert started.id != record.id
+    for name, tensor in load_file(started.weights_path).items():
+        torch.testing.assert_close(tensor, expected[name], atol=1e-3, rtol=1e-2)
+
+
+def test_init_from_another_dataset_matches_the_head_by_class_name(home: Path) -> None:
+    record = record_of("camvid", CAMVID_11)
+    source = load_file(record.weights_path)
+    torch.manual_seed(6)
+    model = build_model("fcn", 19, width=4)
+    fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    loop.initialize_from(model, record, CITYSCAPES_19.names)
+    target = model.state_dict()
+    assert torch.equal(target["encoder.0.0.weight"], source["encoder.0.0.weight"])
+    head, bias = "decoder.4.weight", "decoder.4.bias"  # (in, classes, 2, 2) and (classes,)
+    for index, name in enumerate(CITYSCAPES_19.names):
+        if name in CAMVID_11.names:
+            old = CAMVID_11.index(name)
+            assert torch.equal(target[head][:, index], source[head][:, old])
+            assert torch.equal(target[bias][index], source[bias][old])
+        else:
+            assert torch.equal(target[head][:, index], fresh[head][:, index])
+            assert torch.equal(target[bias][index], fresh[bias][index])
+    assert len(set(CAMVID_11.names) & set(CITYSCAPES_19.names)) == 11
+
+
+def test_init_from_another_architecture_is_refused(home: Path) -> None:
+    record = record_of("miniscapes", CITYSCAPES_19)
+    with pytest.raises(RecordError, match=f"init_from {record.id}: its architecture has no"):
+        train(changed(model="unet", init_from=record.id))
+    with pytest.raises(RecordError, match="has shape \\(4, 3, 3, 3\\), this run needs \\(8, 3, 3"):
+        train(changed(width=8, init_from=record.id))
+    with pytest.raises(RecordError, match="run 'nothing' has no record"):
+        train(changed(init_from="nothing"))
+
+
+# --- refusals ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "options", "message"),
+    [
+        ({"batch_size": 7}, {}, "batch_size 7 is larger than the training split of 6 images"),
+        ({"batch_size": 4, "train_images": 3}, {}, "training split of 3 images; use at most 3"),
+        ({"norm": True}, {}, "model 'fcn' has no option 'norm'"),
+        ({}, {"device": "tpu"}, "device 'tpu' is unknown; choose one of: cuda, mps, cpu"),
+        ({}, {"device": "cuda:99"}, "device 'cuda:99' is not available here"),
+        ({}, {"device": "cpu:x"}, "device 'cpu:x' is not available here"),
+        ({}, {"tracker": "tensorboard"}, "tracker 'tensorboard' is unknown.*: none, wandb"),
+    ],
+)
+def test_a_run_that_cannot_work_is_refused_before_training(home, changes, options, message) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        train(changed(**changes), **options)
+    assert "\n" not in str(caught.value)
+    assert not (home / "results" / changed(**changes).run_id).exists()
+
+
+def test_a_missing_dataset_is_named(seglib_home: Path) -> None:
+    with pytest.raises(DatasetError, match="miniscapes: no such folder"):
+        train()
+
+
+def test_folders_that_cannot_be_written_are_found_before_training(home, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()  # a folder below a file can't be made, not even by root
+    with pytest.raises(RecordError, match="file/results: .* can't be written .*SEGLIB_RESULTS"):
+        train(results=tmp_path / "file" / "results")
+    (home / "checkpoints").touch()
+    with pytest.raises(RecordError, match="checkpoints: .* can't be written .*SEGLIB_HOME"):
+        train()
+
+
+# --- scores -----------------------------------------------------------------------------------
+
+
+def test_scores_are_those_of_the_exported_predictions(home: Path, tmp_path: Path) -> None:
+    record = train(changed(image_size=(16, 32)))
+    folder = tmp_path / "export"
+    count = loop.export_predictions(record, "val", folder, device="cpu", progress=False)
+    assert count == 3 == len(list(folder.iterdir()))
+    accumulator = ScoreAccumulator(CITYSCAPES_19)
+    for scene in list_scenes(home / "data" / "miniscapes", "val"):
+        predicted = np.asarray(Image.open(folder / f"{scene.name}_labelIds.png"))
+        assert predicted.shape == (32, 64)  # the label's own size, twice that of training
+        assert np.array_equal(predicted, record.predictions("val")[scene.name])
+        truth, instances = read_label_ids(scene.label_ids), read_instance_ids(scene.instance_ids)
+        accumulator.add(scene.name, truth, CITYSCAPES_19.encode(predicted), instances)
+    assert accumulator.scores() == record.scores["val"]
+
+
+def test_validation_during_training_agrees_with_evaluation(home: Path) -> None:
+    # At the labels' own size both score the same pixels; weights differ by half precision.
+    record = train(changed(epochs=1))
+    assert record.history["val_miou"].iloc[0] == pytest.approx(record.miou(), abs=5e-3)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3])
+def test_the_batch_size_does_not_change_a_score(home: Path, batch_size: int) -> None:
+    record = train(changed(epochs=1))
+    evaluation = evaluate(
+        record.load_model(), record.config, "val", "cpu", batch_size=batch_size, progress=False
+    )
+    assert evaluation.scores["confusion"] == record.scores["val"]["confusion"]
+
+
+def test_another_split_is_scored_once_and_kept(home: Path, monkeypatch) -> None:
+    record = train()
+    with pytest.raises(RecordError, match="no scores on 'test'; run: seglib evaluate"):
+        record.miou("test")
+    scores = score_split(record, "test", device="cpu", progress=False)
+    assert len(scores["images"]["names"]) == 3
+    monkeypatch.setattr(loop, "evaluate", None)  # would fail if it were called again
+    again = score_split(load_record(record.id), "test", device="cpu", progress=False)
+    assert again == scores
+    assert sorted(record.scores) == ["test", "val"]
+    assert sorted(record.predictions("test")) == scores["images"]["names"]
+
+
+def test_a_network_without_a_scored_pixel_has_loss_zero(home: Path) -> None:
+    cache = SceneCache(
+        ["void"], np.zeros((1, 32, 64, 3), np.uint8), np.full((1, 32, 64), 255, np.uint8)
+    )
+    loss, confusion = loop.validate(
+        build_model("fcn", 19, width=4), cache, build_loss("cross_entropy"), Accelerator(), 19, 1
+    )
+    assert loss == 0 and not confusion.any()
+
+
+def test_half_precision_is_not_used_where_it_overflows() -> None:
+    tensor = torch.tensor([1.0, 1e6])
+    assert torch.equal(loop.half(tensor), tensor)
+    assert loop.half(torch.tensor([1.0, 2.5])).dtype == torch.float16
+    assert loop.half(torch.tensor([3])).dtype == torch.int64
+
+
+# --- several processes --------------------------------------------------------------------------
+
+SCRIPT = """
+import json, os, sys
+import torch
+torch.set_num_threads(1)
+from seglib.config import RunConfig
+from seglib.data.cache import load_cache
+from seglib.records import load_record
+from seglib.training.loop import evaluate, fit, make_accelerator
+
+config = RunConfig.from_dict(json.loads(sys.argv[1]))
+record = fit(config, device="cpu", progress=False)
+accelerator = make_accelerator(config, torch.device("cpu"))
+assert accelerator.num_processes == int(os.environ["WORLD_SIZE"]) == 2
+scores = evaluate(
+    record.load_model(), config, "val", progress=False, accelerator=accelerator
+).scores
+with open(f"{sys.argv[2]}.{accelerator.process_index}", "w") as file:
+    json.dump(scores, file)
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_train_and_score_like_one(home: Path, tmp_path: Path) -> None:
+    import json
+    import os
+    import subprocess
+    import sys
+
+    # Six scenes in each batch: an epoch is one step with the gradient of the whole split.
+    config = changed(batch_size=6, epochs=10)
+    alone = train(config, results=tmp_path / "alone")
+    (tmp_path / "script.py").write_text(SCRIPT)
+    output = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
+            *("--nproc_per_node", "2", "script.py", json.dumps(config.to_dict()), "scores"),
+        ],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "ACCELERATE_USE_CPU": "true",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(Path(loop.__file__).parent.parent),
+        },
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert output.returncode == 0, output.stderr[-3000:]
+    assert output.stdout.count("training 10 epochs") == 1
+    together = load_record(config.run_id)
+    assert together.environment["processes"] == 2
+
+    # Scored by one process, the weights that two trained give the very same counts.
+    model = together.load_model()
+    scores = evaluate(model, config, "val", "cpu", progress=False).scores
+    for rank in (0, 1):
+        assert json.loads((tmp_path / f"scores.{rank}").read_text()) == scores
+    assert together.scores["val"] == scores
+
+    # Trained by two, the run differs by rounding and by the mean of two means of unequal numbers
+    # of scored pixels: in the loss by less than 2 %, in mIoU by less than 3 points.
+    losses = [record.history["val_loss"].iloc[-1] for record in (alone, together)]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert together.miou() == pytest.approx(alone.miou(), abs=0.03)

@@ -1,0 +1,295 @@
+"""What the viewer and the upload panel send to the browser, say, and refuse."""
+
+import base64
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from IPython.core.formatters import DisplayFormatter
+from PIL import Image
+
+from seglib import paths
+from seglib.config import RunConfig
+from seglib.data.tree import list_scenes, read_label_ids
+from seglib.errors import ConfigError, ImageError, RecordError
+from seglib.evaluation.predict import Prediction, Predictor
+from seglib.labels import CAMVID_11, ClassSet, label_by_name
+from seglib.records import save_record
+from seglib.widgets import PhotoPanel, SceneView, SceneViewer, view_records
+from seglib.widgets.upload import uploaded_files
+
+THREE = ClassSet("three", tuple(label_by_name(name) for name in ("road", "car", "sky")))
+HOSTILE = "<script>alert('x')</script>"
+
+
+class Brightest(torch.nn.Module):
+    """Red pixels are road, green ones car, blue ones sky."""
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch
+
+
+def photo(height: int = 24, width: int = 40) -> np.ndarray:
+    """Red on the left half, blue on the right."""
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    image[:, : width // 2, 0], image[:, width // 2 :, 2] = 250, 250
+    return image
+
+
+def truth(height: int = 24, width: int = 40) -> np.ndarray:
+    mask = np.zeros((height, width), dtype=np.uint8)
+    mask[:, width // 2 :] = 2
+    mask[0] = 255
+    return mask
+
+
+def unpacked(content: bytes, scene: dict) -> np.ndarray:
+    values = np.frombuffer(zlib.decompress(content), dtype=np.uint8)
+    return values.reshape(scene["height"], scene["width"])
+
+
+def png_bytes(image: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+# --- the viewer ------------------------------------------------------------------------------
+
+
+def test_browser_gets_exactly_the_photo_the_maps_and_the_confidence() -> None:
+    guess = np.zeros((24, 40), dtype=np.uint8)
+    sure = np.full((24, 40), 0.876, dtype=np.float16)
+    scenes = [SceneView("a", photo(), truth())]
+    predictions = {"U-Net": {"a": Prediction(guess, sure)}}
+    scene = SceneViewer(scenes, THREE, predictions, photo_format="png")._scenes[0]
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(scene["photo"]))), photo())
+    assert np.array_equal(unpacked(scene["truth"], scene), truth())
+    entry = scene["models"][0]
+    assert np.array_equal(unpacked(entry["labels"], scene), guess)
+    assert np.array_equal(unpacked(entry["confidence"], scene), np.full((24, 40), 88))
+
+
+def test_scores_of_a_scene_are_those_of_the_hand() -> None:
+    guess = np.where(truth() == 255, 0, truth())
+    guess[:, 30:] = 1  # half of the sky becomes car
+    viewer = SceneViewer([("a", photo(), truth())], THREE, {"U": {"a": guess}})
+    entry = viewer._scenes[0]["models"][0]
+    assert entry["iou"] == [1.0, 0.0, 0.5]
+    assert entry["miou"] == 0.5
+
+
+def test_scene_without_truth_or_prediction_has_neither_map_nor_score() -> None:
+    guess = np.zeros((24, 40), dtype=np.uint8)
+    viewer = SceneViewer([("a", photo()), ("b", photo(), truth())], THREE, {"U": {"a": guess}})
+    first, second = viewer._scenes
+    assert first["truth"] is None and first["models"][0]["miou"] is None
+    assert second["models"] == [None]
+
+
+def test_large_scenes_are_reduced_after_they_are_scored() -> None:
+    mask = np.zeros((40, 60), dtype=np.uint8)
+    mask[::2] = 1  # lines that nearest-pixel reduction would lose
+    scenes = [("a", photo(40, 60), mask)]
+    viewer = SceneViewer(scenes, THREE, {"U": {"a": mask * 0}}, max_side=30)
+    scene = viewer._scenes[0]
+    assert (scene["height"], scene["width"]) == (20, 30)
+    assert unpacked(scene["truth"], scene).shape == (20, 30)
+    assert scene["models"][0]["iou"][:2] == [0.5, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("scenes", "predictions", "line"),
+    [
+        ([], {}, "no scene"),
+        ([("a", photo()), ("a", photo())], {}, "two scenes are called 'a'"),
+        ([("a", photo(), truth(20, 40))], {}, "truth of scene 'a': shape"),
+        ([("a", photo(), truth() + 3)], {}, "class index 3 is not in three"),
+        ([("a", photo())], {"U": {"b": truth()}}, "unknown scene 'b'"),
+        ([("a", photo())], {"U": {"a": truth()}}, "'U' for scene 'a': class index 255"),
+        ([("a", photo().astype(float))], {}, "expected uint8 RGB"),
+        ([("a", photo())], {"U": {"a": truth().astype(int)}}, "expected uint8 class indices"),
+    ],
+)
+def test_wrong_input_is_named_in_one_line(scenes, predictions, line: str) -> None:
+    with pytest.raises(ConfigError, match=line) as caught:
+        SceneViewer(scenes, THREE, predictions)
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_attribute_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no attribute 'opaqueness'"):
+        SceneViewer([("a", photo())], THREE, opaqueness=1)
+    assert SceneViewer([("a", photo())], THREE, opacity=0.25).opacity == 0.25
+
+
+def test_reader_without_a_kernel_gets_a_picture_and_stable_text() -> None:
+    guess = np.zeros((24, 40), dtype=np.uint8)
+    bundles = [
+        DisplayFormatter().format(
+            SceneViewer([("a", photo(), truth())], THREE, {"U": {"a": guess}})
+        )
+        for _ in range(2)
+    ]
+    pictures = [base64.b64decode(data["image/png"]) for data, _ in bundles]
+    assert Image.open(io.BytesIO(pictures[0])).width > 600
+    assert pictures[0] == pictures[1]
+    texts = [data["text/plain"] for data, _ in bundles]
+    assert texts == ["SceneViewer(1 scene, three, predictions of U)"] * 2
+    assert "application/vnd.jupyter.widget-view+json" in bundles[0][0]
+
+
+@pytest.mark.parametrize("scene", [("a", photo()), ("a", photo(), truth())])
+def test_every_kind_of_scene_has_a_picture(scene) -> None:
+    picture = Image.open(io.BytesIO(SceneViewer([scene], THREE).picture()))
+    assert len(picture.convert("RGB").getcolors(1 << 20)) > 2
+
+
+def test_scripts_load_nothing_from_elsewhere() -> None:
+    text = SceneViewer._esm + SceneViewer._css
+    assert "export default" in text
+    addresses = [word for word in text.split() if "//" in word and "http" in word]
+    assert addresses == ['"http://www.w3.org/2000/svg";']  # a name, not an address
+    for forbidden in ("import ", "innerHTML", "@import", "url("):
+        assert forbidden not in text.replace("ImportError", "")
+
+
+# --- recorded runs ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def recorded(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch) -> list:
+    """Two runs on CamVid's classes that keep predictions of two of the three val scenes."""
+    monkeypatch.setattr(paths, "data_dir", lambda: tiny_tree.parent / "data_of_widgets")
+    folder = paths.data_dir()
+    folder.mkdir(exist_ok=True)
+    if not (folder / "camvid").exists():
+        (folder / "camvid").symlink_to(tiny_tree)
+    scenes = list_scenes(folder / "camvid", "val")[:2]
+    masks = {scene.name: CAMVID_11.encode(read_label_ids(scene.label_ids)) for scene in scenes}
+    records = []
+    for seed, miou in ((0, 0.2), (1, 0.7)):
+        # One run guesses road everywhere, the other copies the truth.
+        guesses = {name: np.where((mask == 255) | (seed == 0), 3, mask).astype(np.uint8)
+                   for name, mask in masks.items()}  # fmt: skip
+        records.append(
+            save_record(
+                RunConfig(dataset="camvid", model="fcn", width=4, seed=seed),
+                history=[{"epoch": 1, "train_loss": 1.0}],
+                scores={"val": {"miou": miou}},
+                environment={},
+                state=None,
+                predictions={"val": {name: CAMVID_11.decode(m) for name, m in guesses.items()}},
+            )
+        )
+    return records
+
+
+def test_records_are_shown_over_their_scenes_the_best_first(recorded: list) -> None:
+    viewer = view_records("camvid")
+    assert len(viewer._scenes) == 2
+    assert viewer._models == [recorded[1].id, recorded[0].id]  # same options: told apart by id
+    mious = [entry["miou"] for entry in viewer._scenes[0]["models"]]
+    assert mious[0] > 0.9 and mious[1] < 0.2
+    scene = viewer._scenes[0]
+    assert np.array_equal(unpacked(scene["models"][1]["labels"], scene), np.full((32, 64), 3))
+
+
+def test_records_may_be_given_names(recorded: list) -> None:
+    viewer = view_records("camvid", records={"constant": recorded[0]})
+    assert viewer._models == ["constant"]
+    assert view_records("camvid", records=recorded[:1])._models == ["FCN"]
+
+
+def test_records_that_cannot_be_shown_are_named(recorded: list) -> None:
+    with pytest.raises(RecordError, match="keeps predictions of 'test'"):
+        view_records("camvid", "test")
+    with pytest.raises(ConfigError, match="run on camvid, not on miniscapes"):
+        view_records("miniscapes", records=recorded)
+
+
+# --- photographs -----------------------------------------------------------------------------
+
+
+def panel(**options) -> PhotoPanel:
+    return PhotoPanel(Predictor(Brightest(), THREE), **options)
+
+
+def uploaded(name: str, content: bytes) -> tuple[dict, ...]:
+    return ({"name": name, "type": "", "size": len(content), "content": memoryview(content)},)
+
+
+def test_upload_is_segmented_and_shown() -> None:
+    made = panel()
+    made._receive({"new": uploaded("street.png", png_bytes(photo()))})
+    scene = made.viewer._scenes[0]
+    expected = np.where(truth() == 255, truth()[1], truth())
+    assert np.array_equal(unpacked(scene["models"][0]["labels"], scene), expected)
+    assert unpacked(scene["models"][0]["confidence"], scene).min() > 33
+    assert "street.png: 40×24 pixels segmented in" in made.status.value
+    assert made.children[-1] is made.viewer
+    made._receive({"new": uploaded("next.png", png_bytes(photo(30, 50)))})
+    assert made.viewer._scenes[0]["width"] == 50 and len(made.children) == 2
+
+
+def test_large_photo_is_shown_reduced_and_says_so() -> None:
+    made = panel(photo=photo(60, 90), max_side=45)
+    assert made.viewer._scenes[0]["width"] == 45
+    assert "90×60 pixels segmented" in made.status.value and "shown at 45×30" in made.status.value
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"", "the file is empty"),
+        (b"PK\x03\x04" + bytes(99), "is a zip archive, not an image"),
+        (png_bytes(photo())[:70], "truncated or damaged image"),
+        (png_bytes(photo(1, 1)), "1x1 pixels are too few"),
+    ],
+    ids=["empty", "zip", "truncated", "tiny"],
+)
+def test_hostile_upload_gets_one_line_and_keeps_the_last_photo(content: bytes, line: str) -> None:
+    made = panel(photo=photo())
+    before = made.viewer._scenes
+    made._receive({"new": uploaded("holiday.jpg", content)})
+    assert f"holiday.jpg: {line}" in made.status.value and 'role="alert"' in made.status.value
+    assert "\n" not in made.status.value
+    assert made.viewer._scenes == before
+    assert not made.upload.disabled
+
+
+def test_failing_network_is_reported_in_the_panel() -> None:
+    class Failing(torch.nn.Module):
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            raise RuntimeError("out of\nmemory")
+
+    made = PhotoPanel(Predictor(Failing(), THREE))
+    made._receive({"new": uploaded("a.png", png_bytes(photo()))})
+    assert "a.png: cannot be segmented (out of memory)" in made.status.value
+
+
+def test_file_names_are_escaped() -> None:
+    made = panel()
+    made._receive({"new": uploaded(HOSTILE, b"PK\x03\x04")})
+    assert "<script>" not in made.status.value and "&lt;script&gt;" in made.status.value
+
+
+def test_upload_values_of_both_ipywidgets_generations() -> None:
+    old = {"a.png": {"metadata": {"name": "a.png"}, "content": b"123"}}
+    assert uploaded_files(old) == [("a.png", b"123")] == uploaded_files(uploaded("a.png", b"123"))
+    assert uploaded_files({}) == uploaded_files(()) == []
+
+
+def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
+    empty, _ = DisplayFormatter().format(panel(name="U-Net"))
+    full, _ = DisplayFormatter().format(panel(photo=png_bytes(photo())))
+    assert empty["text/plain"] == "PhotoPanel(U-Net)" and "image/png" not in empty
+    assert Image.open(io.BytesIO(base64.b64decode(full["image/png"]))).width > 300
+
+
+def test_first_photo_that_cannot_be_read_raises() -> None:
+    with pytest.raises(ImageError, match="missing.jpg"):
+        panel(photo=Path("missing.jpg"))

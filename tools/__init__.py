@@ -1,0 +1,1 @@
+"""Tools for the notebooks: run them, check their form, prepare them for Colab."""

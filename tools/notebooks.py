@@ -1,0 +1,188 @@
+"""Run the study's notebooks: on copies for `make`, in place for `make refresh`, and check them.
+
+    python -m tools.notebooks execute [--html] [NOTEBOOK ...]    copies into build/notebooks
+    python -m tools.notebooks refresh [NOTEBOOK ...]             in place
+    python -m tools.notebooks check [NOTEBOOK ...]               against the notebook contract
+
+Without names, all of notebooks/ is meant. A cell that fails, or a broken rule, ends in exit code 1.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+from seglib.errors import SeglibError
+from seglib.files import atomic_path
+from seglib.paths import build_dir, home
+from tools.contract import KERNELSPEC, METADATA, check
+
+TIMEOUT = 600  # seconds for one notebook
+
+_PROGRESS = re.compile(r"\d+%\|.*\[\d\d:\d\d<")
+_LANGUAGE = {
+    "file_extension": ".py",
+    "mimetype": "text/x-python",
+    "name": "python",
+    "pygments_lexer": "ipython3",
+}
+
+
+def execute(path: Path, timeout: float = TIMEOUT) -> tuple[nbformat.NotebookNode, float]:
+    """Run a notebook from a fresh kernel, in the folder it lies in, and return it with the seconds.
+
+    The file itself stays as it is. The kernel ignores the user's IPython profile and matplotlib
+    backend, so that a cell prints and shows the same for everyone.
+
+    Raises:
+        SeglibError: a cell failed, the kernel died, or `timeout` seconds passed.
+    """
+    path = Path(path).absolute()
+    notebook = read_notebook(path)
+    client = NotebookClient(
+        notebook,
+        timeout=None,
+        kernel_name=KERNELSPEC["name"],
+        extra_arguments=["--log-level=ERROR"],
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,  # timestamps would change the file with every run
+        store_widget_state=False,  # so would the widgets' random ids
+        coalesce_streams=True,
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
+    profile = build_dir() / "ipython"
+    profile.mkdir(parents=True, exist_ok=True)
+    environment["IPYTHONDIR"] = str(profile)
+    environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    start = time.perf_counter()
+    try:
+        asyncio.run(asyncio.wait_for(client.async_execute(env=environment), timeout))
+    except (TimeoutError, DeadKernelError):
+        # Which of the two the end of the time comes as depends on what nbclient was waiting for.
+        if time.perf_counter() - start >= timeout:
+            raise SeglibError(f"{path.name}: still running after {timeout:g} s") from None
+        raise SeglibError(f"{path.name}: its kernel died (out of memory?)") from None
+    except CellExecutionError as problem:
+        print(problem.traceback, file=sys.stderr)
+        raise SeglibError(f"{path.name}: {problem.ename}: {problem.evalue}") from None
+    return notebook, time.perf_counter() - start
+
+
+def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Drop, in place, what changes from run to run without telling a reader anything.
+
+    Removed are timings, stderr (progress bars), widget views (they need a living kernel) and the
+    kernel's own version; cells keep their ids, and the notebook's metadata become those of the
+    contract.
+    """
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    notebook.metadata = nbformat.from_dict(
+        {**METADATA, "kernelspec": KERNELSPEC, "language_info": _LANGUAGE}
+    )
+    for number, cell in enumerate(notebook.cells, 1):
+        cell.setdefault("id", f"cell-{number:02d}")
+        tags = cell.metadata.get("tags")
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if cell.cell_type != "code":
+            continue
+        cell.outputs = [output for output in cell.outputs if output.get("name") != "stderr"]
+        for output in cell.outputs:
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+        cell.outputs = [output for output in cell.outputs if not _is_progress_or_empty(output)]
+    return notebook
+
+
+def _is_progress_or_empty(output: nbformat.NotebookNode) -> bool:
+    """Whether nothing is left of an output but the text of a progress bar at its start."""
+    data = output.get("data")
+    if data is None:
+        return False
+    return not data or (set(data) == {"text/plain"} and bool(_PROGRESS.search(data["text/plain"])))
+
+
+def refresh(path: Path, timeout: float = TIMEOUT) -> float:
+    """Run a notebook in place, without leaving timestamps; return the seconds it took.
+
+    The file is replaced only after its last cell has run. Raises as `execute` does.
+    """
+    notebook, seconds = execute(path, timeout)
+    write_notebook(normalise(notebook), path)
+    return seconds
+
+
+def write_html(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook with its outputs as one HTML page, pictures included."""
+    from nbconvert import HTMLExporter  # only here, since it is slow to import
+
+    resources = {"metadata": {"name": Path(path).stem}}
+    page, _ = HTMLExporter().from_notebook_node(notebook, resources=resources)
+    with atomic_path(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def read_notebook(path: Path) -> nbformat.NotebookNode:
+    """Read a notebook file; raises `SeglibError` with one line if it is none."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, nbformat.ValidationError) as problem:
+        reason = str(problem).splitlines()[0]
+        raise SeglibError(f"{path}: not a notebook that can be read ({reason})") from None
+
+
+def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
+    """Write a notebook atomically; read and written again, its bytes are the same."""
+    with atomic_path(path) as temporary:
+        nbformat.write(notebook, temporary)
+
+
+def _run(command: str, path: Path, html: bool) -> bool:
+    """Do one command for one notebook, say how it went, and return whether it went well."""
+    if command == "check":
+        problems = check(path)
+        for problem in problems:
+            print(f"{path.name}: {problem}")
+        return not problems
+    if command == "refresh":
+        seconds = refresh(path)
+    else:
+        notebook, seconds = execute(path)
+        copy = build_dir() / "notebooks" / path.name
+        write_notebook(notebook, copy)
+        if html:
+            write_html(notebook, copy.with_suffix(".html"))
+    print(f"{path.name:40} {seconds:6.1f} s", flush=True)
+    return True
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    summary, usage = __doc__.split("\n\n", 1)
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.notebooks",
+        description=summary,
+        epilog=usage,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=["execute", "refresh", "check"])
+    parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
+    parser.add_argument("--html", action="store_true", help="with execute: an HTML page beside")
+    options = parser.parse_intermixed_args(arguments)
+    ok = True
+    for path in options.notebooks or sorted((home() / "notebooks").glob("*.ipynb")):
+        try:
+            ok = _run(options.command, path, options.html) and ok
+        except SeglibError as problem:
+            print(f"seglib: error: {problem}", file=sys.stderr)
+            ok = False
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
