@@ -20,10 +20,10 @@ import miniscapes
 from seglib import paths
 from seglib.config import RunConfig
 from seglib.data.cache import load_cache
-from seglib.data.transforms import MEAN, STD, TrainingSet
+from seglib.data.transforms import MEAN, STD, TrainingSet, to_device
 from seglib.files import atomic_folder
 from seglib.labels import CITYSCAPES_19
-from seglib.training.loop import EpochBatches, to_device
+from seglib.training.loop import EpochBatches
 
 from .measuring import DATA, Comparison, interleave
 

@@ -22,8 +22,9 @@ from seglib.devices import autocast, memory_format, resolve_precision
 from seglib.models import build_model
 from seglib.recipes import recipe
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint
-from seglib.training.loop import EpochBatches, build_optimizer, build_scheduler, fit
+from seglib.training.loop import EpochBatches, fit
 from seglib.training.losses import build_loss, sqrt_median_weights
+from seglib.training.optim import build_optimizer, build_scheduler
 
 from .measuring import Comparison, interleave, quiet, seconds
 from .peers import WIDTHS, Normalised, OursInLightning, smp_unet, trainer

@@ -32,12 +32,13 @@ from seglib.config import RunConfig
 from seglib.data.cache import SceneCache, load_cache
 from seglib.data.datasets import dataset_spec, prepare
 from seglib.data.transforms import MEAN, STD
+from seglib.evaluation.evaluate import evaluate, score_split
 from seglib.files import read_json, write_json
 from seglib.labels import CAMVID_11, IGNORE_INDEX
 from seglib.models import build_model
 from seglib.recipes import recipe
 from seglib.training.checkpoints import remove_checkpoint
-from seglib.training.loop import evaluate, fit, score_split
+from seglib.training.loop import fit
 
 from .measuring import DATA, Comparison, quiet, seconds
 from .peers import cost, smp_unet, trainer

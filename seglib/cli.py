@@ -113,9 +113,9 @@ def evaluate(
         export: Also write every prediction as label ids, for the official evaluator.
         device: cuda, mps or cpu.
     """
+    from .evaluation.evaluate import export_predictions, score_split
     from .records import latest_record, load_record
     from .text import score_table
-    from .training.loop import export_predictions, score_split
 
     record = load_record(run) if run else latest_record()
     scores = score_split(record, split, device=device)

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from seglib.data.cache import resize_image, resize_mask
 from seglib.data.datasets import dataset_spec, prepare
+from seglib.data.transforms import to_device
 from seglib.data.tree import Scene, list_scenes, read_image, read_label_ids
 from seglib.devices import autocast, choose_device, memory_format, resolve_precision
 from seglib.evaluation.boundaries import boundary_distance
@@ -27,7 +28,6 @@ from seglib.labels import CITYSCAPES_34, ClassSet
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import describe_machine, versions
 from seglib.records import Record
-from seglib.training.loop import to_device
 
 from .calibration import Reliability
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt

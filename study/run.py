@@ -12,9 +12,10 @@ import pandas as pd
 
 from seglib.data.datasets import prepare
 from seglib.errors import DatasetError
+from seglib.evaluation.evaluate import score_split
 from seglib.records import find_record
 from seglib.training.checkpoints import checkpoint_folder
-from seglib.training.loop import NonFiniteLoss, score_split
+from seglib.training.loop import NonFiniteLoss
 
 from .anova import mean_interval
 from .budget import Clock, OutOfTime, fit_within, format_duration, interrupted

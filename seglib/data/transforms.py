@@ -10,6 +10,7 @@ from torchvision.transforms.v2 import functional
 
 from ..config import RunConfig
 from ..labels import IGNORE_INDEX
+from ..devices import memory_format
 from .cache import SceneCache
 
 # The ImageNet statistics, so that torchvision's pretrained encoders see what they were trained on.
@@ -23,6 +24,12 @@ def normalize(image: Tensor) -> Tensor:
     mean = torch.tensor(MEAN, device=image.device)[:, None, None]
     std = torch.tensor(STD, device=image.device)[:, None, None]
     return image.float().div_(255).sub_(mean).div_(std)
+
+
+def to_device(image: Tensor, mask: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Move a uint8 batch to `device`, as bytes a quarter of the traffic, and normalise it there."""
+    image = normalize(image.to(device, non_blocking=True))
+    return image.to(memory_format=memory_format(device)), mask.to(device, non_blocking=True)
 
 
 class TrainTransform:

@@ -9,9 +9,8 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,8 @@ import pandas as pd
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import gather_object
 from filelock import FileLock
-from PIL import Image
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
@@ -33,18 +29,15 @@ from .. import paths
 from ..config import RunConfig
 from ..data.cache import SceneCache, load_cache
 from ..data.datasets import dataset_spec, fingerprint
-from ..data.parallel import read_ahead
-from ..data.transforms import TrainingSet, mix_seed, normalize
-from ..data.tree import list_scenes, read_instance_ids, read_label_ids
-from ..devices import autocast, choose_device, memory_format, resolve_precision
+from ..data.transforms import TrainingSet, mix_seed, to_device
+from ..devices import choose_device, memory_format, resolve_precision
 from ..errors import ConfigError, RecordError, SeglibError
-from ..evaluation.metrics import ScoreAccumulator, mean_iou, pixel_accuracy
-from ..files import atomic_path
+from ..evaluation.evaluate import evaluate
+from ..evaluation.metrics import mean_iou, pixel_accuracy
 from ..labels import IGNORE_INDEX
 from ..models import build_model
 from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
 from ..records import (
-    SHOWN_SCENES,
     Record,
     find_record,
     history_text,
@@ -55,10 +48,8 @@ from ..records import (
 )
 from .checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint, save_checkpoint
 from .losses import build_loss, sqrt_median_weights
+from .optim import build_optimizer, build_scheduler
 from .tracking import Tracker, check_tracker, start_tracker
-
-STEP_EPOCHS = 10  # epochs between the drops of the step decay
-WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises, if not said otherwise
 
 
 class NonFiniteLoss(SeglibError):
@@ -148,12 +139,6 @@ def train_one_epoch(
     ).item()
 
 
-def to_device(image: Tensor, mask: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Move a uint8 batch to `device`, as bytes a quarter of the traffic, and normalise it there."""
-    image = normalize(image.to(device, non_blocking=True))
-    return image.to(memory_format=memory_format(device)), mask.to(device, non_blocking=True)
-
-
 @torch.inference_mode()
 def validate(
     model: nn.Module,
@@ -183,87 +168,6 @@ def validate(
         confusion += torch.bincount(pairs, minlength=num_classes**2)
     total, confusion = accelerator.reduce(total), accelerator.reduce(confusion)
     return (total / len(cache)).item(), confusion.view(num_classes, num_classes).cpu().numpy()
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Scores of one split and the predicted label ids of its shown scenes by name."""
-
-    scores: dict[str, Any]
-    predictions: dict[str, np.ndarray]
-
-
-@torch.inference_mode()
-def evaluate(
-    model: nn.Module,
-    config: RunConfig,
-    split: str,
-    device: torch.device | str | None = None,
-    batch_size: int = 4,
-    progress: bool = True,
-    accelerator: Accelerator | None = None,
-    on_scene: Callable[[str, np.ndarray], None] = lambda name, label_ids: None,
-) -> Evaluation:
-    """Score a network on the fine masks of one split, at the labels' own resolution.
-
-    Images are fed at the config's size; logits are enlarged bilinearly to the size of the label
-    before the argmax. `on_scene` is given each scene's name and predicted label ids, uint8 (H, W).
-    """
-    config = config.resolved()
-    spec = dataset_spec(config.dataset)
-    device = accelerator.device if accelerator else choose_device(device and str(device))
-    rank, processes = (
-        (accelerator.process_index, accelerator.num_processes) if accelerator else (0, 1)
-    )
-    precision = resolve_precision(config.precision, device)
-    scenes = list_scenes(spec.root(), split, "fine")
-    cache = load_cache(spec.root(), split, "fine", config.image_size, spec.class_set, progress)
-    spread = np.linspace(0, len(scenes) - 1, min(SHOWN_SCENES, len(scenes)))
-    shown = {scenes[position].name for position in spread.round().astype(int)}
-
-    def read_truth(position: int) -> tuple[np.ndarray, np.ndarray | None]:
-        scene = scenes[position]
-        label_ids = read_label_ids(scene.label_ids)
-        return label_ids, read_instance_ids(scene.instance_ids) if spec.has_instances else None
-
-    model = model.to(device, memory_format=memory_format(device)).eval()
-    accumulator = ScoreAccumulator(spec.class_set)
-    predictions: dict[str, np.ndarray] = {}
-    mine = range(rank, len(scenes), processes)
-    truths = read_ahead(read_truth, mine)
-    bar = tqdm(total=len(mine), desc=f"score {split}", disable=not progress, leave=False)
-    for start in range(0, len(mine), batch_size):
-        positions = mine[start : start + batch_size]
-        samples = [cache[position] for position in positions]
-        image, mask = (torch.stack(parts) for parts in zip(*samples, strict=True))
-        image, _ = to_device(image, mask, device)
-        with autocast(precision, device):
-            logits = model(image)
-        for position, scene_logits in zip(positions, logits.float(), strict=True):
-            scene = scenes[position]
-            label_ids, instance_ids = next(truths)
-            indices = upsample_argmax(scene_logits, label_ids.shape)
-            accumulator.add(scene.name, label_ids, indices, instance_ids)
-            predicted = spec.class_set.decode(indices)
-            on_scene(scene.name, predicted)
-            if scene.name in shown:
-                predictions[scene.name] = predicted
-            bar.update()
-    bar.close()
-    if processes > 1:
-        gathered = gather_object([(accumulator, predictions)])
-        accumulator = ScoreAccumulator(spec.class_set)
-        for other, others in gathered:
-            accumulator.merge(other)
-            predictions.update(others)
-    return Evaluation(accumulator.scores(), dict(sorted(predictions.items())))
-
-
-def upsample_argmax(logits: Tensor, size: tuple[int, int]) -> np.ndarray:
-    """Class indices, uint8 `size` (H, W), from one scene's logits (C, h, w) enlarged bilinearly."""
-    if tuple(logits.shape[-2:]) != tuple(size):
-        logits = functional.interpolate(logits[None], size, mode="bilinear", align_corners=False)[0]
-    return logits.argmax(0).to(torch.uint8).cpu().numpy()
 
 
 def fit(
@@ -341,63 +245,6 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
         mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_steps=config.accumulation,
     )
-
-
-def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
-    """Parameters by learning rate and weight decay.
-
-    Norms, biases and what the architecture lists in `no_weight_decay` are not decayed unless the
-    config says `decay_all`; encoder parameters (`model.encoder`) get `encoder_rate` times the
-    learning rate.
-    Raises `ConfigError` if `encoder_rate` is given and there is no such part.
-    """
-    names = [name for name, _ in model.named_parameters()]
-    if config.encoder_rate is not None and not any(name.startswith("encoder.") for name in names):
-        raise ConfigError(f"encoder_rate: model {config.model!r} has no separate encoder; leave it")
-    exempt = getattr(model, "no_weight_decay", ())
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        decayed = config.decay_all or (
-            parameter.ndim > 1 and not name.endswith(tuple(exempt) or ("\0",))
-        )
-        in_encoder = name.startswith("encoder.") and config.encoder_rate is not None
-        rate = config.learning_rate * (config.encoder_rate if in_encoder else 1)
-        groups.setdefault((rate, config.weight_decay if decayed else 0.0), []).append(parameter)
-    return [
-        {"params": parameters, "lr": rate, "weight_decay": decay}
-        for (rate, decay), parameters in groups.items()
-    ]
-
-
-def build_optimizer(model: nn.Module, config: RunConfig, device: torch.device):
-    """The config's member of the Adam family, in its fused form where there is one."""
-    groups = parameter_groups(model, config)
-    if config.optimizer == "adamax":
-        return torch.optim.Adamax(groups)
-    family = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return family(groups, fused=device.type in ("cpu", "cuda"))
-
-
-def build_scheduler(optimizer, config: RunConfig, steps: int):
-    """Learning rate by optimiser step; `steps` of them make an epoch."""
-    if config.schedule == "step":
-        return torch.optim.lr_scheduler.StepLR(optimizer, STEP_EPOCHS * steps, config.gamma)
-    total = config.epochs * steps
-    rise = WARM_UP if config.warm_up is None else config.warm_up
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step / total, rise))
-
-
-def one_cycle(progress: float, rise: float = WARM_UP) -> float:
-    """Share of the peak learning rate at `progress` (0 to 1): linear warm-up, cosine to zero.
-
-    The warm-up takes the share `rise` of the run.
-
-    Smith and Topin, "Super-Convergence", 2019 (https://arxiv.org/abs/1708.07120), with the cosine
-    of Loshchilov and Hutter's SGDR (ICLR 2017) for the way down.
-    """
-    if progress < rise:
-        return 0.04 + 0.96 * progress / rise
-    return 0.5 + 0.5 * math.cos(math.pi * (progress - rise) / (1 - rise))
 
 
 def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ...]) -> None:
@@ -667,18 +514,6 @@ def half(tensor: Tensor) -> Tensor:
     return (halved if torch.equal(halved.isfinite(), tensor.isfinite()) else tensor).contiguous()
 
 
-def score_split(
-    record: Record, split: str, *, device: str | None = None, progress: bool = True
-) -> Mapping[str, Any]:
-    """The record's scores on a split, computed from its weights and added the first time."""
-    if split not in record.scores:
-        evaluation = evaluate(
-            record.load_model(), record.config, split, device=device, progress=progress
-        )
-        record.add_scores(split, evaluation.scores, evaluation.predictions)
-    return record.scores[split]
-
-
 def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
     """Train a recorded run's first epochs again, without recording anything.
 
@@ -699,19 +534,3 @@ def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
     return read_history(io.StringIO(history_text(run.history)))
 
 
-def export_predictions(
-    record: Record, split: str, folder: Path, *, device: str | None = None, progress: bool = True
-) -> int:
-    """Write a split's predictions as label-id PNG files and return their number.
-
-    `{scene}_labelIds.png` holds uint8 label ids at the label's resolution, which is what the
-    official evaluator and the benchmark server read.
-    """
-
-    def write(name: str, label_ids: np.ndarray) -> None:
-        with atomic_path(folder / f"{name}_labelIds.png") as temporary:
-            Image.fromarray(label_ids).save(temporary)
-
-    model = record.load_model()
-    evaluate(model, record.config, split, device=device, progress=progress, on_scene=write)
-    return len(list_scenes(record.dataset.root(), split, "fine"))

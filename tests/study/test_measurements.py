@@ -13,11 +13,12 @@ from seglib import cli
 from seglib.config import RunConfig
 from seglib.data.datasets import MARKER
 from seglib.errors import ConfigError, DatasetError, RecordError
+from seglib.evaluation.evaluate import score_split
 from seglib.files import read_json, write_json
 from seglib.labels import CAMVID_11, CITYSCAPES_19
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import Record, load_record
-from seglib.training.loop import fit, score_split
+from seglib.training.loop import fit
 from seglib.widgets import view_records
 from study import measuring
 from study import run as study_run

@@ -28,6 +28,7 @@ from seglib.data.cache import load_cache
 from seglib.data.datasets import MARKER, prepare
 from seglib.data.tree import list_scenes
 from seglib.errors import RecordError, SeglibError
+from seglib.evaluation import evaluate
 from seglib.files import sha256_of, write_json
 from seglib.labels import CITYSCAPES_19
 from seglib.records import Record, load_record, save_record
@@ -390,7 +391,7 @@ def test_read_only_results_are_read_and_not_written(
     assert train(config) == record.id
     assert capsys.readouterr().out.startswith(f"{record.id}: recorded, val mIoU")
     loaded = load_record(record.id)
-    assert loop.score_split(loaded, "val")["miou"] == record.miou()
+    assert evaluate.score_split(loaded, "val")["miou"] == record.miou()
     loaded.load_model()
     # What would have to be written is refused in one line, before any work.
     monkeypatch.setattr(loop, "train_one_epoch", lambda *a, **k: pytest.fail("trained"))
@@ -398,7 +399,7 @@ def test_read_only_results_are_read_and_not_written(
         train(CONFIG)
     assert len(str(caught.value).splitlines()) == 1
     with pytest.raises(OSError, match="Read-only file system"):
-        loop.score_split(loaded, "test", progress=False)
+        evaluate.score_split(loaded, "test", progress=False)
     assert contents(small_disk) == before
 
 

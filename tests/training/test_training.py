@@ -18,13 +18,14 @@ from seglib.config import RunConfig
 from seglib.data.cache import SceneCache
 from seglib.data.tree import list_scenes, read_instance_ids, read_label_ids
 from seglib.errors import ConfigError, DatasetError, RecordError
+from seglib.evaluation.evaluate import evaluate, export_predictions, score_split
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.labels import CAMVID_11, CITYSCAPES_19
 from seglib.models import build_model
 from seglib.records import Record, load_record, save_record
-from seglib.training import loop
+from seglib.training import loop, optim
 from seglib.training.checkpoints import checkpoint_folder
-from seglib.training.loop import EpochBatches, NonFiniteLoss, evaluate, fit, score_split
+from seglib.training.loop import EpochBatches, NonFiniteLoss, fit
 from seglib.training.losses import build_loss
 
 TINY = RunConfig(
@@ -383,7 +384,7 @@ def test_a_score_that_is_not_a_number_does_not_win(home: Path, monkeypatch) -> N
 def rates(config: RunConfig, steps: int) -> list[float]:
     """The learning rate of each optimiser step of a run."""
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
-    scheduler = loop.build_scheduler(optimizer, config, steps)
+    scheduler = optim.build_scheduler(optimizer, config, steps)
     result = []
     for _ in range(config.epochs * steps):
         result.append(optimizer.param_groups[0]["lr"])
@@ -423,7 +424,7 @@ def test_the_recorded_learning_rate_is_the_one_used(home: Path) -> None:
 def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_rate() -> None:
     config = changed(weight_decay=0.1, learning_rate=1.0, encoder_rate=0.25)
     model = build_model("fcn", 19, width=4)
-    groups = loop.parameter_groups(model, config)
+    groups = optim.parameter_groups(model, config)
     found = {
         id(parameter): (group["lr"], group["weight_decay"])
         for group in groups
@@ -436,14 +437,14 @@ def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_rate() -> None
         assert found[id(parameter)] == (rate, decay)
     for name, parameter in (unet := build_model("unet", 19, width=4)).named_parameters():
         assert ("norm" in name or parameter.ndim > 1) or name.endswith(("weight", "bias"))
-    groups = loop.parameter_groups(unet, changed(weight_decay=0.1))
+    groups = optim.parameter_groups(unet, changed(weight_decay=0.1))
     undecayed = [p for group in groups if not group["weight_decay"] for p in group["params"]]
     assert undecayed and all(parameter.ndim == 1 for parameter in undecayed)
 
 
 def test_decay_can_be_put_on_everything() -> None:
     model = build_model("swin", 19)
-    (group,) = loop.parameter_groups(model, changed(weight_decay=0.1, decay_all=True))
+    (group,) = optim.parameter_groups(model, changed(weight_decay=0.1, decay_all=True))
     assert len(group["params"]) == len(list(model.parameters())) and group["weight_decay"] == 0.1
 
 
@@ -541,7 +542,7 @@ def test_folders_that_cannot_be_written_are_found_before_training(home, tmp_path
 def test_scores_are_those_of_the_exported_predictions(home: Path, tmp_path: Path) -> None:
     record = train(changed(image_size=(16, 32)))
     folder = tmp_path / "export"
-    count = loop.export_predictions(record, "val", folder, device="cpu", progress=False)
+    count = export_predictions(record, "val", folder, device="cpu", progress=False)
     assert count == 3 == len(list(folder.iterdir()))
     accumulator = ScoreAccumulator(CITYSCAPES_19)
     for scene in list_scenes(home / "data" / "miniscapes", "val"):
@@ -607,7 +608,8 @@ torch.set_num_threads(1)
 from seglib.config import RunConfig
 from seglib.data.cache import load_cache
 from seglib.records import load_record
-from seglib.training.loop import evaluate, fit, make_accelerator
+from seglib.evaluation.evaluate import evaluate
+from seglib.training.loop import fit, make_accelerator
 
 config = RunConfig.from_dict(json.loads(sys.argv[1]))
 record = fit(config, device="cpu", progress=False)

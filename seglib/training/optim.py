@@ -1,0 +1,70 @@
+"""Optimisers and learning-rate schedules."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..config import RunConfig
+from ..errors import ConfigError
+
+STEP_EPOCHS = 10  # epochs between the drops of the step decay
+WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises, if not said otherwise
+
+
+def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
+    """Parameters by learning rate and weight decay.
+
+    Norms, biases and what the architecture lists in `no_weight_decay` are not decayed unless the
+    config says `decay_all`; encoder parameters (`model.encoder`) get `encoder_rate` times the
+    learning rate.
+    Raises `ConfigError` if `encoder_rate` is given and there is no such part.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    if config.encoder_rate is not None and not any(name.startswith("encoder.") for name in names):
+        raise ConfigError(f"encoder_rate: model {config.model!r} has no separate encoder; leave it")
+    exempt = getattr(model, "no_weight_decay", ())
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        decayed = config.decay_all or (
+            parameter.ndim > 1 and not name.endswith(tuple(exempt) or ("\0",))
+        )
+        in_encoder = name.startswith("encoder.") and config.encoder_rate is not None
+        rate = config.learning_rate * (config.encoder_rate if in_encoder else 1)
+        groups.setdefault((rate, config.weight_decay if decayed else 0.0), []).append(parameter)
+    return [
+        {"params": parameters, "lr": rate, "weight_decay": decay}
+        for (rate, decay), parameters in groups.items()
+    ]
+
+
+def build_optimizer(model: nn.Module, config: RunConfig, device: torch.device):
+    """The config's member of the Adam family, in its fused form where there is one."""
+    groups = parameter_groups(model, config)
+    if config.optimizer == "adamax":
+        return torch.optim.Adamax(groups)
+    family = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return family(groups, fused=device.type in ("cpu", "cuda"))
+
+
+def build_scheduler(optimizer, config: RunConfig, steps: int):
+    """Learning rate by optimiser step; `steps` of them make an epoch."""
+    if config.schedule == "step":
+        return torch.optim.lr_scheduler.StepLR(optimizer, STEP_EPOCHS * steps, config.gamma)
+    total = config.epochs * steps
+    rise = WARM_UP if config.warm_up is None else config.warm_up
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step / total, rise))
+
+
+def one_cycle(progress: float, rise: float = WARM_UP) -> float:
+    """Share of the peak learning rate at `progress` (0 to 1): linear warm-up, cosine to zero.
+
+    The warm-up takes the share `rise` of the run.
+
+    Smith and Topin, "Super-Convergence", 2019 (https://arxiv.org/abs/1708.07120), with the cosine
+    of Loshchilov and Hutter's SGDR (ICLR 2017) for the way down.
+    """
+    if progress < rise:
+        return 0.04 + 0.96 * progress / rise
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - rise) / (1 - rise))
