@@ -22,7 +22,7 @@ from seglib.devices import autocast, memory_format, resolve_precision
 from seglib.models import build_model
 from seglib.recipes import recipe
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint
-from seglib.training.loop import EpochBatches, fit
+from seglib.training.loop import EpochBatches, OutOfTime, fit
 from seglib.training.losses import build_loss, sqrt_median_weights
 from seglib.training.optim import build_optimizer, build_scheduler
 
@@ -96,8 +96,8 @@ def fit_epoch(config: RunConfig, found: dict[str, dict] | None = None) -> float:
 
     def one_epoch() -> None:
         try:
-            fit(config, device="cpu", progress=False, stop_after=1)
-        except KeyboardInterrupt:
+            fit(config, device="cpu", progress=False, deadline=0.0)
+        except OutOfTime:
             return
 
     remove_checkpoint(config.run_id)

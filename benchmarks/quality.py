@@ -38,7 +38,7 @@ from seglib.labels import CAMVID_11, IGNORE_INDEX
 from seglib.models import build_model
 from seglib.recipes import recipe
 from seglib.training.checkpoints import remove_checkpoint
-from seglib.training.loop import fit
+from seglib.training.loop import OutOfTime, fit
 
 from .measuring import DATA, Comparison, quiet, seconds
 from .peers import cost, smp_unet, trainer
@@ -118,8 +118,8 @@ def _our_epochs(base: RunConfig, minutes: int) -> int:
 
 def _one_epoch(base: RunConfig) -> None:
     config = dataclasses.replace(base, epochs=2, validate_every=2)
-    with contextlib.suppress(KeyboardInterrupt):
-        fit(config, device="cpu", progress=False, stop_after=1)
+    with contextlib.suppress(OutOfTime):
+        fit(config, device="cpu", progress=False, deadline=0.0)
     remove_checkpoint(config.run_id)
 
 

@@ -14,13 +14,9 @@ from seglib.errors import ConfigError
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import Record
 from seglib.training.checkpoints import load_checkpoint
-from seglib.training.loop import fit
+from seglib.training.loop import OutOfTime, fit
 
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
-
-
-class OutOfTime(Exception):
-    """The time is used up; what was begun goes on from its checkpoint next time."""
 
 
 def parse_duration(text: str) -> float:
@@ -68,23 +64,9 @@ def interrupted(config: RunConfig) -> tuple[int, float | None]:
 def fit_within(config: RunConfig, clock: Clock, **options: Any) -> Record:
     """`training.fit` with `options`, which ends the session when `clock` has run down.
 
-    How many epochs fit is known from those that the run has behind it; a new run trains one first.
     A session trains at least one epoch, so that any budget gets on. Raises `OutOfTime`.
     """
-    while math.isfinite(clock.left):
-        done, seconds = interrupted(config)
-        fitting = 1 if seconds is None else int(clock.left / max(seconds, 1e-3))
-        if clock.left <= 0 or fitting < 1:
-            if clock.worked:
-                raise OutOfTime
-            fitting = 1
-        if done + fitting >= config.epochs:
-            break
-        clock.worked = True
-        try:
-            return fit(config, stop_after=fitting, **options)
-        except KeyboardInterrupt as stop:
-            if not stop.args:  # not `stop_after` but the user
-                raise
+    if clock.worked and clock.left <= 0:
+        raise OutOfTime("the budget is used up")
     clock.worked = True
-    return fit(config, **options)
+    return fit(config, deadline=clock.end, **options)

@@ -281,7 +281,7 @@ def train_candidate(
     record = find_record(config, folder)
     if record is None:
         if clock.left <= 0 and clock.worked:
-            raise OutOfTime
+            raise OutOfTime("the budget is used up")
         options = {"results": folder, "keep_weights": False, "progress": progress, **options}
         try:
             record = fit_within(config, clock, **options)

@@ -56,6 +56,10 @@ class NonFiniteLoss(SeglibError):
     """The loss became NaN or infinite; the message names the batch."""
 
 
+class OutOfTime(SeglibError):
+    """The deadline of a session is reached; the run goes on from its checkpoint next time."""
+
+
 class EpochBatches:
     """Batch sampler: keys (epoch, position) of one epoch in an order drawn from (seed, epoch).
 
@@ -181,17 +185,18 @@ def fit(
     progress: bool = True,
     workers: int | None = None,
     compile_model: bool = False,
-    stop_after: int | None = None,
+    deadline: float = math.inf,
 ) -> Record:
     """Return the record of this run: loaded if it exists, resumed if it was begun, else trained.
 
     Says in one line which of the three it did. `retrain` (default: whether `SEGLIB_RETRAIN` is 1)
     trains even if there is a record. `results` is the folder of records (default:
     `paths.results_dir()`). `keep_weights` False makes a compact record.
-    `workers` processes load data (default: none on a CPU, up to 8 for a GPU). `stop_after` ends
-    the session after that many epochs of this call, leaving a checkpoint, and raises
-    `KeyboardInterrupt`. Raises `ConfigError`, `DatasetError` or `RecordError` before any training
-    if the run can't work, and `NonFiniteLoss` if it diverges.
+    `workers` processes load data (default: none on a CPU, up to 8 for a GPU). `deadline` is a time
+    of `time.monotonic`: after an epoch, when the next one would end later than that, the session
+    raises `OutOfTime` and leaves a checkpoint; at least one epoch is trained. Raises `ConfigError`,
+    `DatasetError` or `RecordError` before any training if the run can't work, and `NonFiniteLoss`
+    if it diverges.
     """
     config = config.resolved()
     check_tracker(tracker)
@@ -209,7 +214,7 @@ def fit(
         if not retrain and (record := find_record(config, results)):  # another process was first
             return _announce(record)
         run = _Run(config, accelerator, progress, workers, compile_model)
-        record = run.train(tracker, keep_weights, stop_after, results)
+        record = run.train(tracker, keep_weights, deadline, results)
         accelerator.wait_for_everyone()
     return record
 
@@ -340,15 +345,12 @@ class _Run:
         self,
         tracker_name: str,
         keep_weights: bool,
-        stop_after: int | None,
+        deadline: float,
         results: Path | None,
     ) -> Record:
         self._resume()
         main = self.accelerator.is_main_process
         tracker = start_tracker(tracker_name, self.config) if main else Tracker()
-        end = self.config.epochs
-        if stop_after is not None:
-            end = min(end, self.next_epoch + stop_after)
         images = self.batches.steps * self.config.batch_size
         with tqdm(
             total=self.config.epochs * images,
@@ -357,18 +359,20 @@ class _Run:
             disable=not self.progress,
         ) as bar:
             try:
-                for epoch in range(self.next_epoch, end):
+                for epoch in range(self.next_epoch, self.config.epochs):
                     row = self.one_epoch(epoch, bar)
                     if main:
                         save_checkpoint(self.config.run_id, self._state())
                     if row is not None:
                         tracker.log(row)
+                    if self.next_epoch < self.config.epochs and self._out_of_time(deadline):
+                        raise OutOfTime(
+                            f"{self.config.run_id}: out of time after epoch {self.next_epoch} of "
+                            f"{self.config.epochs}; the same call goes on from there"
+                        )
             except BaseException:
                 tracker.finish(None)  # else the next run of a notebook would log into this one
                 raise
-        if end < self.config.epochs:
-            tracker.finish(None)
-            raise KeyboardInterrupt(f"stopped after epoch {end}, as asked")
         record = self._record(keep_weights, results or paths.results_dir())
         tracker.log_masks(
             {
@@ -379,6 +383,12 @@ class _Run:
         )
         tracker.finish(record.weights_path)
         return record
+
+    def _out_of_time(self, deadline: float) -> bool:
+        """Whether the next epoch would end too late, by the clock of any process."""
+        late = time.monotonic() + self.epoch_seconds[-1] > deadline
+        late = torch.tensor(float(late), device=self.device)
+        return self.accelerator.reduce(late).item() > 0
 
     def one_epoch(self, epoch: int, bar: tqdm) -> dict[str, Any] | None:
         """Train, validate if it is time to, and keep the best weights."""

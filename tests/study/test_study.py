@@ -13,7 +13,7 @@ from seglib.data.datasets import prepare
 from seglib.errors import ConfigError
 from seglib.files import read_json, write_json
 from seglib.records import find_record, list_records
-from seglib.training.loop import fit
+from seglib.training.loop import OutOfTime, fit
 from study import run as study_run
 from study.costs import RATES, CostModel, epoch_images, image_work
 from study.plan import SCALES, StudyRun, StudySweep, change_sweep, find_sweep, load_study
@@ -177,8 +177,8 @@ def test_unknown_choices_are_refused(plan):
 def test_the_study_trains_what_is_missing_and_only_that(tree, plan, capsys):
     assert states(plan) == ["missing"] * 5
     first = load_study(plan=plan)[0]
-    with pytest.raises(KeyboardInterrupt):
-        fit(first.config, device="cpu", progress=False, stop_after=1)
+    with pytest.raises(OutOfTime):
+        fit(first.config, device="cpu", progress=False, deadline=0.0)
     assert status(first) == Status("interrupted", "after epoch 1 of 2", 0.5)
 
     assert train_all(plan, budget=0) == 4  # one epoch is left of the first run, and is trained

@@ -25,7 +25,7 @@ from seglib.models import build_model
 from seglib.records import Record, load_record, save_record
 from seglib.training import loop, optim
 from seglib.training.checkpoints import checkpoint_folder
-from seglib.training.loop import EpochBatches, NonFiniteLoss, fit
+from seglib.training.loop import EpochBatches, NonFiniteLoss, OutOfTime, fit
 from seglib.training.losses import build_loss
 
 TINY = RunConfig(
@@ -148,9 +148,9 @@ def test_records_can_go_to_another_folder(home: Path, tmp_path: Path) -> None:
 
 def test_a_resumed_run_ends_with_the_same_bytes(home: Path, tmp_path: Path, capsys) -> None:
     expected = bytes_of(train(STATEFUL, results=tmp_path / "uninterrupted"))
-    for epochs in (1, 2):
-        with pytest.raises(KeyboardInterrupt, match="stopped after epoch"):
-            train(STATEFUL, stop_after=epochs)
+    for epoch in (1, 2, 3):
+        with pytest.raises(OutOfTime, match=f"out of time after epoch {epoch} of 4; the same call"):
+            train(STATEFUL, deadline=0.0)
     capsys.readouterr()
     record = train(STATEFUL)
     assert capsys.readouterr().out == f"{record.id}: resumed after epoch 3 of 4 on cpu\n"
@@ -158,12 +158,16 @@ def test_a_resumed_run_ends_with_the_same_bytes(home: Path, tmp_path: Path, caps
     assert len(record.environment["epoch_seconds"]) == 4
 
 
+def test_a_deadline_that_is_far_enough_changes_nothing(home: Path) -> None:
+    assert train(deadline=time.monotonic() + 600).history["epoch"].tolist() == [1, 2, 3]
+
+
 @pytest.mark.parametrize("optimizer", ["adam", "adamax"])
 def test_other_optimisers_resume_too(home: Path, tmp_path: Path, optimizer: str) -> None:
     config = changed(optimizer=optimizer, gamma=0.5, accumulation=2, validate_every=2)
     expected = bytes_of(train(config, results=tmp_path / "uninterrupted"))
-    with pytest.raises(KeyboardInterrupt):
-        train(config, stop_after=1)
+    with pytest.raises(OutOfTime):
+        train(config, deadline=0.0)
     record = train(config)
     assert bytes_of(record) == expected
     assert record.history["epoch"].tolist() == [2, 3]
@@ -218,8 +222,8 @@ def test_worker_processes_change_nothing(home: Path) -> None:
 
 
 def test_a_checkpoint_of_other_code_is_not_continued(home: Path, monkeypatch, capsys) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        train(stop_after=1)
+    with pytest.raises(OutOfTime):
+        train(deadline=0.0)
     monkeypatch.setattr(loop, "RESULTS_VERSION", 99)
     record = train()
     output = capsys.readouterr().out
@@ -229,8 +233,9 @@ def test_a_checkpoint_of_other_code_is_not_continued(home: Path, monkeypatch, ca
 
 def test_a_damaged_checkpoint_falls_back_to_the_previous_one(home, tmp_path, capsys) -> None:
     expected = bytes_of(train(results=tmp_path / "uninterrupted"))
-    with pytest.raises(KeyboardInterrupt):
-        train(stop_after=2)
+    for _ in range(2):
+        with pytest.raises(OutOfTime):
+            train(deadline=0.0)
     last = checkpoint_folder(TINY.run_id) / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-100])
     capsys.readouterr()
