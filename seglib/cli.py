@@ -18,7 +18,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from .config import RunConfig
-from .errors import ConfigError, SeglibError
+from .errors import ConfigError, SeglibError, choose
 
 
 def data(
@@ -236,7 +236,6 @@ def fail(message: str) -> int:
 def parse(arguments: list[str]) -> Callable[[], Any] | None:
     """The call that the arguments ask for; None after `--help`. Raises `ConfigError`."""
     commands = COMMANDS | plugins()
-    names = ", ".join(commands)
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: seglib COMMAND [OPTIONS]\n\nsemantic segmentation of street scenes\n")
         for name, command in commands.items():
@@ -249,9 +248,7 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
 
         print(f"seglib {__version__}")
         return None
-    if name not in commands:
-        raise ConfigError(f"command {name!r} is unknown; choose one of: {names}")
-    target = commands[name]
+    target = commands[choose("command", name, commands)]
     defaults: dict[str, Any] = {}
     if name == "train":
         from .recipes import recipe

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, get_args, get_origin, get_type_hints
 
-from .errors import ConfigError
+from .errors import ConfigError, choose, shown
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("fine", "coarse"),
@@ -109,15 +109,14 @@ class RunConfig:
         for field, hint in get_type_hints(type(self)).items():
             # Equal values of another type (1 for 1.0, as JSON has it a list) hash to the same id.
             object.__setattr__(self, field, _as_type(field, hint, getattr(self, field)))
+        for field, choices in CHOICES.items():
+            choose(field, getattr(self, field), choices)
         for check, message in self._rules():
             if not check:
                 raise ConfigError(message)
 
     def _rules(self):
         """Pairs of (holds, the line that says what would be right)."""
-        for field, choices in CHOICES.items():
-            value, known = getattr(self, field), ", ".join(choices)
-            yield value in choices, f"{field} {value!r} is unknown; choose one of: {known}"
         for field in ("image_size", "crop_size"):
             value = getattr(self, field)
             yield (
@@ -191,11 +190,10 @@ class RunConfig:
     def from_dict(cls, values: dict[str, Any]) -> "RunConfig":
         """The inverse of `to_dict`; an unknown field or an impossible value raises ConfigError."""
         if not isinstance(values, dict):
-            raise ConfigError(f"a config must be an object of named values, not {_shown(values)}")
+            raise ConfigError(f"a config must be an object of named values, not {shown(values)}")
         fields = [field.name for field in dataclasses.fields(cls)]
-        if unknown := [name for name in values if name not in fields]:
-            name = _shown(unknown[0])
-            raise ConfigError(f"config field {name} is unknown; fields: {', '.join(fields)}")
+        for name in values:
+            choose("config field", name, fields)
         return cls(**values)
 
     @property
@@ -214,7 +212,7 @@ def _as_type(field: str, hint: Any, value: Any) -> Any:
     if get_origin(hint) is tuple:
         if isinstance(value, (tuple, list)) and len(value) == len(options):
             return tuple(_as_type(field, options[0], part) for part in value)
-        raise ConfigError(f"{field} {_shown(value)} must be two numbers")
+        raise ConfigError(f"{field} {shown(value)} must be two numbers")
     try:
         if hint in (bool, str):
             if isinstance(value, hint):
@@ -224,10 +222,4 @@ def _as_type(field: str, hint: Any, value: Any) -> Any:
             return operator.index(value) if hint is int else float(value) + 0.0
     except (TypeError, OverflowError):
         pass
-    raise ConfigError(f"{field} {_shown(value)} must be {KINDS[hint]}")
-
-
-def _shown(value: Any) -> str:
-    """The value as short text on one line."""
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 60 else text[:57] + "..."
+    raise ConfigError(f"{field} {shown(value)} must be {KINDS[hint]}")

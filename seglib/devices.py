@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
-from .errors import ConfigError
+from .errors import ConfigError, choose
 
 DEVICES = ("cuda", "mps", "cpu")
 
@@ -19,8 +19,7 @@ def choose_device(name: str | None = None) -> torch.device:
     """The named device, or the fastest one; raises `ConfigError` if the name is not to be had."""
     available = available_devices()
     name = name or available[0]
-    if name.partition(":")[0] not in DEVICES:
-        raise ConfigError(f"device {name!r} is unknown; choose one of: {', '.join(DEVICES)}")
+    choose("device", name.partition(":")[0], DEVICES)
     if name.partition(":")[0] not in available:
         raise ConfigError(
             f"device {name!r} is not available here; this machine has: {', '.join(available)}"

@@ -1,5 +1,9 @@
 """The errors a user can cause; each message is one line: what is wrong, what would be right."""
 
+import difflib
+from collections.abc import Iterable
+from typing import Any
+
 
 class SeglibError(Exception):
     """Base of all errors that the command line reports as one line with exit code 2."""
@@ -19,3 +23,23 @@ class RecordError(SeglibError):
 
 class ImageError(SeglibError):
     """An image given for prediction cannot be read or is refused."""
+
+
+def choose(kind: str, value: Any, known: Iterable[str]) -> Any:
+    """Return `value` if it is one of `known`; else `ConfigError` lists these and the nearest.
+
+    `kind` says what the value is, as in "model 'unett' is unknown; choose one of: fcn, unet; did
+    you mean 'unet'?".
+    """
+    names = list(known)
+    if value in names:
+        return value
+    close = difflib.get_close_matches(str(value), names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    raise ConfigError(f"{kind} {shown(value)} is unknown; choose one of: {', '.join(names)}{hint}")
+
+
+def shown(value: Any) -> str:
+    """The value as short text on one line, for a message."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -8,15 +8,13 @@ and license plate, most void ones).
 Source: Cordts et al., "The Cityscapes Dataset", CVPR 2016; `torchvision.datasets.Cityscapes`.
 """
 
-import difflib
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from torchvision.datasets import Cityscapes
 
-from .errors import ConfigError, DatasetError
+from .errors import ConfigError, DatasetError, choose
 
 CityscapesClass = Cityscapes.CityscapesClass
 
@@ -26,38 +24,13 @@ CATEGORIES: tuple[str, ...] = tuple(  # the 8 categories; the position is the ca
     name for _, name in sorted({(label.category_id, label.category) for label in LABELS})
 )
 
+LARGEST_LABEL_ID = max(label.id for label in LABELS)
 _BY_NAME = {label.name: label for label in LABELS}
-_BY_ID = {label.id: label for label in LABELS}
-_BY_TRAIN_ID = {label.train_id: label for label in LABELS if label.train_id != IGNORE_INDEX}
-LARGEST_LABEL_ID = max(_BY_ID)
 
 
 def label_by_name(name: str) -> CityscapesClass:
     """The label called `name`, for example "traffic sign"; ConfigError for an unknown name."""
-    if name in _BY_NAME:
-        return _BY_NAME[name]
-    close = difflib.get_close_matches(str(name), _BY_NAME, n=1)
-    hint = f"did you mean '{close[0]}'?" if close else f"valid: {', '.join(_BY_NAME)}"
-    raise ConfigError(f"unknown label '{name}'; {hint}")
-
-
-def label_by_id(label_id: int) -> CityscapesClass:
-    """The label with this label id, -1 (license plate) or 0..33; ConfigError for any other."""
-    if label_id not in _BY_ID:
-        raise ConfigError(f"unknown label id {label_id}; valid: -1..{LARGEST_LABEL_ID}")
-    return _BY_ID[label_id]
-
-
-def label_by_train_id(train_id: int) -> CityscapesClass:
-    """The label with this train id, -1 (license plate) or 0..18; ConfigError for any other.
-
-    255 is refused as well: it stands for every ignored label at once.
-    """
-    if train_id not in _BY_TRAIN_ID:
-        valid = f"valid: -1..{max(_BY_TRAIN_ID)}"
-        why = "stands for all ignored labels" if train_id == IGNORE_INDEX else "is unknown"
-        raise ConfigError(f"train id {train_id} {why}; {valid}")
-    return _BY_TRAIN_ID[train_id]
+    return _BY_NAME[choose("label", name, _BY_NAME)]
 
 
 @dataclass(frozen=True)
@@ -203,25 +176,16 @@ def _frozen(values: object, dtype: type) -> np.ndarray:
     return array
 
 
-def _by_names(names: Iterable[str]) -> tuple[CityscapesClass, ...]:
-    return tuple(label_by_name(name) for name in names)
-
-
 CITYSCAPES_19 = ClassSet(
-    "cityscapes19",
-    tuple(_BY_TRAIN_ID[train_id] for train_id in sorted(_BY_TRAIN_ID) if train_id >= 0),
+    "cityscapes19", tuple(label for label in LABELS if 0 <= label.train_id < IGNORE_INDEX)
 )
 # Index equals label id, so that nothing is ignored: for exploring, not for the benchmark.
-CITYSCAPES_34 = ClassSet("cityscapes34", tuple(_BY_ID[i] for i in sorted(_BY_ID) if i >= 0))
+CITYSCAPES_34 = ClassSet("cityscapes34", tuple(label for label in LABELS if label.id >= 0))
 # The published order of CamVid's label bytes 0..10: Sky, Building, Pole, Road, Pavement, Tree,
 # SignSymbol, Fence, Car, Pedestrian, Bicyclist (Badrinarayanan et al., PAMI 2017).
-CAMVID_11 = ClassSet(
-    "camvid11",
-    _by_names(
-        ("sky", "building", "pole", "road", "sidewalk", "vegetation", "traffic sign", "fence")
-        + ("car", "person", "rider")
-    ),
-)
+_CAMVID_NAMES = ("sky", "building", "pole", "road", "sidewalk", "vegetation", "traffic sign")
+_CAMVID_NAMES += ("fence", "car", "person", "rider")
+CAMVID_11 = ClassSet("camvid11", tuple(label_by_name(name) for name in _CAMVID_NAMES))
 CLASS_SETS: dict[str, ClassSet] = {
     class_set.name: class_set for class_set in (CITYSCAPES_19, CITYSCAPES_34, CAMVID_11)
 }

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 from PIL import Image, ImageFilter
 
-from seglib.errors import ConfigError
+from seglib.errors import ConfigError, choose
 
 STRENGTHS = (1, 2, 3, 4, 5)
 BLUR = (1.0, 1.5, 2.0, 3.0, 4.0)  # standard deviation in pixels of a photograph 256 high
@@ -46,10 +46,7 @@ def corrupt(image: np.ndarray, kind: str, strength: int, name: str = "") -> np.n
     Raises:
         ConfigError: unknown kind or strength.
     """
-    if kind not in CORRUPTIONS:
-        raise ConfigError(
-            f"corruption {kind!r} is unknown; choose one of: {', '.join(CORRUPTIONS)}"
-        )
+    choose("corruption", kind, CORRUPTIONS)
     if strength not in STRENGTHS:
         raise ConfigError(f"strength {strength!r} must be one of 1 to 5")
     level = strength - 1

@@ -29,7 +29,7 @@ from seglib import paths
 from seglib.config import RunConfig
 from seglib.data.datasets import dataset_spec
 from seglib.data.tree import list_scenes
-from seglib.errors import ConfigError, RecordError
+from seglib.errors import ConfigError, RecordError, choose
 from seglib.files import read_json, write_json
 from seglib.provenance import RESULTS_VERSION, commit
 from seglib.records import Record, find_record, save_record
@@ -188,7 +188,7 @@ def check_score(name: str, base: RunConfig) -> None:
     known = [score for score in SCORES if score != "miiou" or spec.has_instances]
     kind, _, label = name.partition(":")
     if name not in known and not (kind == "iou" and label in spec.class_set.names):
-        raise ConfigError(f"score {name!r} is unknown; choose {', '.join(known)} or iou:CLASS")
+        choose("score", name, [*known, "iou:CLASS"])
 
 
 def score_of(record: Record, name: str) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seglib.errors import ConfigError, RecordError
+from seglib.errors import RecordError, choose
 from seglib.files import atomic_folder, read_json, sha256_of, write_json
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import Record
@@ -122,8 +122,7 @@ def _write_maps(folder: Path, maps: dict[str, dict[str, np.ndarray]]) -> None:
 
 
 def _check(part: str) -> None:
-    if part not in PARTS:
-        raise ConfigError(f"part {part!r} is unknown; choose from: {', '.join(PARTS)}")
+    choose("part", part, PARTS)
 
 
 def _folder(record: Record) -> Path:

@@ -14,7 +14,7 @@ from typing import Any, get_args, get_type_hints
 from seglib import recipes
 from seglib.config import RunConfig
 from seglib.data.datasets import DATASETS
-from seglib.errors import ConfigError
+from seglib.errors import ConfigError, choose
 
 from .halving import GRID, SweepPlan
 
@@ -80,14 +80,13 @@ def load_study(
     the file and the group for anything the plan can't mean.
     """
     file = plan or PLAN
-    if scale not in SCALES:
-        raise ConfigError(f"scale {scale!r} is unknown; choose one of: {', '.join(SCALES)}")
+    choose("scale", scale, SCALES)
     content = _read(file)
     tables = content.get(scale, [])
     names = [str(table.get("name", "")) for table in tables]
     for chosen, known, what in ((datasets, tuple(DATASETS), "dataset"), (groups, names, "group")):
-        if unknown := [name for name in chosen if name not in known]:
-            raise ConfigError(f"{what} {unknown[0]!r} is unknown; choose from: {', '.join(known)}")
+        for name in chosen:
+            choose(what, name, known)
     entries: list[Entry] = []
     for table in tables:
         try:
@@ -111,15 +110,15 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: cannot be read ({problem.strerror})") from None
     except ValueError as problem:
         raise ConfigError(f"{file}: not valid TOML ({problem})") from None
-    if unknown := [key for key in content if key not in (*SCALES, "factors")]:
-        raise ConfigError(f"{file}: {unknown[0]!r} is unknown; use [[cpu]], [[gpu]] and [factors]")
+    for key in content:
+        choose(f"{file}: table", key, (*SCALES, "factors"))
     return content
 
 
 def _expand(table: dict[str, Any], factors: dict[str, Any]) -> list[Entry]:
     """The entries of one group."""
-    if unknown := [key for key in table if key not in KEYS]:
-        raise ConfigError(f"key {unknown[0]!r} is unknown; keys: {', '.join(KEYS)}")
+    for key in table:
+        choose("key", key, KEYS)
     common = {
         "group": table["name"],
         "weights": table.get("weights", True),
@@ -166,9 +165,7 @@ def _variants(
     start = f"from {table['init_from']}, " if "init_from" in table else ""
     yield f"{start}seed {base.seed}", None, None, base
     for factor in table.get("factors", []):
-        if factor not in factors:
-            raise ConfigError(f"factor {factor!r} is unknown; factors: {', '.join(factors)}")
-        for level, fields in factors[factor].items():
+        for level, fields in factors[choose("factor", factor, factors)].items():
             config = dataclasses.replace(base, **_fields(fields))
             yield f"{factor}: {level}, seed {base.seed}", factor, level, config.resolved()
 
@@ -176,8 +173,8 @@ def _variants(
 def _fields(values: dict[str, Any]) -> dict[str, Any]:
     """Fields as the config has them: TOML has no None, so `false` stands for an empty one."""
     hints = get_type_hints(RunConfig)
-    if unknown := [name for name in values if name not in hints]:
-        raise ConfigError(f"config field {unknown[0]!r} is unknown")
+    for name in values:
+        choose("config field", name, hints)
     return {
         name: None if value is False and not _is_flag(hints[name]) else value
         for name, value in values.items()
@@ -189,8 +186,8 @@ def _is_flag(hint: Any) -> bool:
 
 
 def _sweep(base: RunConfig, options: dict[str, Any]) -> SweepPlan:
-    if unknown := [key for key in options if key not in SWEEP_KEYS]:
-        raise ConfigError(f"sweep key {unknown[0]!r} is unknown; keys: {', '.join(SWEEP_KEYS)}")
+    for key in options:
+        choose("sweep key", key, SWEEP_KEYS)
     return SweepPlan(base, **{"grid": dict(GRID), **options})
 
 

@@ -248,7 +248,7 @@ def test_sweep_and_study_list_without_training(tree, capsys):
     ("arguments", "words"),
     [
         (["study", "--budget", "2x"], "2h, 90m or 1h30m"),
-        (["study", "--dataset", "paris"], "choose from: miniscapes"),
+        (["study", "--dataset", "paris"], "choose one of: miniscapes"),
         (["sweep", "--grid", "dropuot=0,1"], "dropuot"),
         (["sweep", "--list", "--score", "best"], "choose miou"),
     ],

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from .. import paths
-from ..errors import ConfigError, DatasetError
+from ..errors import ConfigError, DatasetError, choose
 from ..files import atomic_folder, read_json, write_json
 from ..labels import CAMVID_11, CITYSCAPES_19, ClassSet
 from . import camvid, cityscapes
@@ -64,9 +64,7 @@ DATASETS: dict[str, DatasetSpec] = {
 
 def dataset_spec(name: str) -> DatasetSpec:
     """The dataset called `name`; ConfigError lists the valid names for any other."""
-    if name not in DATASETS:
-        raise ConfigError(f"dataset {name!r} is unknown; choose one of: {', '.join(DATASETS)}")
-    return DATASETS[name]
+    return DATASETS[choose("dataset", name, DATASETS)]
 
 
 def prepare(
@@ -127,8 +125,7 @@ def _make_miniscapes(root: Path, progress: bool, options: dict[str, Any]) -> Non
 
     defaults = inspect.signature(miniscapes.generate).parameters
     for key in options:
-        if key not in defaults:
-            raise ConfigError(f"unknown option '{key}' of miniscapes")
+        choose("option of miniscapes", key, defaults)
     # All of them, so that a later change of a default is seen too. The number of workers and the
     # progress bar do not change the data.
     recorded = {key: defaults[key].default for key in ("seed", "size", "counts")} | options

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 from torchvision.datasets import Cityscapes, VisionDataset
 
-from ..errors import ConfigError, DatasetError
+from ..errors import ConfigError, DatasetError, choose
 from ..files import read_json
 from ..labels import LARGEST_LABEL_ID, check_label_ids
 
@@ -71,8 +71,7 @@ class Scene:
 
     def target(self, kind: str) -> Path:
         """The file of one of `TARGETS`; ConfigError for any other kind."""
-        if kind not in MASK_SUFFIXES:
-            raise ConfigError(f"unknown target '{kind}'; valid: {', '.join(TARGETS)}")
+        choose("target", kind, MASK_SUFFIXES)
         folder = MASK_FOLDERS[self.mode]
         name = f"{self.name}_{folder}_{MASK_SUFFIXES[kind]}"
         return self.root / folder / self.split / self.city / name
@@ -133,12 +132,8 @@ def list_scenes(
 
 def check_split(split: str, mode: str) -> None:
     """Raise ConfigError unless `mode` is "fine" or "coarse" and has masks of `split`."""
-    if mode not in SPLITS:
-        raise ConfigError(f"unknown mask mode '{mode}'; valid: {', '.join(SPLITS)}")
-    if split not in SPLITS[mode]:
-        raise ConfigError(
-            f"unknown split '{split}' for {mode} masks; valid: {', '.join(SPLITS[mode])}"
-        )
+    choose("mask mode", mode, SPLITS)
+    choose(f"split of {mode} masks", split, SPLITS[mode])
 
 
 def _index(root: Path, component: str, split: str, suffix: str) -> dict[str, str]:

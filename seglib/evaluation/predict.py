@@ -22,7 +22,7 @@ from ..data.cache import resize_image
 from ..data.photos import find_photos, read_photo
 from ..data.transforms import normalize
 from ..devices import autocast, choose_device, memory_format, resolve_precision
-from ..errors import ConfigError, ImageError
+from ..errors import ConfigError, ImageError, choose
 from ..files import atomic_path
 from ..labels import ClassSet
 from ..records import Record
@@ -263,8 +263,8 @@ def predict_files(
     the others. Returns the written files; raises ImageError, or ConfigError, with one line.
     """
     output = Path(output)
-    if unknown := [kind for kind in outputs if kind not in OUTPUTS]:
-        raise ConfigError(f"output {unknown[0]!r} is unknown; valid are {', '.join(OUTPUTS)}")
+    for kind in outputs:
+        choose("output", kind, OUTPUTS)
     photos = find_photos(inputs, without=output)
     if not photos:
         raise ImageError("no image was given; name image files or folders")

@@ -4,7 +4,7 @@ import inspect
 
 from torch import nn
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from .fcn import FCN
 from .swin import Swin
 from .unet import UNet
@@ -15,9 +15,7 @@ MODELS: dict[str, type[nn.Module]] = {"fcn": FCN, "unet": UNet, "vit": ViT, "swi
 
 def model_class(name: str) -> type[nn.Module]:
     """The class behind a registered name; raises `ConfigError` that lists the names."""
-    if name not in MODELS:
-        raise ConfigError(f"model {name!r} is unknown; choose one of: {', '.join(MODELS)}")
-    return MODELS[name]
+    return MODELS[choose("model", name, MODELS)]
 
 
 def build_model(name: str, num_classes: int, **hparams) -> nn.Module:

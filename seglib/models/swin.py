@@ -23,7 +23,7 @@ from torchvision.models.swin_transformer import (
     SwinTransformerBlockV2,
 )
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from .blocks import pad_to_multiple
 from .pretrained import load_published
 from .unet import Block
@@ -152,9 +152,7 @@ class Swin(nn.Module):
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()
-        if size not in SIZES:
-            raise ConfigError(f"size {size!r} is unknown; swin has: {', '.join(SIZES)}")
-        chosen = SIZES[size]
+        chosen = SIZES[choose("size of swin", size, SIZES)]
         if pretrained and chosen.published is None:
             choices = ", ".join(name for name in SIZES if SIZES[name].published)
             raise ConfigError(f"size {size!r} of swin has no pretrained weights; {choices} do")

@@ -15,7 +15,7 @@ from torch.nn import functional
 from torchvision.models import VisionTransformer
 from torchvision.ops import StochasticDepth
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from .blocks import pad_to_multiple
 from .pretrained import load_published
 from .unet import Block
@@ -102,11 +102,9 @@ class ViT(nn.Module):
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()
-        if size not in SIZES:
-            raise ConfigError(f"size {size!r} is unknown; vit has: {', '.join(SIZES)}")
         if patch < 2 or patch & (patch - 1):
             raise ConfigError(f"patch {patch!r} must be a power of two, 2 or more")
-        chosen = SIZES[size]
+        chosen = SIZES[choose("size of vit", size, SIZES)]
         if pretrained and chosen.published is None:
             choices = ", ".join(name for name in SIZES if SIZES[name].published)
             raise ConfigError(f"size {size!r} of vit has no pretrained weights; {choices} does")

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from ..files import atomic_path
 from ..paths import figures_dir
 
@@ -88,8 +88,7 @@ def save_figure(figure: Figure, name: str, kind: str = "plot", note: str | None 
     Raises:
         ConfigError: `kind` is another word, or `name` is not a plain file name.
     """
-    if kind not in ("plot", "picture"):
-        raise ConfigError(f"figure kind {kind!r} is unknown; choose one of: plot, picture")
+    choose("figure kind", kind, ("plot", "picture"))
     if not name or not name.replace("_", "").replace("-", "").isalnum():
         raise ConfigError(f"figure name {name!r}: use letters, digits, '_' and '-' only")
     fixed = {"Creator": "seglib", "Producer": "matplotlib", "CreationDate": None}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..errors import ConfigError
+from ..errors import choose
 from ..labels import IGNORE_INDEX
 
 
@@ -84,8 +84,7 @@ LOSSES = ("cross_entropy", "dice", "iou", "cross_entropy+dice", "cross_entropy+i
 
 def check_loss(name: str) -> None:
     """Raise `ConfigError` that lists the names unless `name` is one of `LOSSES`."""
-    if name not in LOSSES:
-        raise ConfigError(f"loss {name!r} is unknown; choose one of: {', '.join(LOSSES)}")
+    choose("loss", name, LOSSES)
 
 
 def build_loss(name: str, class_weights: Tensor | None = None) -> nn.Module:

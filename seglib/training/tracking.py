@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import paths
 from ..config import RunConfig
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 
 TRACKERS = ("none", "wandb")
 WANDB_MODES = ("online", "offline", "disabled")
@@ -79,9 +79,7 @@ class WandbTracker(Tracker):
 def wandb_mode() -> str:
     """`WANDB_MODE`, offline by default; `ConfigError` where wandb would fail or ask for a login."""
     mode = os.environ.get("WANDB_MODE", "offline")
-    if mode not in WANDB_MODES:
-        known = ", ".join(WANDB_MODES)
-        raise ConfigError(f"WANDB_MODE {mode!r} is unknown; choose one of: {known}")
+    choose("WANDB_MODE", mode, WANDB_MODES)
     if mode == "online" and not (os.environ.get("WANDB_API_KEY") or _stored_key()):
         raise ConfigError(
             "WANDB_MODE is 'online' but there is no API key; set WANDB_API_KEY or use 'offline'"
@@ -100,8 +98,7 @@ def _stored_key() -> bool:
 
 def check_tracker(name: str) -> None:
     """Raise `ConfigError` unless `name` is one of `TRACKERS` and can be started."""
-    if name not in TRACKERS:
-        raise ConfigError(f"tracker {name!r} is unknown; choose one of: {', '.join(TRACKERS)}")
+    choose("tracker", name, TRACKERS)
     if name == "wandb":
         if importlib.util.find_spec("wandb") is None:
             raise ConfigError(

@@ -12,7 +12,7 @@ import traitlets
 
 from .. import plots
 from ..data.cache import resize_image, resize_mask
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from ..evaluation.metrics import confusion_matrix, iou_per_class, mean_iou
 from ..evaluation.predict import Prediction
 from ..labels import IGNORE_INDEX, ClassSet
@@ -92,8 +92,7 @@ class SceneViewer(anywidget.AnyWidget):
             ConfigError: no scene, two of one name, a map of another size than its image, or a
                 class index outside the set; the message names scene and model.
         """
-        if photo_format not in ("jpeg", "png"):
-            raise ConfigError(f"photo format {photo_format!r} is unknown; choose jpeg or png")
+        choose("photo format", photo_format, ("jpeg", "png"))
         self.class_set = class_set
         self._options = (max_side, photo_format)
         super().__init__(_classes=pack_classes(class_set))

@@ -94,7 +94,7 @@ def test_other_options_are_refused_unless_forced(generated):
         prepare("miniscapes", seed=2)
     prepare("miniscapes", seed=2, force=True)
     assert [call["seed"] for call in generated] == [1, 2]
-    with pytest.raises(ConfigError, match="unknown option 'colour'"):
+    with pytest.raises(ConfigError, match="option of miniscapes 'colour' is unknown"):
         prepare("miniscapes", force=True, colour=3)
 
 

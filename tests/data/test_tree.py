@@ -89,9 +89,9 @@ def test_stray_files_are_passed_over(root):
 
 
 def test_unknown_split_and_mode(root):
-    with pytest.raises(ConfigError, match="'train_extra' for fine masks; valid: train, val, test"):
+    with pytest.raises(ConfigError, match="of fine masks 'train_extra' is unknown; choose one of: train, val, test"):
         list_scenes(root, "train_extra")
-    with pytest.raises(ConfigError, match="'medium'; valid: fine, coarse"):
+    with pytest.raises(ConfigError, match="'medium' is unknown; choose one of: fine, coarse"):
         list_scenes(root, "train", "medium")
 
 
@@ -262,7 +262,7 @@ def test_torchvision_dataset_follows_our_order(root):
     assert np.array_equal(semantic, read_label_ids(dataset.scenes[2].label_ids))
     assert np.array_equal(instance, read_instance_ids(dataset.scenes[2].instance_ids))
     assert color.mode == "RGBA" and polygons == POLYGONS
-    with pytest.raises(ConfigError, match="unknown target 'depth'"):
+    with pytest.raises(ConfigError, match="target 'depth' is unknown"):
         SceneDataset(root, "train", target_type="depth")
 
 

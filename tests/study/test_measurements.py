@@ -263,7 +263,7 @@ def test_a_missing_dataset_costs_its_part_only(record: Record) -> None:
 
 
 def test_what_cannot_be_measured_is_one_line(record: Record, capsys) -> None:
-    with pytest.raises(ConfigError, match="part 'speed' is unknown; choose from: calibration"):
+    with pytest.raises(ConfigError, match="part 'speed' is unknown; choose one of: calibration"):
         measure_quietly(record, ["speed"])
     with pytest.raises(
         RecordError, match=f"cost was not measured; run: seglib measure {record.id}"
