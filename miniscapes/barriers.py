@@ -43,10 +43,8 @@ def add_wall(world: World, across: float, near: float, far: float, tall: float) 
             z = near
             while z < min(far, 45):
                 layer.line(
-                    [world.at(across, z, 0), world.at(across, z, tall)],
-                    dark,
-                    world.camera.size(0.03, z),
-                    120,
+                    [world.at(across, z, 0), world.at(across, z, tall)], dark,
+                    world.camera.size(0.03, z), 120,
                 )
                 z += 1.2
         layer.polygon(
@@ -147,10 +145,7 @@ def add_bridge(world: World, z: float) -> None:
         pillar = [left, (left[0], top), (right[0], top), right]
         world.add("bridge", pillar, z + 4, lambda layer: layer.fill(air.shade(color, z, 0.8)))
     outline = [
-        world.at(-70, z, low),
-        world.at(-70, z, high),
-        world.at(70, z, high),
-        world.at(70, z, low),
+        world.at(-70, z, low), world.at(-70, z, high), world.at(70, z, high), world.at(70, z, low),
     ]
 
     def paint(layer: Layer) -> None:
@@ -159,9 +154,7 @@ def add_bridge(world: World, z: float) -> None:
             y = low + (high - low) * share
             layer.polygon(
                 [
-                    world.at(-70, z, y),
-                    world.at(-70, z, y + 0.22),
-                    world.at(70, z, y + 0.22),
+                    world.at(-70, z, y), world.at(-70, z, y + 0.22), world.at(70, z, y + 0.22),
                     world.at(70, z, y),
                 ],
                 air.shade(tuple(int(c * tone) for c in color), z),
@@ -170,9 +163,7 @@ def add_bridge(world: World, z: float) -> None:
 
     world.add("bridge", outline, z + 3, paint)
     deep = [
-        world.at(-70, z + 9, low),
-        world.at(70, z + 9, low),
-        world.at(70, z, low),
+        world.at(-70, z + 9, low), world.at(70, z + 9, low), world.at(70, z, low),
         world.at(-70, z, low),
     ]
     world.add("bridge", deep, z + 3.5, lambda layer: layer.fill(air.shade((70, 68, 66), z)))

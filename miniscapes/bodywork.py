@@ -80,9 +80,7 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
         upward = normal[1] / length
         light = air.front + 0.24 * max(0.0, upward)
         quad = [
-            place.spot(a0, h0, -w0),
-            place.spot(a1, h1, -w1),
-            place.spot(a1, h1, w1),
+            place.spot(a0, h0, -w0), place.spot(a1, h1, -w1), place.spot(a1, h1, w1),
             place.spot(a0, h0, w0),
         ]
         tone = color
@@ -108,11 +106,8 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
             if front and world.camera.size(1, z) > 12:
                 for w in (-0.42, 0.42):
                     layer.disc(
-                        *cross(0.32, w),
-                        world.camera.size(0.09, z),
-                        world.camera.size(0.11, z),
-                        air.shade((26, 26, 28), z),
-                        120,
+                        *cross(0.32, w), world.camera.size(0.09, z), world.camera.size(0.11, z),
+                        air.shade((26, 26, 28), z), 120,
                     )
         elif role in ("windscreen", "rearpane"):
             low, high = (0.36, 0.9) if role == "windscreen" else (0.12, 0.45)
@@ -130,8 +125,7 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
         elif role == "nose":
             layer.polygon(patch(0.1, 0.66, -0.5, 0.5), air.shade((28, 30, 32), z))
             layer.line(
-                [cross(0.4, -0.48), cross(0.4, 0.48)],
-                air.shade((130, 132, 136), z),
+                [cross(0.4, -0.48), cross(0.4, 0.48)], air.shade((130, 132, 136), z),
                 world.camera.size(0.03, z),
             )
             layer.polygon(patch(0.24, 0.94, -0.97, -0.58), air.shade((40, 42, 46), z))
@@ -146,16 +140,13 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
             if front and h1 < 0.5 and vehicle.label == "car":
                 for w in (-0.82, 0.82):
                     layer.disc(
-                        *cross(0.6, w),
-                        world.camera.size(0.06, z),
-                        world.camera.size(0.05, z),
+                        *cross(0.6, w), world.camera.size(0.06, z), world.camera.size(0.05, z),
                         air.shade((190, 190, 180), z),
                     )
         elif role == "lid":
             layer.line(
                 [cross(0.06, -0.74), cross(0.06, 0.74)],
-                air.shade(tuple(int(c * 0.55) for c in color), z),
-                world.camera.size(0.03, z),
+                air.shade(tuple(int(c * 0.55) for c in color), z), world.camera.size(0.03, z),
             )
             layer.polygon(
                 patch(0.3, 1.0, -0.36, 0.36),
@@ -163,8 +154,7 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
             )
         elif role == "doors":
             layer.line(
-                [cross(0.02, 0), cross(0.98, 0)],
-                air.shade((90, 90, 90), z),
+                [cross(0.02, 0), cross(0.98, 0)], air.shade((90, 90, 90), z),
                 world.camera.size(0.05, z),
             )
             _tail_lamps(layer, air, patch, z, 0.9, 0.98)
@@ -172,8 +162,7 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
             for w in (-0.4, 0.4):
                 layer.line(
                     [cross(0.1, w), cross(0.95, w * 1.2)],
-                    air.shade(tuple(int(c * 0.82) for c in color), z),
-                    world.camera.size(0.025, z),
+                    air.shade(tuple(int(c * 0.82) for c in color), z), world.camera.size(0.025, z),
                 )
     side = 1 if place.eye_right > 0 else -1
     if abs(place.eye_right) <= body.half:
@@ -197,9 +186,7 @@ def _paint_flank(layer, world: World, vehicle: Vehicle, body: Body, place: Place
     sill = tuple(int(c * 0.6) for c in color)
     layer.polygon(
         [
-            flank(front - 0.1, low),
-            flank(front - 0.1, low + 0.18),
-            flank(rear + 0.1, low + 0.18),
+            flank(front - 0.1, low), flank(front - 0.1, low + 0.18), flank(rear + 0.1, low + 0.18),
             flank(rear + 0.1, low),
         ],
         air.shade(sill, z, light),
@@ -209,10 +196,8 @@ def _paint_flank(layer, world: World, vehicle: Vehicle, body: Body, place: Place
         gloss = tuple(int(c * 0.8 + s * 0.2) for c, s in zip(color, sky, strict=True))
         layer.polygon(
             [
-                flank(front - 0.25, belt * 0.78),
-                flank(front - 0.6, belt * 0.92),
-                flank(rear + 0.1, belt * 0.95),
-                flank(rear + 0.1, belt * 0.78),
+                flank(front - 0.25, belt * 0.78), flank(front - 0.6, belt * 0.92),
+                flank(rear + 0.1, belt * 0.95), flank(rear + 0.1, belt * 0.78),
             ],
             air.shade(gloss, z, light * 1.06),
         )
@@ -221,9 +206,7 @@ def _paint_flank(layer, world: World, vehicle: Vehicle, body: Body, place: Place
         a, b = (0.62, 0.98) if vehicle.label != "truck" else (top * 0.45, top * 0.75)
         layer.polygon(
             [
-                flank(front - 0.1, a),
-                flank(front - 0.1, b),
-                flank(rear + 0.1, b),
+                flank(front - 0.1, a), flank(front - 0.1, b), flank(rear + 0.1, b),
                 flank(rear + 0.1, a),
             ],
             air.shade(vehicle.stripe, z, light),
@@ -236,16 +219,12 @@ def _paint_flank(layer, world: World, vehicle: Vehicle, body: Body, place: Place
         lean = 0.42 if vehicle.label == "car" and index == 0 else 0.0
         tail = 0.26 if vehicle.label == "car" and index == len(body.windows) - 1 else 0.0
         quad = [
-            flank(a0 + lean * 0.2, bottom),
-            flank(a0 - lean, top),
-            flank(a1 + tail, top),
+            flank(a0 + lean * 0.2, bottom), flank(a0 - lean, top), flank(a1 + tail, top),
             flank(a1, bottom),
         ]
         layer.polygon(quad, glass)
         shine = [
-            flank(a0 - 0.1 - lean, top),
-            flank(a0 - 0.35 - lean, top),
-            flank(a0 - 0.55, bottom),
+            flank(a0 - 0.1 - lean, top), flank(a0 - 0.35 - lean, top), flank(a0 - 0.55, bottom),
             flank(a0 - 0.3, bottom),
         ]
         if not lit and a0 - a1 > 0.7:
@@ -285,8 +264,7 @@ def _wheel(layer: Layer, world: World, place: Placed, along: float, radius: floa
     def circle(r: float) -> list[Point]:
         return [
             place.spot(
-                along + r * cosine(6.283185 * k / steps),
-                radius + r * sine(6.283185 * k / steps),
+                along + r * cosine(6.283185 * k / steps), radius + r * sine(6.283185 * k / steps),
                 right,
             )
             for k in range(steps)

@@ -25,19 +25,9 @@ def random_house(world: World, sign: int, across: float, near: float, far: float
     )
     flat = kind in ("modern", "panel") or dice.chance(0.2)
     return House(
-        sign,
-        across,
-        near,
-        far,
-        height,
-        floors,
-        kind,
-        color,
-        trim,
-        dice.tint(dice.pick(style.roofs), 12),
-        0.0 if flat else dice.uniform(1.6, 4.2),
-        dice.uniform(8, 13),
-        tuple(dice.random() for _ in range(12)),
+        sign, across, near, far, height, floors, kind, color, trim,
+        dice.tint(dice.pick(style.roofs), 12), 0.0 if flat else dice.uniform(1.6, 4.2),
+        dice.uniform(8, 13), tuple(dice.random() for _ in range(12)),
     )
 
 
@@ -53,11 +43,7 @@ def add_house(world: World, house: House) -> None:
     side = Wall(world, start, back, base)
     top = house.height
     outline = [
-        front.at(0, -0.4),
-        front.at(0, top),
-        front.at(1, -0.4),
-        front.at(1, top),
-        side.at(1, -0.4),
+        front.at(0, -0.4), front.at(0, top), front.at(1, -0.4), front.at(1, top), side.at(1, -0.4),
         side.at(1, top),
     ]
     middle = (start[0] + sign * house.depth / 2, end[0] + sign * house.depth / 2)
@@ -93,9 +79,7 @@ def add_house(world: World, house: House) -> None:
     if world.air.shadow > 0.3 and sign == world.air.side:
         reach = -sign * min(house.height * (0.75 if world.air.kind == "morning" else 0.5), 12.0)
         shadow = [
-            (start[0], house.near),
-            (end[0], house.far),
-            (end[0] + reach, house.far + 1.5),
+            (start[0], house.near), (end[0], house.far), (end[0] + reach, house.far + 1.5),
             (start[0] + reach, house.near + 1.5),
         ]
         outline = [project(x, street.ground(z), z) for x, z in shadow]
@@ -105,10 +89,8 @@ def add_house(world: World, house: House) -> None:
         x = street.center(z) + sign * (house.across + house.depth * 0.5)
         height = base + top + house.ridge
         chimney = [
-            project(x - 0.5, height - 0.8, z),
-            project(x - 0.5, height + 1.1, z),
-            project(x + 0.5, height + 1.1, z),
-            project(x + 0.5, height - 0.8, z),
+            project(x - 0.5, height - 0.8, z), project(x - 0.5, height + 1.1, z),
+            project(x + 0.5, height + 1.1, z), project(x + 0.5, height - 0.8, z),
         ]
         color = world.air.shade((132, 84, 70), z, 0.9)
         world.add("building", chimney, house.far - 0.01, lambda layer: layer.fill(color))

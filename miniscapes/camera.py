@@ -33,12 +33,8 @@ class Camera:
         center = 0.5 + dice.around(0.0, 0.06)
         horizon = 0.41 + dice.around(0.0, 0.07)
         return cls(
-            width=width,
-            height=height,
-            focal=focal,
-            center_x=width * center - 0.5,
-            horizon=height * horizon,
-            elevation=dice.around(1.28, 0.18),
+            width=width, height=height, focal=focal, center_x=width * center - 0.5,
+            horizon=height * horizon, elevation=dice.around(1.28, 0.18),
             roll=dice.around(0.0, 0.012),
         )
 
@@ -76,9 +72,7 @@ class Street:
         if dice.chance(0.3):
             bend += dice.sign() * dice.uniform(0.0012, 0.0034)
         return cls(
-            offset=-half_width * dice.uniform(0.28, 0.5),
-            slope=dice.around(0.0, 0.035),
-            bend=bend,
+            offset=-half_width * dice.uniform(0.28, 0.5), slope=dice.around(0.0, 0.035), bend=bend,
             climb=dice.uniform(-0.8, 2.6) if dice.chance(0.5) else 0.0,
         )
 

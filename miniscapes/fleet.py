@@ -10,18 +10,9 @@ from .canvas import Color
 from .world import World
 
 PAINTS: tuple[tuple[Color, float], ...] = (
-    ((38, 40, 44), 3.0),
-    ((196, 198, 200), 3.0),
-    ((232, 232, 230), 2.6),
-    ((112, 116, 122), 2.6),
-    ((40, 58, 104), 1.6),
-    ((148, 28, 30), 1.4),
-    ((70, 86, 110), 1.0),
-    ((60, 78, 62), 0.5),
-    ((170, 150, 118), 0.6),
-    ((208, 160, 40), 0.4),
-    ((96, 50, 40), 0.5),
-    ((60, 120, 150), 0.5),
+    ((38, 40, 44), 3.0), ((196, 198, 200), 3.0), ((232, 232, 230), 2.6), ((112, 116, 122), 2.6),
+    ((40, 58, 104), 1.6), ((148, 28, 30), 1.4), ((70, 86, 110), 1.0), ((60, 78, 62), 0.5),
+    ((170, 150, 118), 0.6), ((208, 160, 40), 0.4), ((96, 50, 40), 0.5), ((60, 120, 150), 0.5),
 )
 
 
@@ -56,13 +47,9 @@ def _car_profile(long: float, tall: float, hood: float, boot: float, slope: floa
     waist = tall * 0.64
     windscreen = f - hood - slope
     points = [
-        (f - 0.12, 0.22, "bumper"),
-        (f, 0.40, "bumper"),
-        (f - 0.02, 0.56, "nose"),
-        (f - 0.14, waist * 0.84, "hood"),
-        (f - hood * 0.55, waist * 0.96, "hood"),
-        (f - hood, waist, "glass"),
-        (windscreen, tall * 0.975, "roof"),
+        (f - 0.12, 0.22, "bumper"), (f, 0.40, "bumper"), (f - 0.02, 0.56, "nose"),
+        (f - 0.14, waist * 0.84, "hood"), (f - hood * 0.55, waist * 0.96, "hood"),
+        (f - hood, waist, "glass"), (windscreen, tall * 0.975, "roof"),
         (windscreen - 0.6, tall, "roof"),
     ]
     back = r + boot
@@ -104,22 +91,15 @@ def random_car(world: World) -> Vehicle:
     return Vehicle(
         "car",
         (Body(profile, roles, half, 0.23 if kind != "van" else 0.08, tuple(windows), color),),
-        (long * 0.31, -long * 0.30),
-        0.31 if kind != "suv" else 0.36,
-        belt,
+        (long * 0.31, -long * 0.30), 0.31 if kind != "suv" else 0.36, belt,
         (pillar, front - 0.1) if kind != "mini" else (pillar - 0.2,),
     )
 
 
 def _box(front: float, rear: float, low: float, high: float, lean: float = 0.0):
     profile = (
-        (front, low),
-        (front + 0.02, low + 0.5),
-        (front - lean, high - 0.06),
-        (front - lean - 0.15, high),
-        (rear + 0.12, high),
-        (rear, high - 0.08),
-        (rear, low),
+        (front, low), (front + 0.02, low + 0.5), (front - lean, high - 0.06),
+        (front - lean - 0.15, high), (rear + 0.12, high), (rear, high - 0.08), (rear, low),
     )
     return profile, ("bumper", "face", "roof", "roof", "roof", "back")
 
@@ -131,11 +111,7 @@ def random_truck(world: World) -> Vehicle:
     cab = dice.tint(
         dice.pick(
             (
-                (196, 40, 36),
-                (232, 232, 230),
-                (40, 70, 130),
-                (220, 160, 40),
-                (60, 110, 80),
+                (196, 40, 36), (232, 232, 230), (40, 70, 130), (220, 160, 40), (60, 110, 80),
                 (120, 124, 130),
             )
         ),
@@ -144,11 +120,7 @@ def random_truck(world: World) -> Vehicle:
     box = dice.tint(
         dice.pick(
             (
-                (226, 226, 222),
-                (196, 190, 176),
-                (70, 100, 140),
-                (150, 60, 50),
-                (210, 206, 120),
+                (226, 226, 222), (196, 190, 176), (70, 100, 140), (150, 60, 50), (210, 206, 120),
                 (120, 130, 126),
             )
         ),
@@ -162,12 +134,7 @@ def random_truck(world: World) -> Vehicle:
     rear = Body(profile, ("back", "plain", "roof", "roof", "roof", "doors"), 1.25, 0.0, (), box)
     stripe = dice.tint(dice.pick(((180, 40, 40), (40, 80, 150), (60, 120, 70))), 10)
     return Vehicle(
-        "truck",
-        (front, rear),
-        (f - 1.2, -f + 1.4, -f + 2.5),
-        0.5,
-        1.6,
-        (f - 1.9,),
+        "truck", (front, rear), (f - 1.2, -f + 1.4, -f + 2.5), 0.5, 1.6, (f - 1.9,),
         stripe if dice.chance(0.5) else None,
     )
 
@@ -179,11 +146,7 @@ def random_bus(world: World) -> Vehicle:
     color = dice.tint(
         dice.pick(
             (
-                (208, 170, 40),
-                (190, 40, 36),
-                (40, 96, 150),
-                (226, 226, 222),
-                (60, 130, 90),
+                (208, 170, 40), (190, 40, 36), (40, 96, 150), (226, 226, 222), (60, 130, 90),
                 (230, 120, 40),
             )
         ),
@@ -198,13 +161,8 @@ def random_bus(world: World) -> Vehicle:
     )
     stripe = dice.tint(dice.pick(((240, 240, 236), (50, 60, 80), (180, 40, 40))), 8)
     return Vehicle(
-        "bus",
-        (Body(profile, roles, 1.25, 0.03, windows, color),),
-        (f - 2.4, -f + 3.0),
-        0.48,
-        1.1,
-        (f - 1.0, f - 2.2, 0.4, -0.8),
-        stripe if dice.chance(0.6) else None,
+        "bus", (Body(profile, roles, 1.25, 0.03, windows, color),), (f - 2.4, -f + 3.0), 0.48, 1.1,
+        (f - 1.0, f - 2.2, 0.4, -0.8), stripe if dice.chance(0.6) else None,
     )
 
 
@@ -222,13 +180,8 @@ def random_tram(world: World) -> Vehicle:
         r = total / 2 - (car + 1) * long + 0.12
         lean = 0.55 if car == 0 else 0.0
         profile = (
-            (f, 0.3),
-            (f + 0.02, 1.0),
-            (f - lean, 3.2),
-            (f - lean - 0.3, 3.4),
-            (r + 0.2, 3.4),
-            (r, 3.2),
-            (r, 0.3),
+            (f, 0.3), (f + 0.02, 1.0), (f - lean, 3.2), (f - lean - 0.3, 3.4), (r + 0.2, 3.4),
+            (r, 3.2), (r, 0.3),
         )
         roles = ("bumper", "windscreen", "roof", "roof", "roof", "rearpane")
         windows = tuple(
@@ -239,13 +192,8 @@ def random_tram(world: World) -> Vehicle:
         wheels += [f - 2.0, r + 2.0]
     stripe = dice.tint((238, 236, 230), 8) if sum(color) < 560 else (150, 40, 40)
     return Vehicle(
-        "train",
-        tuple(bodies),
-        tuple(wheels),
-        0.34,
-        1.2,
-        tuple(total / 2 - 2.6 - 3.0 * k for k in range(int(total / 3) - 1)),
-        stripe,
+        "train", tuple(bodies), tuple(wheels), 0.34, 1.2,
+        tuple(total / 2 - 2.6 - 3.0 * k for k in range(int(total / 3) - 1)), stripe,
     )
 
 
@@ -258,11 +206,6 @@ def random_caravan(world: World, label: str) -> Vehicle:
     color = dice.tint((230, 228, 220) if label == "caravan" else (120, 116, 110), 12)
     roles = ("bumper", "plain", "roof", "roof", "roof", "rearpane" if windows else "doors")
     return Vehicle(
-        label,
-        (Body(profile, roles, 1.1 if windows else 0.75, 0.05, windows, color),),
-        (0.0,),
-        0.3,
-        1.2,
-        (),
-        (90, 110, 140) if windows else None,
+        label, (Body(profile, roles, 1.1 if windows else 0.75, 0.05, windows, color),), (0.0,), 0.3,
+        1.2, (), (90, 110, 140) if windows else None,
     )

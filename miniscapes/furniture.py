@@ -21,17 +21,13 @@ def add_box(world: World, across, z, wide, tall, color: Color, label: str) -> No
         layer.fill(air.shade(color, z, 0.75))
         project = camera.project
         face = [
-            project(center - w, ground, z),
-            project(center - w, ground + tall, z),
-            project(center + w, ground + tall, z),
-            project(center + w, ground, z),
+            project(center - w, ground, z), project(center - w, ground + tall, z),
+            project(center + w, ground + tall, z), project(center + w, ground, z),
         ]
         layer.polygon(face, air.shade(color, z, air.front))
         lid = [
-            project(center - w, ground + tall, z),
-            project(center - w, ground + tall, z + deep),
-            project(center + w, ground + tall, z + deep),
-            project(center + w, ground + tall, z),
+            project(center - w, ground + tall, z), project(center - w, ground + tall, z + deep),
+            project(center + w, ground + tall, z + deep), project(center + w, ground + tall, z),
         ]
         layer.polygon(lid, air.shade(tuple(min(255, int(c * 1.2)) for c in color), z))
         rim = [

@@ -14,9 +14,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from seglib.errors import ConfigError, DatasetError
-
-from .annotation import color_mask, draw_instance_ids, draw_label_ids
+from .masks import color_mask, draw_instance_ids, draw_label_ids
 from .render import check_size, render_scene
 from .styles import STYLES, cities
 
@@ -34,9 +32,9 @@ def scene_list(counts: Mapping[str, int]) -> list[tuple[str, str, int]]:
     scenes = []
     for split, count in counts.items():
         if split not in STYLES:
-            raise ConfigError(f"unknown split '{split}'; valid: {', '.join(STYLES)}")
+            raise ValueError(f"unknown split '{split}'; valid: {', '.join(STYLES)}")
         if not isinstance(count, int) or count < 0:
-            raise ConfigError(f"{split}: {count!r} scenes do not work: give a count from 0")
+            raise ValueError(f"{split}: {count!r} scenes do not work: give a count from 0")
         names = cities(split)
         scenes += [(split, names[k % len(names)], k // len(names)) for k in range(count)]
     return scenes
@@ -66,14 +64,14 @@ def generate(
         progress: show a bar.
 
     Raises:
-        ConfigError: an option that cannot work.
-        DatasetError: a file cannot be written.
+        ValueError: an option that cannot work.
+        OSError: a file cannot be written, or a process was ended from outside.
     """
     height, width = check_size(size)
     if seed < 0:
-        raise ConfigError(f"seed {seed} must not be negative")
+        raise ValueError(f"seed {seed} must not be negative")
     if workers is not None and workers < 1:
-        raise ConfigError(f"workers is {workers}, expected at least 1")
+        raise ValueError(f"workers is {workers}, expected at least 1")
     jobs = [
         (str(destination), seed, split, city, index, (height, width))
         for split, city, index in scene_list(counts)
@@ -95,7 +93,7 @@ def generate(
                 for _ in pool.map(_write_job, jobs, chunksize=4):
                     bar.update()
             except BrokenProcessPool:
-                raise DatasetError(
+                raise ChildProcessError(
                     f"{destination}: a process that drew scenes was ended from outside; "
                     "free some memory or use one worker"
                 ) from None
@@ -118,7 +116,7 @@ def _write_job(job: tuple) -> None:
 def write_scene(
     destination: str, seed: int, split: str, city: str, index: int, size: tuple[int, int]
 ) -> None:
-    """Draw one scene and write its nine files; DatasetError names a file that cannot be written."""
+    """Draw one scene and write its nine files; OSError names a file that cannot be written."""
     scene = render_scene(seed, split, city, index, size)
     root, name = Path(destination), f"{city}_{index:06}_{FRAME:06}"
     try:
@@ -130,18 +128,15 @@ def write_scene(
             folder.mkdir(parents=True, exist_ok=True)
             _write_annotation(folder / f"{name}_{mode}", annotation)
     except OSError as problem:
-        raise DatasetError(
-            f"{folder}: cannot write {name} ({problem.strerror or problem})"
-        ) from None
+        reason = problem.strerror or str(problem)
+        raise OSError(problem.errno, f"cannot write {name} ({reason})", str(folder)) from None
 
 
 def _write_annotation(stem: Path, annotation: dict[str, Any]) -> None:
     label_ids = draw_label_ids(annotation)
     instance_ids = draw_instance_ids(annotation).astype(np.uint16)
     for kind, pixels in (
-        ("labelIds", label_ids),
-        ("instanceIds", instance_ids),
-        ("color", color_mask(label_ids)),
+        ("labelIds", label_ids), ("instanceIds", instance_ids), ("color", color_mask(label_ids)),
     ):
         Image.fromarray(pixels).save(f"{stem}_{kind}.png", **PNG)
     text = json.dumps(annotation, separators=(",", ":")) + "\n"

@@ -57,10 +57,8 @@ def pixel_polygon(points: Sequence[Point], width: int, height: int) -> list[Pixe
     if high < -0.5 or low > width - 0.5 or bottom < -0.5 or top > height - 0.5:
         return None
     for axis, limit, keep_less, needed in (
-        (0, -0.45, False, low < -0.45),
-        (0, width - 0.55, True, high > width - 0.55),
-        (1, -0.45, False, top < -0.45),
-        (1, height - 0.55, True, bottom > height - 0.55),
+        (0, -0.45, False, low < -0.45), (0, width - 0.55, True, high > width - 0.55),
+        (1, -0.45, False, top < -0.45), (1, height - 0.55, True, bottom > height - 0.55),
     ):
         if needed and clipped:
             clipped = _clip_half_plane(clipped, axis, limit, keep_less)

@@ -96,18 +96,14 @@ def _build_junction(world: World, plan: Plan, detail: GroundDetail, paving: Colo
     for sign in (-1, 1):
         for z0, z1 in ((near - 2.2, near), (far, far + 2.2)):
             corner = [
-                world.at(sign * plan.half_road, z0),
-                world.at(sign * 60, z0),
-                world.at(sign * 60, z1),
-                world.at(sign * plan.half_road, z1),
+                world.at(sign * plan.half_road, z0), world.at(sign * 60, z0),
+                world.at(sign * 60, z1), world.at(sign * plan.half_road, z1),
             ]
             pave = ground_painter(world, detail, paving, (("grain", 60, 0.25),))
             world.add("sidewalk", corner, 0, pave, GROUND)
         band = [
-            world.at(sign * plan.half_road * 0.9, near),
-            world.at(sign * 60, near),
-            world.at(sign * 60, far),
-            world.at(sign * plan.half_road * 0.9, far),
+            world.at(sign * plan.half_road * 0.9, near), world.at(sign * 60, near),
+            world.at(sign * 60, far), world.at(sign * plan.half_road * 0.9, far),
         ]
         world.add("road", band, 0, painter, GROUND)
 
@@ -134,11 +130,8 @@ def _build_rails(world: World, plan: Plan, detail: GroundDetail, earth) -> None:
         world.add("rail track", world.strip(middle - 1.7, middle + 1.7, 2, FAR), 0, painter, GROUND)
     else:
         world.add(
-            "rail track",
-            world.strip(middle - 0.95, middle + 0.95, 2, FAR),
-            0,
-            ground_painter(world, detail, (98, 94, 94), (("grain", 60, 0.4),), rails),
-            GROUND,
+            "rail track", world.strip(middle - 0.95, middle + 0.95, 2, FAR), 0,
+            ground_painter(world, detail, (98, 94, 94), (("grain", 60, 0.4),), rails), GROUND,
         )
 
 

@@ -58,11 +58,8 @@ def _add_lot(world: World, kind: str, sign: int, edge: float, setback: float, ne
         if setback > 1.2:
             for _ in range(dice.integer(0, 3)):
                 add_bush(
-                    world,
-                    sign * (edge + setback * 0.6),
-                    dice.uniform(near, far),
-                    dice.uniform(0.8, 1.8),
-                    dice.uniform(0.7, 1.5),
+                    world, sign * (edge + setback * 0.6), dice.uniform(near, far),
+                    dice.uniform(0.8, 1.8), dice.uniform(0.7, 1.5),
                 )
         return
     if kind == "garden":
@@ -71,20 +68,13 @@ def _add_lot(world: World, kind: str, sign: int, edge: float, setback: float, ne
             add_house(world, random_house(world, sign, edge + room, near + 1, far - 1.5))
         for _ in range(dice.integer(1, 3)):
             add_tree(
-                world,
-                sign * (edge + dice.uniform(1.5, room - 1)),
-                dice.uniform(near, far),
-                dice.uniform(3.5, 8),
-                dice.tint(dice.pick(leaf), 12),
-                dice.chance(world.style.bare),
+                world, sign * (edge + dice.uniform(1.5, room - 1)), dice.uniform(near, far),
+                dice.uniform(3.5, 8), dice.tint(dice.pick(leaf), 12), dice.chance(world.style.bare),
             )
         for _ in range(dice.integer(1, 4)):
             add_bush(
-                world,
-                sign * (edge + dice.uniform(1.0, 4)),
-                dice.uniform(near, far),
-                dice.uniform(0.9, 2.4),
-                dice.uniform(0.8, 1.9),
+                world, sign * (edge + dice.uniform(1.0, 4)), dice.uniform(near, far),
+                dice.uniform(0.9, 2.4), dice.uniform(0.8, 1.9),
             )
         border = dice.weighted({"fence": 3, "hedge": 2.5, "wall": 1.6, "": 2})
         tall = dice.uniform(0.8, 1.5)
@@ -98,32 +88,21 @@ def _add_lot(world: World, kind: str, sign: int, edge: float, setback: float, ne
     if kind == "park":
         for _ in range(dice.integer(3, 6)):
             add_tree(
-                world,
-                sign * (edge + dice.uniform(1.5, 16)),
-                dice.uniform(near, far),
-                dice.uniform(6, 15),
-                dice.tint(dice.pick(leaf), 14),
-                dice.chance(world.style.bare),
+                world, sign * (edge + dice.uniform(1.5, 16)), dice.uniform(near, far),
+                dice.uniform(6, 15), dice.tint(dice.pick(leaf), 14), dice.chance(world.style.bare),
             )
         for _ in range(dice.integer(1, 4)):
             add_bush(
-                world,
-                sign * (edge + dice.uniform(2, 10)),
-                dice.uniform(near, far),
-                dice.uniform(1.2, 3.5),
-                dice.uniform(1.0, 2.4),
+                world, sign * (edge + dice.uniform(2, 10)), dice.uniform(near, far),
+                dice.uniform(1.2, 3.5), dice.uniform(1.0, 2.4),
             )
         if dice.chance(0.2):
             add_guard_rail(world, front, near, far)
         return
     for _ in range(dice.integer(1, 4)):
         add_tree(
-            world,
-            sign * (edge + dice.uniform(2, 9)),
-            dice.uniform(near, far),
-            dice.uniform(5, 11),
-            dice.tint(dice.pick(leaf), 12),
-            dice.chance(world.style.bare),
+            world, sign * (edge + dice.uniform(2, 9)), dice.uniform(near, far), dice.uniform(5, 11),
+            dice.tint(dice.pick(leaf), 12), dice.chance(world.style.bare),
         )
     if kind == "wall":
         add_wall(world, front, near, far, dice.uniform(1.2, 3.4))

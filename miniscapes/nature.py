@@ -36,8 +36,7 @@ def leaf_colors(world: World, leaf: Color, z: float, light: float = 1.0) -> tupl
     air = world.air
     dark = tuple(int(c * 0.30) for c in leaf)
     bright = (
-        min(255, int(leaf[0] * 1.58 + 18)),
-        min(255, int(leaf[1] * 1.52 + 16)),
+        min(255, int(leaf[0] * 1.58 + 18)), min(255, int(leaf[1] * 1.52 + 16)),
         int(leaf[2] * 1.4 + 8),
     )
     return air.shade(dark, z, light), air.shade(bright, z, light)
@@ -100,10 +99,8 @@ def add_tree(world: World, across: float, z: float, height: float, leaf: Color, 
         x = foot[0]
         layer.glaze(
             [
-                (x - side * half * 2, foot[1] + half),
-                (x - side * half * 2, top[1]),
-                (x - side * half * 0.1, top[1]),
-                (x - side * half * 0.1, foot[1] + half),
+                (x - side * half * 2, foot[1] + half), (x - side * half * 2, top[1]),
+                (x - side * half * 0.1, top[1]), (x - side * half * 0.1, foot[1] + half),
             ],
             (20, 16, 14),
             90,
@@ -111,12 +108,9 @@ def add_tree(world: World, across: float, z: float, height: float, leaf: Color, 
         layer.grain("stains", max(half / 14, 0.15), 0.7)
 
     outline = [
-        (foot[0] - half * 1.35, foot[1]),
-        (foot[0] - half * 0.9, foot[1] - half * 2.5),
-        (top[0] - half * 0.7, top[1]),
-        (top[0] + half * 0.7, top[1]),
-        (foot[0] + half * 0.9, foot[1] - half * 2.5),
-        (foot[0] + half * 1.35, foot[1]),
+        (foot[0] - half * 1.35, foot[1]), (foot[0] - half * 0.9, foot[1] - half * 2.5),
+        (top[0] - half * 0.7, top[1]), (top[0] + half * 0.7, top[1]),
+        (foot[0] + half * 0.9, foot[1] - half * 2.5), (foot[0] + half * 1.35, foot[1]),
     ]
     world.add("vegetation", outline, z + 0.02, paint_trunk)
     middle = world.at(across + lean, z, (trunk + height) / 2 + 0.1 * height)

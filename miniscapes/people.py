@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from .canvas import Color, Layer
 from .dice import Dice
-from .figures import Shape, limb_points, rider, two_wheeler, walker
 from .geometry import Point, cosine, sine
+from .people_shapes import Shape, limb_points, rider, two_wheeler, walker
 from .silhouettes import outline_of
 from .world import World
 
@@ -16,18 +16,8 @@ HAIRS = ((40, 30, 26), (84, 58, 38), (150, 116, 70), (120, 120, 122), (24, 22, 2
 
 
 TOPS = (
-    (40, 42, 50),
-    (150, 34, 36),
-    (52, 76, 120),
-    (198, 194, 186),
-    (90, 110, 84),
-    (206, 160, 60),
-    (116, 92, 74),
-    (70, 70, 76),
-    (164, 100, 120),
-    (60, 130, 140),
-    (224, 224, 220),
-    (96, 60, 100),
+    (40, 42, 50), (150, 34, 36), (52, 76, 120), (198, 194, 186), (90, 110, 84), (206, 160, 60),
+    (116, 92, 74), (70, 70, 76), (164, 100, 120), (60, 130, 140), (224, 224, 220), (96, 60, 100),
 )
 
 
@@ -103,9 +93,7 @@ def _paint(
             layer.disc(*pose.at(x, y), rx * scale, ry * scale, color)
             if role == "tyre":
                 layer.disc(
-                    *pose.at(x, y),
-                    rx * scale * 0.6,
-                    ry * scale * 0.6,
+                    *pose.at(x, y), rx * scale * 0.6, ry * scale * 0.6,
                     air.shade((120, 122, 126), z),
                 )
         elif kind == "limb":
@@ -126,10 +114,8 @@ def _paint(
                 edge = max(xs) if shade > 0 else min(xs)
                 layer.glaze(
                     [
-                        pose.at(edge, max(ys)),
-                        pose.at(edge * 0.35, max(ys)),
-                        pose.at(edge * 0.35, min(ys)),
-                        pose.at(edge, min(ys)),
+                        pose.at(edge, max(ys)), pose.at(edge * 0.35, max(ys)),
+                        pose.at(edge * 0.35, min(ys)), pose.at(edge, min(ys)),
                     ],
                     (10, 10, 14),
                     60,
@@ -144,11 +130,7 @@ def clothes(dice: Dice) -> dict[str, Color]:
     frame = dice.tint(
         dice.pick(
             (
-                (30, 32, 36),
-                (170, 40, 40),
-                (40, 80, 140),
-                (190, 190, 190),
-                (60, 120, 80),
+                (30, 32, 36), (170, 40, 40), (40, 80, 140), (190, 190, 190), (60, 120, 80),
                 (214, 170, 50),
             )
         ),
@@ -187,15 +169,8 @@ def add_person(
     size = dice.around(1.0, 0.09) * (0.68 if dice.chance(0.08) else 1.0)
     world.cast(across, z, 0.5, 1.6 * size, 0.35)
     add_figure(
-        world,
-        "persongroup" if group else "person",
-        shapes,
-        clothes(dice),
-        world.x(across, z),
-        z,
-        size,
-        dice.sign(),
-        lift,
+        world, "persongroup" if group else "person", shapes, clothes(dice), world.x(across, z), z,
+        size, dice.sign(), lift,
     )
 
 
@@ -215,13 +190,6 @@ def add_parked_two_wheeler(world: World, kind: str, across: float, z: float, lif
     view = "side" if dice.chance(0.7) else "rear"
     world.cast(across, z, 1.4 if view == "side" else 0.4, 0.7, 0.4)
     add_figure(
-        world,
-        kind,
-        two_wheeler(kind, view),
-        clothes(dice),
-        world.x(across, z),
-        z,
-        dice.around(1.02, 0.05),
-        dice.sign(),
-        lift,
+        world, kind, two_wheeler(kind, view), clothes(dice), world.x(across, z), z,
+        dice.around(1.02, 0.05), dice.sign(), lift,
     )

@@ -23,9 +23,7 @@ def add_pole(
     # Outlines are drawn with their edge pixels, so half a pixel on each side is already there.
     half = max(camera.size(wide / 2, z) - 0.35, 0.0)
     outline = [
-        (x - half, foot),
-        (top[0] - half * 0.8, top[1]),
-        (top[0] + half * 0.8, top[1]),
+        (x - half, foot), (top[0] - half * 0.8, top[1]), (top[0] + half * 0.8, top[1]),
         (x + half, foot),
     ]
     if arm:
@@ -34,21 +32,13 @@ def add_pole(
         tip = [(end[0], end[1]), (end[0], end[1] + thin)]
         if arm > 0:
             outline = [
-                (x - half, foot),
-                (top[0] - half, top[1]),
-                tip[0],
-                tip[1],
-                (top[0] + half, top[1] + thin * 1.5),
-                (x + half, foot),
+                (x - half, foot), (top[0] - half, top[1]), tip[0], tip[1],
+                (top[0] + half, top[1] + thin * 1.5), (x + half, foot),
             ]
         else:
             outline = [
-                (x + half, foot),
-                (top[0] + half, top[1]),
-                tip[0],
-                tip[1],
-                (top[0] - half, top[1] + thin * 1.5),
-                (x - half, foot),
+                (x + half, foot), (top[0] + half, top[1]), tip[0], tip[1],
+                (top[0] - half, top[1] + thin * 1.5), (x - half, foot),
             ]
 
     def paint(layer: Layer) -> None:
@@ -57,9 +47,7 @@ def add_pole(
             shade = -air.side
             layer.glaze(
                 [
-                    (x, foot + 2),
-                    (x, top[1] - 2),
-                    (x + shade * half * 3, top[1] - 2),
+                    (x, foot + 2), (x, top[1] - 2), (x + shade * half * 3, top[1] - 2),
                     (x + shade * half * 3, foot + 2),
                 ],
                 (16, 16, 18),
@@ -78,10 +66,7 @@ def add_lamp(world: World, across: float, z: float, tall: float, toward: int) ->
     x, y = world.at(across + arm, z, tall + 0.2)
     long, thick = world.camera.size(0.36, z), world.camera.size(0.09, z)
     outline = [
-        (x - long, y - thick),
-        (x + long, y - thick),
-        (x + long, y + thick),
-        (x - long, y + thick),
+        (x - long, y - thick), (x + long, y - thick), (x + long, y + thick), (x - long, y + thick),
     ]
     air = world.air
     color = air.glow((255, 232, 180), z) if air.dark else air.shade((96, 98, 102), z)

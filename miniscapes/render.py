@@ -6,14 +6,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from seglib.errors import ConfigError
-from seglib.labels import LABELS
-
-from .annotation import draw_instance_ids
 from .canvas import Canvas
 from .coarse import coarse_objects
 from .dice import Dice
-from .effects import cast_shadows, develop, lamp_glow, wet_ground
+from .labels import LABELS
+from .light import cast_shadows, develop, lamp_glow, wet_ground
+from .masks import draw_instance_ids
 from .scene import build_scene
 from .styles import STYLES
 from .world import GROUND, World
@@ -37,14 +35,14 @@ class RenderedScene:
 
 
 def check_size(size: tuple[int, int]) -> tuple[int, int]:
-    """(height, width) as integers; ConfigError if it is not within 1 x 1 .. 1024 x 2048."""
+    """(height, width) as integers; ValueError if it is not within 1 x 1 .. 1024 x 2048."""
     try:
         height, width = (int(side) for side in size)
         whole = all(int(side) == side for side in size)
     except (TypeError, ValueError, OverflowError):
         whole = False
     if not whole or not (1 <= height <= LARGEST[0] and 1 <= width <= LARGEST[1]):
-        raise ConfigError(
+        raise ValueError(
             f"size {size!r} does not work: give height and width from 1x1 to "
             f"{LARGEST[0]}x{LARGEST[1]}"
         )
@@ -64,7 +62,7 @@ def render_scene(
         size: (height, width) in pixels, up to 1024 x 2048.
 
     Raises:
-        ConfigError: an unknown split or city, a negative seed or index, a size out of range.
+        ValueError: an unknown split or city, a negative seed or index, a size out of range.
     """
     world = lay_out(seed, split, city, index, size)
     fine, coarse = annotate(world)
@@ -76,11 +74,11 @@ def lay_out(seed: int, split: str, city: str, index: int, size: tuple[int, int])
     """Everything about a scene but its pixels; arguments and errors as `render_scene`."""
     height, width = check_size(size)
     if split not in STYLES:
-        raise ConfigError(f"unknown split '{split}'; valid: {', '.join(STYLES)}")
+        raise ValueError(f"unknown split '{split}'; valid: {', '.join(STYLES)}")
     if city not in STYLES[split]:
-        raise ConfigError(f"unknown city '{city}'; {split} has {', '.join(STYLES[split])}")
+        raise ValueError(f"unknown city '{city}'; {split} has {', '.join(STYLES[split])}")
     if seed < 0 or index < 0:
-        raise ConfigError(f"seed {seed} and index {index} must not be negative")
+        raise ValueError(f"seed {seed} and index {index} must not be negative")
     style = STYLES[split][city]
     return build_scene(Dice(seed, split, city, index, SHAPES), style, index, height, width)
 

@@ -18,11 +18,8 @@ def build_road(world: World, plan: Plan, detail: GroundDetail) -> None:
     half = plan.half_road
     patches = [
         (
-            dice.uniform(-half, half),
-            dice.uniform(4, 40),
-            dice.uniform(0.5, 2.4),
-            dice.uniform(1.0, 9.0),
-            dice.uniform(-1, 1),
+            dice.uniform(-half, half), dice.uniform(4, 40), dice.uniform(0.5, 2.4),
+            dice.uniform(1.0, 9.0), dice.uniform(-1, 1),
         )
         for _ in range(dice.integer(1, 7))
     ]
@@ -34,8 +31,7 @@ def build_road(world: World, plan: Plan, detail: GroundDetail) -> None:
     arrow = dice.uniform(9, 24) if plan.lanes == 2 and dice.chance(0.5) else None
     cracks = [
         (
-            dice.uniform(-half, half),
-            dice.uniform(4, 14),
+            dice.uniform(-half, half), dice.uniform(4, 14),
             [(dice.uniform(-0.5, 0.5), dice.uniform(0.4, 1.4)) for _ in range(5)],
         )
         for _ in range(dice.integer(0, 4))
@@ -106,17 +102,14 @@ def build_road(world: World, plan: Plan, detail: GroundDetail) -> None:
             middle = half / 4
             mark(layer, middle - 0.08, middle + 0.08, arrow, arrow + 2.6)
             tip = [
-                world.at(middle - 0.4, arrow + 2.4),
-                world.at(middle + 0.4, arrow + 2.4),
+                world.at(middle - 0.4, arrow + 2.4), world.at(middle + 0.4, arrow + 2.4),
                 world.at(middle, arrow + 4.2),
             ]
             layer.glaze(tip, world.air.shade(white, arrow), int(230 * worn))
 
     rough = dice.uniform(0.2, 0.5)
     grains = [
-        ("grain", 60, rough),
-        ("stains", 3, dice.uniform(0.15, 0.5)),
-        ("stains", 8, rough * 0.7),
+        ("grain", 60, rough), ("stains", 3, dice.uniform(0.15, 0.5)), ("stains", 8, rough * 0.7),
     ]
     if cobbles:
         color = dice.tint((122, 116, 110), 10)

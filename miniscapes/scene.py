@@ -20,18 +20,8 @@ from .world import FRAME, GROUND, World
 
 # Rare things come in turn, so that even a small split has each of them somewhere near.
 GUESTS = (
-    "bus",
-    "cyclist",
-    "wall",
-    "train",
-    "truck",
-    "fence",
-    "motorcyclist",
-    "light",
-    "bicycle",
-    "motorcycle",
-    "crowd",
-    "sign",
+    "bus", "cyclist", "wall", "train", "truck", "fence", "motorcyclist", "light", "bicycle",
+    "motorcycle", "crowd", "sign",
 )
 
 
@@ -148,18 +138,15 @@ def _add_frame(world: World) -> None:
             )
             layer.polygon(
                 [
-                    (-4, y + bulge),
-                    *[(px, y + (py - top)) for px, py in points],
-                    (width + 4, height + 4),
-                    (-4, height + 4),
+                    (-4, y + bulge), *[(px, y + (py - top)) for px, py in points],
+                    (width + 4, height + 4), (-4, height + 4),
                 ],
                 air.shade(tone, 1.0),
             )
         for x in (0.3, 0.7):
             layer.line(
                 [(width * x, top), (width * (x + (0.06 if x > 0.5 else -0.06)), height)],
-                air.shade(tuple(c // 2 for c in color), 1.0),
-                height * 0.004,
+                air.shade(tuple(c // 2 for c in color), 1.0), height * 0.004,
             )
         layer.line(points, air.shade(tuple(min(255, c + 60) for c in color), 1.0), height * 0.005)
 

@@ -41,15 +41,12 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
     elif shape == "triangle":
         flip = -1 if tone < 0.3 else 1
         outline = [
-            (x, y - flip * r * 1.15),
-            (x + r * 1.2, y + flip * r * 0.85),
+            (x, y - flip * r * 1.15), (x + r * 1.2, y + flip * r * 0.85),
             (x - r * 1.2, y + flip * r * 0.85),
         ]
     elif shape == "board":
         outline = [
-            (x - r * 1.5, y - r * 0.7),
-            (x + r * 1.5, y - r * 0.7),
-            (x + r * 1.5, y + r * 0.7),
+            (x - r * 1.5, y - r * 0.7), (x + r * 1.5, y - r * 0.7), (x + r * 1.5, y + r * 0.7),
             (x - r * 1.5, y + r * 0.7),
         ]
     else:
@@ -71,10 +68,8 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
             layer.polygon(inner(0.9), red)
             layer.polygon(
                 [
-                    (x - r * 0.7, y - r * 0.2),
-                    (x + r * 0.7, y - r * 0.2),
-                    (x + r * 0.7, y + r * 0.2),
-                    (x - r * 0.7, y + r * 0.2),
+                    (x - r * 0.7, y - r * 0.2), (x + r * 0.7, y - r * 0.2),
+                    (x + r * 0.7, y + r * 0.2), (x - r * 0.7, y + r * 0.2),
                 ],
                 white,
             )
@@ -87,13 +82,9 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
             if tone < 0.35:
                 layer.polygon(
                     [
-                        (x - r * 0.15, y + r * 0.6),
-                        (x - r * 0.15, y - r * 0.1),
-                        (x - r * 0.5, y - r * 0.1),
-                        (x, y - r * 0.7),
-                        (x + r * 0.5, y - r * 0.1),
-                        (x + r * 0.15, y - r * 0.1),
-                        (x + r * 0.15, y + r * 0.6),
+                        (x - r * 0.15, y + r * 0.6), (x - r * 0.15, y - r * 0.1),
+                        (x - r * 0.5, y - r * 0.1), (x, y - r * 0.7), (x + r * 0.5, y - r * 0.1),
+                        (x + r * 0.15, y - r * 0.1), (x + r * 0.15, y + r * 0.6),
                     ],
                     white,
                 )
@@ -102,29 +93,23 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
                 ink = air.shade((30, 30, 30), z)
                 layer.polygon(
                     [
-                        (x - r * 0.4, y - r * 0.35),
-                        (x - r * 0.1, y - r * 0.35),
-                        (x - r * 0.1, y + r * 0.35),
-                        (x - r * 0.4, y + r * 0.35),
+                        (x - r * 0.4, y - r * 0.35), (x - r * 0.1, y - r * 0.35),
+                        (x - r * 0.1, y + r * 0.35), (x - r * 0.4, y + r * 0.35),
                     ],
                     ink,
                 )
                 layer.polygon(
                     [
-                        (x + r * 0.1, y - r * 0.35),
-                        (x + r * 0.4, y - r * 0.35),
-                        (x + r * 0.4, y + r * 0.35),
-                        (x + r * 0.1, y + r * 0.35),
+                        (x + r * 0.1, y - r * 0.35), (x + r * 0.4, y - r * 0.35),
+                        (x + r * 0.4, y + r * 0.35), (x + r * 0.1, y + r * 0.35),
                     ],
                     ink,
                 )
             else:
                 layer.polygon(
                     [
-                        (x - r * 0.7, y - r * 0.18),
-                        (x + r * 0.7, y - r * 0.18),
-                        (x + r * 0.7, y + r * 0.18),
-                        (x - r * 0.7, y + r * 0.18),
+                        (x - r * 0.7, y - r * 0.18), (x + r * 0.7, y - r * 0.18),
+                        (x + r * 0.7, y + r * 0.18), (x - r * 0.7, y + r * 0.18),
                     ],
                     white,
                 )
@@ -146,11 +131,8 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
             layer.polygon(inner(0.88), blue if tone < 0.6 else yellow)
             layer.polygon(
                 [
-                    (x - r * 0.12, y + r * 0.6),
-                    (x - r * 0.12, y - r * 0.6),
-                    (x + r * 0.45, y - r * 0.45),
-                    (x + r * 0.45, y),
-                    (x + r * 0.1, y + r * 0.1),
+                    (x - r * 0.12, y + r * 0.6), (x - r * 0.12, y - r * 0.6),
+                    (x + r * 0.45, y - r * 0.45), (x + r * 0.45, y), (x + r * 0.1, y + r * 0.1),
                     (x + r * 0.1, y + r * 0.6),
                 ],
                 white,
@@ -175,10 +157,7 @@ def _light_box(world: World, across: float, height: float, z: float, phase: int)
     x, y = world.at(across, z, height)
     half, tall = camera.size(0.22, z), camera.size(0.56, z)
     outline = [
-        (x - half, y - tall),
-        (x + half, y - tall),
-        (x + half, y + tall),
-        (x - half, y + tall),
+        (x - half, y - tall), (x + half, y - tall), (x + half, y + tall), (x - half, y + tall),
     ]
 
     def paint(layer: Layer) -> None:

@@ -4,8 +4,8 @@ from functools import cache
 
 import numpy as np
 
-from .figures import Shape, limb_points
 from .geometry import Point, simplify, trace_outline
+from .people_shapes import Shape, limb_points
 
 # Bitmap for tracing: pixels per metre, and its half width and its height in metres.
 _FINE, _WIDE, _TALL = 96, 1.25, 2.1

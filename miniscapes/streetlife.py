@@ -31,12 +31,8 @@ def add_street_trees(world: World, plan: Plan, side: int) -> None:
     while z < 130:
         if not _blocked(plan, z) and dice.chance(0.85):
             add_tree(
-                world,
-                sign * (across + dice.around(0, 0.2)),
-                z,
-                height * dice.around(1, 0.2),
-                dice.tint(leaf, 10),
-                bare,
+                world, sign * (across + dice.around(0, 0.2)), z, height * dice.around(1, 0.2),
+                dice.tint(leaf, 10), bare,
             )
         z += pitch * dice.around(1.0, 0.15)
 
@@ -81,13 +77,8 @@ def add_furniture(world: World, plan: Plan, side: int) -> None:
         label = dice.weighted({"static": 3, "dynamic": 1.4})
         size = dice.uniform(0.4, 0.9)
         add_box(
-            world,
-            sign * (plan.front[side] - 0.5),
-            z,
-            size,
-            size * dice.uniform(1.0, 2.2),
-            dice.tint(color, 12),
-            label,
+            world, sign * (plan.front[side] - 0.5), z, size, size * dice.uniform(1.0, 2.2),
+            dice.tint(color, 12), label,
         )
     if dice.chance(0.1):
         add_shelter(world, sign * (plan.walk[side] + 1.0), dice.uniform(14, 32))
@@ -114,10 +105,8 @@ def add_people(world: World, plan: Plan, side: int, guest: str) -> None:
     for crossing in plan.crossings:
         for _ in range(int(dice.uniform(0, 2.4) * style.people + 0.3)):
             add_person(
-                world,
-                dice.uniform(-plan.half_road, plan.half_road),
-                crossing + dice.uniform(0.3, 2.8),
-                lift=0.0,
+                world, dice.uniform(-plan.half_road, plan.half_road),
+                crossing + dice.uniform(0.3, 2.8), lift=0.0,
             )
     for _ in range(int(dice.uniform(0, 6.5) * style.bicycles)):
         z = dice.uniform(8, 30)
@@ -180,12 +169,8 @@ def add_traffic(world: World, plan: Plan) -> None:
                 longest = max(a for body in vehicle.bodies for a, _ in body.profile)
                 turn = world.street.heading(z) + (3.141593 if oncoming else 0.0)
                 add_vehicle(
-                    world,
-                    vehicle,
-                    world.x(across, z),
-                    z + max(0, longest - 2.2),
-                    turn + dice.around(0, 0.02),
-                    lamps,
+                    world, vehicle, world.x(across, z), z + max(0, longest - 2.2),
+                    turn + dice.around(0, 0.02), lamps,
                 )
             z += dice.uniform(9, 40)
     if plan.junction and dice.chance(0.45):

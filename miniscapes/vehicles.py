@@ -42,9 +42,7 @@ def add_vehicle(
     depth = place.nearest if longest < 4 else place.nearest + 0.6
     _shadow(world, place, longest, width, max(h for _, h in vehicle.bodies[0].profile))
     kept = world.add(
-        vehicle.label + ("group" if group else ""),
-        outline,
-        depth,
+        vehicle.label + ("group" if group else ""), outline, depth,
         lambda layer: paint_vehicle(layer, world, vehicle, place, lamps),
     )
     if kept and vehicle.label in ("car", "truck", "bus") and world.camera.size(0.52, z) > 5:
@@ -67,10 +65,7 @@ def _shadow(world: World, place: Placed, longest: float, width: float, tall: flo
         project = world.camera.project
         moved = []
         for along, right in (
-            (-longest, -width),
-            (longest, -width),
-            (longest, width),
-            (-longest, width),
+            (-longest, -width), (longest, -width), (longest, width), (-longest, width),
         ):
             px = place.x + along * place.dx + right * place.dz
             pz = place.z + along * place.dz - right * place.dx
@@ -88,10 +83,8 @@ def _add_plate(world: World, vehicle: Vehicle, place: Placed, depth: float) -> N
         return
     up = 0.36 if front else 0.5
     outline = [
-        place.spot(along, up, -0.26),
-        place.spot(along, up + 0.12, -0.26),
-        place.spot(along, up + 0.12, 0.26),
-        place.spot(along, up, 0.26),
+        place.spot(along, up, -0.26), place.spot(along, up + 0.12, -0.26),
+        place.spot(along, up + 0.12, 0.26), place.spot(along, up, 0.26),
     ]
     air, z = world.air, place.z
 

@@ -5,7 +5,6 @@ reaches beyond the first check. What is found once stays as an `@example`.
 """
 
 import io
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +16,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from miniscapes.annotation import draw_instance_ids, draw_label_ids, read_annotation
 from seglib.config import RunConfig
 from seglib.data.photos import read_photo
-from seglib.data.tree import read_image, read_instance_ids, read_label_ids, read_polygons
+from seglib.data.tree import read_image, read_instance_ids, read_label_ids
 from seglib.errors import SeglibError
 from seglib.evaluation.predict import Predictor
-from seglib.labels import CAMVID_11, LABELS
+from seglib.labels import CAMVID_11
 from seglib.records import Record, read_tensors, save_record, write_tensors
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, save_checkpoint
 from seglib.widgets import PhotoPanel
@@ -102,61 +100,6 @@ def test_any_kind_of_image_as_a_mask(tmp_path: Path, mode: str, size, format: st
         works_or_is_one_line(
             lambda read=read: read(path, *[(9, 9)][: read != read_image]), path.name
         )
-
-
-# --- polygons ------------------------------------------------------------------------------------
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=5,
-)
-NUMBER = st.integers(-(10**400), 10**400) | st.floats() | st.integers(-5, 70)
-POINT = st.lists(NUMBER, min_size=2, max_size=2) | st.lists(NUMBER, max_size=3)
-OBJECT = st.fixed_dictionaries(
-    {"label": st.sampled_from([label.name for label in LABELS]), "polygon": st.lists(POINT) | JSON},
-    optional={"deleted": JSON},
-)
-SIDE = st.integers(1, 64) | st.integers() | JSON
-ANNOTATION = st.fixed_dictionaries(
-    {"imgHeight": SIDE, "imgWidth": SIDE, "objects": st.lists(OBJECT | JSON, max_size=3) | JSON}
-)
-SQUARE = [[0, 0], [9, 0], [9, 9]]
-
-
-def annotated(*polygon: object) -> dict:
-    objects = [{"label": "car", "polygon": [*SQUARE, *polygon]}]
-    return {"imgHeight": 16, "imgWidth": 16, "objects": objects}
-
-
-@EXAMPLES
-@given(ANNOTATION | JSON)
-@example(annotated([1e308, -1e308]))
-@example(annotated([2**31, 2**63]))
-@example(annotated([10**400, 1]))
-def test_any_annotation(tmp_path: Path, annotation) -> None:
-    path = tmp_path / "scene_polygons.json"
-    path.write_text(json.dumps(annotation))
-
-    def draw() -> None:
-        checked = read_annotation(path)
-        if checked["imgHeight"] * checked["imgWidth"] > 1 << 16:
-            return
-        assert draw_label_ids(checked).shape == draw_instance_ids(checked).shape
-
-    works_or_is_one_line(draw, path.name)
-    works_or_is_one_line(lambda: read_polygons(path), path.name)
-
-
-@EXAMPLES
-@given(CHANGES)
-@example([(0.0, 0, b"\xff\xfe")])
-@example([(0.0, 999, b"[" * 100_000)])
-def test_any_annotation_file(tmp_path: Path, changes) -> None:
-    path = tmp_path / "scene_polygons.json"
-    path.write_bytes(damaged(json.dumps(annotated()).encode(), changes))
-    for read in (read_annotation, read_polygons):
-        works_or_is_one_line(lambda read=read: read(path), path.name)
 
 
 # --- uploads -------------------------------------------------------------------------------------

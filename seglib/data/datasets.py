@@ -131,7 +131,13 @@ def _make_miniscapes(root: Path, progress: bool, options: dict[str, Any]) -> Non
     recorded = {key: defaults[key].default for key in ("seed", "size", "counts")} | options
     recorded.pop("workers", None)
     with atomic_folder(root) as folder:
-        miniscapes.generate(folder, progress=progress, **options)
+        try:
+            miniscapes.generate(folder, progress=progress, **options)
+        except ValueError as problem:
+            raise ConfigError(str(problem)) from None
+        except OSError as problem:
+            reason = problem.strerror or problem
+            raise DatasetError(f"{problem.filename or root}: {reason}") from None
         _write_marker(folder, "miniscapes", recorded, miniscapes.VERSION)
 
 

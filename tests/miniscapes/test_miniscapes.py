@@ -2,13 +2,15 @@
 
 import hashlib
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from miniscapes import cities, generate, render_scene
-from miniscapes.annotation import draw_instance_ids, draw_label_ids, read_annotation
 from miniscapes.geometry import (
     column_envelope,
     convex_hull,
@@ -16,10 +18,11 @@ from miniscapes.geometry import (
     simplify,
     trace_outline,
 )
+from miniscapes.labels import BY_NAME
+from miniscapes.masks import draw_instance_ids, draw_label_ids
 from miniscapes.render import annotate, lay_out
 from seglib.data import list_scenes, read_image, read_instance_ids, read_label_ids
-from seglib.errors import ConfigError, DatasetError
-from seglib.labels import CITYSCAPES_19, label_by_name
+from seglib.labels import CITYSCAPES_19
 
 SIZE = (96, 192)
 
@@ -39,13 +42,14 @@ def test_tree_is_complete_and_consistent(tree):
             scenes = list_scenes(tree, split, mode)
             assert len(scenes) == count
             for scene in scenes:
-                annotation = read_annotation(scene.polygons)
+                stem = str(scene.label_ids).removesuffix("labelIds.png")
+                annotation = json.loads(Path(f"{stem}polygons.json").read_text())
                 assert read_image(scene.image).shape == (*SIZE, 3)
                 label_ids = read_label_ids(scene.label_ids, SIZE)
                 assert np.array_equal(label_ids, draw_label_ids(annotation))
                 instance_ids = read_instance_ids(scene.instance_ids)
                 assert np.array_equal(instance_ids, draw_instance_ids(annotation))
-                with Image.open(scene.color) as color:
+                with Image.open(f"{stem}color.png") as color:
                     assert color.mode == "RGBA" and color.size == (SIZE[1], SIZE[0])
 
 
@@ -114,7 +118,7 @@ def test_every_image_has_the_frame_and_no_gaps():
         label_ids = draw_label_ids(annotate(world)[0])
         assert (label_ids == 0).mean() < 0.002
         for name in ("ego vehicle", "rectification border", "out of roi", "road"):
-            assert (label_ids == label_by_name(name).id).any()
+            assert (label_ids == BY_NAME[name].id).any()
 
 
 def test_coarse_masks_are_inside_the_fine_ones():
@@ -147,14 +151,14 @@ def test_shares_of_classes_are_like_real_streets(split, count):
     share = 100 * counts / counts.sum()
 
     def of(name):
-        return share[label_by_name(name).id]
+        return share[BY_NAME[name].id]
 
     assert all(share[label.id] > 0 for label in CITYSCAPES_19.labels)
     assert 27 < of("road") < 40 and 12 < of("building") < 25 and 9 < of("vegetation") < 20
     assert 4 < of("car") < 11 and 2.5 < of("sidewalk") < 9 and 2 < of("sky") < 8
     for name in ("rider", "motorcycle", "train", "truck", "bus"):
         assert 0.005 < of(name) < 1.2, name
-        assert scenes[label_by_name(name).id] >= 3
+        assert scenes[BY_NAME[name].id] >= 3
     for name in ("static", "dynamic", "ground", "parking", "guard rail"):
         assert of(name) > 0, name
 
@@ -188,20 +192,20 @@ def test_largest_size():
     ],
 )
 def test_wrong_options_get_one_line(tmp_path, change, message):
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ValueError) as caught:
         generate(tmp_path, **{"counts": {"val": 1}, "progress": False, **change})
     assert message in str(caught.value) and "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 
 def test_unknown_city():
-    with pytest.raises(ConfigError, match="val has ilverton"):
+    with pytest.raises(ValueError, match="val has ilverton"):
         render_scene(0, "val", "altenbruck", 0)
 
 
 def test_unwritable_destination_is_named(tmp_path):
     (tmp_path / "leftImg8bit").write_text("in the way")
-    with pytest.raises(DatasetError, match="cannot write"):
+    with pytest.raises(OSError, match="cannot write"):
         generate(tmp_path, size=(8, 16), counts={"val": 1}, workers=1, progress=False)
 
 
@@ -227,3 +231,35 @@ def test_column_envelope_keeps_steep_edges():
     corners = [(0.0, 10.0), (0.1, 0.0), (30.0, 0.0), (30.2, 10.0)]
     outline = column_envelope(list(zip(corners, corners[1:] + corners[:1], strict=True)))
     assert set(corners) <= set(outline)
+
+
+def command(*arguments):
+    """Run `python -m miniscapes` and return its exit code and what it said."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "miniscapes", *map(str, arguments)],
+        cwd=Path(__file__).parents[2], capture_output=True, text=True,
+    )
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def test_the_command_writes_the_same_tree_and_leaves_nothing_else(tree, tmp_path):
+    options = ("--scenes", 10, 4, 3, "--size", *SIZE, "--workers", 1)
+    code, said = command(tmp_path / "out", *options)
+    assert code == 0 and "10 train, 4 val, 3 test" in said
+    for path in sorted(tree.rglob("*.*")):
+        assert path.read_bytes() == (tmp_path / "out" / path.relative_to(tree)).read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_command_refuses_mistakes_in_one_line(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    for arguments, message in (
+        ((tmp_path / "full",), "is not an empty folder"),
+        ((tmp_path / "new", "--size", 0, 8), "size"),
+        ((tmp_path / "new", "--scenes", 1, 2, 3, 4), "at most 3"),
+        ((tmp_path / "new", "--seed", -1), "seed"),
+    ):
+        code, said = command(*arguments)
+        assert code == 2 and message in said.splitlines()[-1]
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]

@@ -57,8 +57,7 @@ def lamp_glow(canvas: Canvas, lamps: list[tuple[tuple[float, float], float]]) ->
         warm = Image.merge(
             "RGB",
             (
-                glow,
-                glow.point([v * 220 // 255 for v in range(256)]),
+                glow, glow.point([v * 220 // 255 for v in range(256)]),
                 glow.point([v * 150 // 255 for v in range(256)]),
             ),
         )

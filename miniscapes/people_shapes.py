@@ -49,13 +49,8 @@ def walker(pose: int) -> tuple[Shape, ...]:
         low = 0.62 if coat else 0.86
         shapes.append(
             _poly(
-                "top",
-                (-0.13 * broad, 1.45),
-                (0.10, 1.46),
-                (0.16 * broad, 1.2),
-                (0.14 * broad, low),
-                (-0.15 * broad, low),
-                (-0.16 * broad, 1.2),
+                "top", (-0.13 * broad, 1.45), (0.10, 1.46), (0.16 * broad, 1.2),
+                (0.14 * broad, low), (-0.15 * broad, low), (-0.16 * broad, 1.2),
             )
         )
         if skirt:
@@ -67,14 +62,8 @@ def walker(pose: int) -> tuple[Shape, ...]:
             _limb("skin", 0.0, 1.42, 0.02, 1.56, 0.10, 0.10),
             _disc("skin", 0.035, 1.63, 0.095, 0.125),
             _poly(
-                "hair",
-                (-0.10, 1.56),
-                (-0.10, 1.72),
-                (0.0, 1.77),
-                (0.10, 1.73),
-                (0.09, 1.68),
-                (0.0, 1.68),
-                (-0.03, 1.58),
+                "hair", (-0.10, 1.56), (-0.10, 1.72), (0.0, 1.77), (0.10, 1.73), (0.09, 1.68),
+                (0.0, 1.68), (-0.03, 1.58),
             ),
         ]
         return tuple(shapes)
@@ -85,12 +74,7 @@ def walker(pose: int) -> tuple[Shape, ...]:
         foot = (sign * spread, 0.05 + rise)
         shapes += [
             _limb(
-                role,
-                sign * 0.085,
-                0.92,
-                sign * (spread + 0.01),
-                0.5 + rise * 0.5,
-                0.18 * broad,
+                role, sign * 0.085, 0.92, sign * (spread + 0.01), 0.5 + rise * 0.5, 0.18 * broad,
                 0.14,
             ),
             _limb(role, sign * (spread + 0.01), 0.5 + rise * 0.5, *foot, 0.14, 0.10),
@@ -103,21 +87,13 @@ def walker(pose: int) -> tuple[Shape, ...]:
         hand = (sign * (out - 0.16), 1.2) if bend else (sign * out, 0.88)
         shapes += [
             _limb("arm", sign * 0.2 * broad, 1.40, *elbow, 0.13, 0.11),
-            _limb("arm", *elbow, *hand, 0.11, 0.08),
-            _disc("skin", *hand, 0.05, 0.05),
+            _limb("arm", *elbow, *hand, 0.11, 0.08), _disc("skin", *hand, 0.05, 0.05),
         ]
     low = 0.6 if coat else 0.86
     shapes.append(
         _poly(
-            "top",
-            (-0.2 * broad, 1.44),
-            (-0.07, 1.5),
-            (0.07, 1.5),
-            (0.2 * broad, 1.44),
-            (0.19 * broad, 1.15),
-            (0.19 * broad, low),
-            (-0.19 * broad, low),
-            (-0.19 * broad, 1.15),
+            "top", (-0.2 * broad, 1.44), (-0.07, 1.5), (0.07, 1.5), (0.2 * broad, 1.44),
+            (0.19 * broad, 1.15), (0.19 * broad, low), (-0.19 * broad, low), (-0.19 * broad, 1.15),
         )
     )
     if skirt:
@@ -138,14 +114,8 @@ def walker(pose: int) -> tuple[Shape, ...]:
     else:
         shapes.append(
             _poly(
-                "hair",
-                (-0.10, 1.62),
-                (-0.09, 1.73),
-                (0.0, 1.77),
-                (0.09, 1.73),
-                (0.10, 1.62),
-                (0.06, 1.7),
-                (-0.06, 1.7),
+                "hair", (-0.10, 1.62), (-0.09, 1.73), (0.0, 1.77), (0.09, 1.73), (0.10, 1.62),
+                (0.06, 1.7), (-0.06, 1.7),
             )
         )
     return tuple(shapes)
@@ -157,12 +127,8 @@ def two_wheeler(kind: str, view: str) -> tuple[Shape, ...]:
     if kind == "bicycle" and view == "side":
         shapes = [_disc("wheel", x, 0.34, 0.34, 0.34) for x in (-0.53, 0.53)]
         for line in (
-            (-0.53, 0.34, -0.06, 0.30),
-            (-0.06, 0.30, -0.2, 0.86),
-            (-0.53, 0.34, -0.17, 0.78),
-            (-0.06, 0.30, 0.38, 0.80),
-            (-0.18, 0.78, 0.38, 0.84),
-            (0.53, 0.34, 0.37, 0.96),
+            (-0.53, 0.34, -0.06, 0.30), (-0.06, 0.30, -0.2, 0.86), (-0.53, 0.34, -0.17, 0.78),
+            (-0.06, 0.30, 0.38, 0.80), (-0.18, 0.78, 0.38, 0.84), (0.53, 0.34, 0.37, 0.96),
         ):
             shapes.append(_limb("frame", *line, 0.05, 0.05))
         shapes += [
@@ -184,15 +150,8 @@ def two_wheeler(kind: str, view: str) -> tuple[Shape, ...]:
         shapes = [_disc("tyre", x, 0.32, 0.32, 0.32) for x in (-0.68, 0.70)]
         shapes += [
             _poly(
-                "frame",
-                (-0.85, 0.72),
-                (-0.35, 0.78),
-                (-0.05, 1.02),
-                (0.32, 1.0),
-                (0.52, 0.72),
-                (0.30, 0.36),
-                (-0.35, 0.30),
-                (-0.5, 0.55),
+                "frame", (-0.85, 0.72), (-0.35, 0.78), (-0.05, 1.02), (0.32, 1.0), (0.52, 0.72),
+                (0.30, 0.36), (-0.35, 0.30), (-0.5, 0.55),
             ),
             _poly("dark", (-0.35, 0.30), (0.30, 0.36), (0.25, 0.6), (-0.3, 0.6)),
             _limb("steel", 0.70, 0.32, 0.45, 1.0, 0.07, 0.07),
@@ -206,12 +165,7 @@ def two_wheeler(kind: str, view: str) -> tuple[Shape, ...]:
         shapes = [
             _limb("tyre", 0, 0.06, 0, 0.6, 0.16, 0.16),
             _poly(
-                "frame",
-                (-0.2, 0.5),
-                (0.2, 0.5),
-                (0.23, 0.9),
-                (0.1, 1.08),
-                (-0.1, 1.08),
+                "frame", (-0.2, 0.5), (0.2, 0.5), (0.23, 0.9), (0.1, 1.08), (-0.1, 1.08),
                 (-0.23, 0.9),
             ),
             _limb("dark", -0.36, 1.04, 0.36, 1.04, 0.06, 0.06),
@@ -239,11 +193,8 @@ def rider(kind: str, view: str) -> tuple[Shape, ...]:
             _limb("leg", 0.10, 0.62 + lift, -0.06, 0.22, 0.14, 0.10),
             _limb("shoe", -0.08, 0.20, 0.12, 0.18, 0.09, 0.07),
             _poly(
-                "top",
-                (hip[0] - 0.13, hip[1]),
-                (shoulder[0] - 0.12, shoulder[1]),
-                (shoulder[0] + 0.06, shoulder[1] + 0.04),
-                (shoulder[0] + 0.06, shoulder[1] - 0.2),
+                "top", (hip[0] - 0.13, hip[1]), (shoulder[0] - 0.12, shoulder[1]),
+                (shoulder[0] + 0.06, shoulder[1] + 0.04), (shoulder[0] + 0.06, shoulder[1] - 0.2),
                 (hip[0] + 0.14, hip[1] + 0.02),
             ),
             _limb(
@@ -264,22 +215,12 @@ def rider(kind: str, view: str) -> tuple[Shape, ...]:
     for sign, drop in ((-1, 0.0), (1, 0.16)):
         shapes += [
             _limb(
-                "leg" if sign < 0 else "leg2",
-                sign * 0.09,
-                low,
-                sign * (wide - 0.08),
-                0.6 + drop * 0.6,
-                0.18,
-                0.14,
+                "leg" if sign < 0 else "leg2", sign * 0.09, low, sign * (wide - 0.08),
+                0.6 + drop * 0.6, 0.18, 0.14,
             ),
             _limb(
-                "leg" if sign < 0 else "leg2",
-                sign * (wide - 0.08),
-                0.6 + drop * 0.6,
-                sign * 0.15,
-                0.24 + drop,
-                0.13,
-                0.10,
+                "leg" if sign < 0 else "leg2", sign * (wide - 0.08), 0.6 + drop * 0.6, sign * 0.15,
+                0.24 + drop, 0.13, 0.10,
             ),
             _limb("shoe", sign * 0.15, 0.24 + drop, sign * 0.16, 0.18 + drop, 0.11, 0.10),
             _limb("arm", sign * 0.19, low + 0.46, sign * 0.31, low + 0.24, 0.12, 0.10),
@@ -287,21 +228,13 @@ def rider(kind: str, view: str) -> tuple[Shape, ...]:
         ]
     shapes += [
         _poly(
-            "top",
-            (-0.17, low - 0.06),
-            (-0.21, low + 0.46),
-            (-0.08, low + 0.54),
-            (0.08, low + 0.54),
-            (0.21, low + 0.46),
-            (0.17, low - 0.06),
+            "top", (-0.17, low - 0.06), (-0.21, low + 0.46), (-0.08, low + 0.54),
+            (0.08, low + 0.54), (0.21, low + 0.46), (0.17, low - 0.06),
         ),
         _limb("skin", 0, low + 0.5, 0, low + 0.62, 0.10, 0.10),
         _disc("skin", 0, low + 0.68, 0.09, 0.12),
         _disc(
-            helmet,
-            0,
-            low + (0.74 if kind == "bicycle" else 0.70),
-            0.12,
+            helmet, 0, low + (0.74 if kind == "bicycle" else 0.70), 0.12,
             0.10 if kind == "bicycle" else 0.14,
         ),
     ]
@@ -314,8 +247,6 @@ def limb_points(x0, y0, x1, y1, w0, w1) -> list[Point]:
     length = math.sqrt(dx * dx + dy * dy) or 1.0
     nx, ny = -dy / length / 2, dx / length / 2
     return [
-        (x0 + nx * w0, y0 + ny * w0),
-        (x1 + nx * w1, y1 + ny * w1),
-        (x1 - nx * w1, y1 - ny * w1),
+        (x0 + nx * w0, y0 + ny * w0), (x1 + nx * w1, y1 + ny * w1), (x1 - nx * w1, y1 - ny * w1),
         (x0 - nx * w0, y0 - ny * w0),
     ]
