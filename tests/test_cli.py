@@ -250,7 +250,7 @@ def test_sweep_and_study_list_without_training(tree, capsys):
         (["study", "--budget", "2x"], "2h, 90m or 1h30m"),
         (["study", "--dataset", "paris"], "choose one of: miniscapes"),
         (["sweep", "--grid", "dropuot=0,1"], "dropuot"),
-        (["sweep", "--list", "--score", "best"], "choose miou"),
+        (["sweep", "--list", "--score", "best"], "one of: miou"),
     ],
 )
 def test_a_wrong_plan_is_one_line(tree, capsys, arguments, words):
