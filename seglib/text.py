@@ -1,12 +1,35 @@
-"""Names and numbers as people read them: networks, datasets, percentages with their intervals."""
+"""Names and numbers as people read them: networks, datasets, settings, scores and intervals."""
 
+import numbers
 from typing import Any
 
 from .evaluation.intervals import PairedDifference, bootstrap_interval
 from .records import Record
 
-DATASET_NAMES = {"miniscapes": "MiniScapes", "camvid": "CamVid", "cityscapes": "Cityscapes"}
-MODEL_NAMES = {"fcn": "FCN", "unet": "U-Net", "vit": "ViT", "swin": "Swin"}
+
+class Names(dict):
+    """Display names by key; what has none is shown by its key."""
+
+    def __missing__(self, key: str) -> str:
+        return key
+
+
+DATASET_NAMES = Names(miniscapes="MiniScapes", camvid="CamVid", cityscapes="Cityscapes")
+MODEL_NAMES = Names(fcn="FCN", unet="U-Net", vit="ViT", swin="Swin")
+SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words would not do
+
+
+def setting_name(field: str) -> str:
+    """A field of the config, or several joined by " × ", as figures and tables name it."""
+    parts = field.split(" × ")
+    return " × ".join(SETTING_NAMES.get(part, part.replace("_", " ")) for part in parts)
+
+
+def setting_value(value: Any) -> str:
+    """A field's value with three significant digits at most: "0.001", "0.316", "96×192"."""
+    if isinstance(value, (tuple, list)):
+        return "×".join(setting_value(part) for part in value)
+    return f"{value:.3g}" if isinstance(value, numbers.Real) else str(value)
 
 
 def percent(share: float | None, digits: int = 1) -> str:

@@ -1,5 +1,7 @@
 """What the notebooks print about a number is that number."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from seglib.errors import ConfigError
 from seglib.evaluation.intervals import bootstrap_interval, paired_difference
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.labels import CITYSCAPES_19
-from seglib.text import difference_text, percent, score_text
+from seglib.text import difference_text, percent, score_text, setting_name, setting_value
 
 
 def scores(shift):
@@ -49,3 +51,10 @@ def test_difference_text_has_signs():
     assert text.startswith(f"{100 * worse.difference:+.1f} points (−".replace("−", "-"))
     assert difference_text((0.052, 0.031, 0.074)) == "+5.2 points (+3.1 to +7.4)"
     assert difference_text((float("nan"),) * 3) == "absent"
+
+
+def test_settings_are_named_and_written_shortly():
+    assert setting_name("learning_rate × gamma") == "learning rate × step decay γ"
+    values = (1e-4, math.sqrt(0.1), 0, (96, 192), "adamw")
+    words = ["0.0001", "0.316", "0", "96×192", "adamw"]
+    assert [setting_value(v) for v in values] == words

@@ -29,8 +29,6 @@ from .hyperparameters import (
     marginal_effects,
     parallel_coordinates,
     seed_spread,
-    setting_name,
-    setting_value,
     step_decay,
     sweep_rungs,
 )
@@ -58,8 +56,6 @@ __all__ = [
     "reliability",
     "robustness",
     "seed_spread",
-    "setting_name",
-    "setting_value",
     "shift_steps",
     "spatial_priors",
     "split_shift",

@@ -16,23 +16,11 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from seglib.plots.boundaries import TRUTH_COLOR
 from seglib.plots.style import COLORS, LINES, MARKERS, TEXT_WIDTH, percent, styled
+from seglib.text import setting_name, setting_value
 
 from .exploration import _ratio
 
-NAMES = {"gamma": "step decay γ"}
 FADED = "#9AA4AE"
-
-
-def setting_name(field: str) -> str:
-    """A field of the config, or several joined by " × ", as figures and tables name it."""
-    return " × ".join(NAMES.get(part, part.replace("_", " ")) for part in field.split(" × "))
-
-
-def setting_value(value: Any) -> str:
-    """A field's value with three significant digits at most: "0.001", "0.316", "96×192"."""
-    if isinstance(value, (tuple, list)):
-        return "×".join(setting_value(part) for part in value)
-    return f"{value:.3g}" if isinstance(value, (int, float, np.number)) else str(value)
 
 
 @styled

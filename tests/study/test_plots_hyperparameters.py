@@ -60,13 +60,6 @@ def marks(axis, marker: str, color: str) -> list[tuple[float, float]]:
     ]
 
 
-def test_settings_are_named_and_written_shortly():
-    assert study_plots.setting_name("learning_rate × gamma") == "learning rate × step decay γ"
-    values = (1e-4, math.sqrt(0.1), 0, (96, 192), "adamw")
-    words = ["0.0001", "0.316", "0", "96×192", "adamw"]
-    assert [study_plots.setting_value(v) for v in values] == words
-
-
 def test_rungs_fade_what_was_dropped_and_star_the_winner():
     table = made_up()
     axis = study_plots.sweep_rungs({"U-Net": table}).axes[0]
