@@ -1,4 +1,4 @@
-"""Statistics of a dataset: what its classes, objects, coarse masks and splits are like.
+"""Notebook 01: what a dataset's classes, objects, coarse masks and splits are like.
 
 Every function takes scenes (`data.tree.Scene`) or what another function here returned, and returns
 arrays or tables. Masks are read at their own resolution, one scene at a time.
@@ -6,10 +6,15 @@ arrays or tables. Masks are read at their own resolution, one scene at a time.
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
+from scipy.spatial.distance import jensenshannon
 
+from seglib import paths
+from seglib.data.datasets import DatasetSpec, fingerprint
 from seglib.data.tree import (
     MASK_FOLDERS,
     SPLITS,
@@ -20,17 +25,22 @@ from seglib.data.tree import (
     read_label_ids,
 )
 from seglib.errors import ConfigError
-from seglib.evaluation.metrics import confusion_matrix
+from seglib.evaluation.boundaries import grid_ceiling
+from seglib.evaluation.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
 from seglib.labels import IGNORE_INDEX, ClassSet
+from seglib.provenance import RESULTS_VERSION
+
+LIMIT = 320  # scenes that are read per split, evenly spread; more only matters for Cityscapes
+TINY = 16  # side in pixels, in a frame of 256 rows, below which an object counts as tiny
+GRID_STRIDES = (1, 8)  # of the resized mask itself, and of the FCN's coarsest maps
 
 
 def evenly(scenes: Sequence[Scene], limit: int) -> list[Scene]:
     """At most `limit` scenes, spread evenly over the list so that every city takes part."""
     if limit < 1:
         raise ConfigError(f"limit {limit} must be 1 or more")
-    if len(scenes) <= limit:
-        return list(scenes)
-    return [scenes[i * len(scenes) // limit] for i in range(limit)]
+    count = min(limit, len(scenes))
+    return [scenes[i * len(scenes) // count] for i in range(count)]
 
 
 def tree_table(root: Path) -> pd.DataFrame:
@@ -67,8 +77,7 @@ def cooccurrence(counts: np.ndarray) -> np.ndarray:
     """
     present = (counts[:, :-1] > 0).astype(np.float64)
     together = present.T @ present
-    scenes = np.diagonal(together)[:, None]
-    return np.divide(together, scenes, out=np.full_like(together, np.nan), where=scenes > 0)
+    return _share(together, np.broadcast_to(np.diagonal(together)[:, None], together.shape))
 
 
 def spatial_priors(
@@ -79,21 +88,19 @@ def spatial_priors(
     The frame is divided into `grid` (h, w) cells; each is the mean over its pixels and all scenes.
     Ignored pixels belong to no class, so the classes need not add up to 1.
     """
-    total, cells, size = None, None, 0.0
+    places = grid[0] * grid[1]
+    shares = []
     for scene in scenes:
         indices = _indices(scene, class_set)
-        if cells is None or cells.shape != indices.shape:
-            cells = _cells(indices.shape, grid)
-            area = np.bincount(cells.ravel(), minlength=grid[0] * grid[1])
-        if total is None:
-            total = np.zeros((256, grid[0] * grid[1]))
-        pairs = indices.astype(np.int64) * (grid[0] * grid[1]) + cells
-        counts = np.bincount(pairs.ravel(), minlength=total.size)[: total.size]
-        total += counts.reshape(total.shape) / np.maximum(area, 1)
-        size += 1
-    if total is None:
+        cells = _cells(indices.shape, grid)
+        known = indices != IGNORE_INDEX
+        pairs = indices[known].astype(np.int64) * places + cells[known]
+        counts = np.bincount(pairs, minlength=class_set.num_classes * places)
+        area = np.bincount(cells.ravel(), minlength=places)
+        shares.append(counts.reshape(-1, places) / np.maximum(area, 1))
+    if not shares:
         raise ConfigError("no scenes given: spatial priors need at least one")
-    return (total[: class_set.num_classes] / size).reshape(-1, *grid)
+    return (sum(shares) / len(shares)).reshape(-1, *grid)
 
 
 def position_baseline(
@@ -143,23 +150,19 @@ def fine_coarse_agreement(
         pixels that fine labels the same, where fine is not void. NaN where there is no such pixel.
     """
     classes = class_set.num_classes
-    pairs = np.zeros((classes + 1, classes + 1), dtype=np.int64)  # the last index is ignored
+    pairs = np.zeros((classes, classes + 1), dtype=np.int64)
     for exact, rough in zip(fine, coarse, strict=True):
         if exact.name != rough.name:
             raise ConfigError(f"scenes differ: fine {exact.name}, coarse {rough.name}")
-        truth = np.minimum(_indices(exact, class_set), classes).astype(np.int64)
-        guess = np.minimum(_indices(rough, class_set), classes)
-        codes = truth * (classes + 1) + guess
-        pairs += np.bincount(codes.ravel(), minlength=pairs.size).reshape(pairs.shape)
-    known = pairs[:classes]
-    total, same = known.sum(axis=1), np.diagonal(pairs)[:classes]
+        pairs += _pairs(_indices(exact, class_set), _indices(rough, class_set), classes)
+    total, same = pairs.sum(axis=1), np.diagonal(pairs)
     table = pd.DataFrame(
         {
             "class": class_set.names,
             "fine_pixels": total,
-            "covered": _share(known[:, :classes].sum(axis=1), total),
+            "covered": _share(pairs[:, :classes].sum(axis=1), total),
             "recall": _share(same, total),
-            "precision": _share(same, known[:, :classes].sum(axis=0)),
+            "precision": _share(same, pairs[:, :classes].sum(axis=0)),
         }
     )
     return table[total > 0].reset_index(drop=True)
@@ -171,9 +174,7 @@ def shrink(indices: np.ndarray, width: int) -> np.ndarray:
     return indices[rows[:, None], columns]
 
 
-def survival(
-    scenes: Iterable[Scene], class_set: ClassSet, widths: Sequence[int]
-) -> pd.DataFrame:
+def survival(scenes: Iterable[Scene], class_set: ClassSet, widths: Sequence[int]) -> pd.DataFrame:
     """What is left of each class when masks are resized to a width and back by nearest pixel.
 
     An object is an annotated instance, and for classes without instances (poles, lights, signs) a
@@ -186,57 +187,32 @@ def survival(
         of a network that is perfect at the small size and enlarged by nearest pixel.
     """
     classes = class_set.num_classes
-    sums = {width: np.zeros((5, classes), dtype=np.int64) for width in widths}
+    pairs = {width: np.zeros((classes, classes + 1), dtype=np.int64) for width in widths}
+    kept = {width: np.zeros(classes, dtype=np.int64) for width in widths}
+    objects_of = np.zeros(classes, dtype=np.int64)
     for scene in scenes:
         indices = _indices(scene, class_set)
         objects, owners = _objects(scene, indices, class_set)
+        objects_of += np.bincount(owners[1:], minlength=classes)
         for width in widths:
-            total, right, union, seen, kept = sums[width]
-            rows, columns = _nearest(indices.shape, width)
             small = shrink(indices, width)
-            back = small[
-                _centres(indices.shape[0], len(rows))[:, None],
-                _centres(indices.shape[1], len(columns)),
-            ]
-            back = np.where(indices == IGNORE_INDEX, IGNORE_INDEX, back)
-            truth = np.bincount(indices.ravel(), minlength=256)[:classes]
-            hit = np.bincount(indices[indices == back], minlength=256)[:classes]
-            total += truth
-            right += hit
-            union += truth + np.bincount(back.ravel(), minlength=256)[:classes] - hit
-            survivors = np.zeros(len(owners), dtype=bool)
-            survivors[objects[rows[:, None], columns]] = True
-            seen += np.bincount(owners[1:], minlength=classes)
-            kept += np.bincount(owners[1:][survivors[1:]], minlength=classes)
+            rows, columns = map(_centres, indices.shape, small.shape)
+            pairs[width] += _pairs(indices, small[rows[:, None], columns], classes)
+            left = np.unique(shrink(objects, width))
+            kept[width] += np.bincount(owners[left[left > 0]], minlength=classes)
     tables = []
-    for width, (total, right, union, seen, kept) in sums.items():
+    for width in widths:
+        total, right = pairs[width].sum(axis=1), np.diagonal(pairs[width])
+        union = total + pairs[width][:, :classes].sum(axis=0) - right
         values = {
             "width": width,
             "class": class_set.names,
             "pixels": _share(right, total),
-            "objects": _share(kept, seen),
+            "objects": _share(kept[width], objects_of),
             "best_iou": _share(right, union),
         }
         tables.append(pd.DataFrame(values)[total > 0])
     return pd.concat(tables, ignore_index=True)
-
-
-def jensen_shannon(first: np.ndarray, second: np.ndarray) -> float:
-    """Jensen-Shannon distance of two histograms: 0 for equal shapes, 1 for disjoint ones.
-
-    Square root of the divergence to base 2 (Lin, "Divergence Measures Based on the Shannon
-    Entropy", 1991); both are normalised to sum 1. ConfigError if one is empty.
-    """
-    first, second = (np.asarray(h, dtype=np.float64).ravel() for h in (first, second))
-    if not first.sum() > 0 or not second.sum() > 0:
-        raise ConfigError("a histogram without entries has no distance")
-    first, second = first / first.sum(), second / second.sum()
-    middle = (first + second) / 2
-    divergence = 0.0
-    for part in (first, second):
-        used = part > 0
-        divergence += (part[used] * np.log2(part[used] / middle[used])).sum() / 2
-    return float(np.sqrt(max(divergence, 0.0)))
 
 
 def color_histograms(scenes: Iterable[Scene], bins: int = 8, step: int = 2) -> np.ndarray:
@@ -255,7 +231,7 @@ def split_distances(
     seed: int = 0,
     draws: int = 200,
 ) -> pd.DataFrame:
-    """Jensen-Shannon distances between the splits, next to what chance alone gives.
+    """Jensen-Shannon distances (0 to 1) between the splits, next to what chance alone gives.
 
     Args:
         counts, colors: split to `pixel_counts` and to `color_histograms` of its scenes. The first
@@ -266,64 +242,120 @@ def split_distances(
         Rows `pair`, `classes`, `colors`. The first row, "chance", compares random parts of the
         first split, as large as the smallest other split, with its rest: 95 % of the draws lie
         below that distance, so that a smaller one between two splits would mean nothing.
+        The distance is the square root of the divergence to base 2 (Lin, "Divergence Measures
+        Based on the Shannon Entropy", 1991).
     """
-    splits = list(counts)
-    base = splits[0]
+    tables = {split: (counts[split][:, :-1], colors[split]) for split in counts}
+    base, *others = tables
+
+    def distances(first: Iterable[np.ndarray], second: Iterable[np.ndarray]) -> list[float]:
+        summed = ((a.sum(axis=0), b.sum(axis=0)) for a, b in zip(first, second, strict=True))
+        return [jensenshannon(a, b, base=2) for a, b in summed]
+
     total = len(counts[base])
-    size = min([total // 2, *(len(counts[split]) for split in splits[1:])])
+    size = min([total // 2, *(len(counts[split]) for split in others)])
     generator = np.random.default_rng(seed)
-    tables = (counts[base][:, :-1], colors[base])
     chance = []
     for _ in range(draws):
-        order = generator.permutation(total)
-        part, rest = order[:size], order[size:]
-        chance.append([jensen_shannon(t[part].sum(axis=0), t[rest].sum(axis=0)) for t in tables])
+        part, rest = np.split(generator.permutation(total), [size])
+        chance.append(distances(*([table[own] for table in tables[base]] for own in (part, rest))))
     rows = [("chance", *np.quantile(chance, 0.95, axis=0))]
-    for split in splits[1:]:
-        classes = jensen_shannon(class_shares(counts[base]), class_shares(counts[split]))
-        hues = jensen_shannon(colors[base].sum(axis=0), colors[split].sum(axis=0))
-        rows.append((f"{base}–{split}", classes, hues))
+    rows += [(f"{base}–{split}", *distances(tables[base], tables[split])) for split in others]
     return pd.DataFrame(rows, columns=["pair", "classes", "colors"])
 
 
-def connected_components(mask: np.ndarray) -> np.ndarray:
-    """Number the 4-connected regions of a boolean (H, W) mask: int32 (H, W), 0 outside, then 1...
+def facts_file(dataset: str) -> Path:
+    """Where notebook 01 writes a dataset's facts, and the report reads them."""
+    return paths.results_dir() / "datasets" / f"{dataset}.json"
 
-    Regions are numbered by their first pixel in reading order. Works on runs of pixels and joins
-    them by repeated minima, so that no loop over pixels is needed.
+
+def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, Any]:
+    """What the report says about a dataset: JSON-ready, shares of 1, lists in order of the classes.
+
+    `input_size`: (height, width) at which the FCN sees an image.
+
+    Returns:
+        What it was made from (`results_version`, `input_size`, `fingerprint` of the masks);
+        `scenes` and `cities` by split; `shares` (C,) by split; `void`, the share of training pixels
+        that is not scored; `objects` or None; `floor`, scores on val of a predictor that only knows
+        the place; `grid`, scores on val of the truth itself at the input size, whole and reduced to
+        one label per cell of the FCN's grid; `coarse` or None.
     """
-    height, width = mask.shape
-    padded = np.zeros((height, width + 2), dtype=np.int8)
-    padded[:, 1:-1] = mask
-    steps = np.diff(padded.ravel(), prepend=0)
-    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
-    # Runs of the next row that overlap run i are below[first[i]:last[i]].
-    first = np.searchsorted(ends, starts + width + 2, side="right")
-    last = np.searchsorted(starts, ends + width + 2, side="left")
-    counts = np.maximum(last - first, 0)
-    upper = np.repeat(np.arange(len(starts)), counts)
-    lower = np.arange(len(upper)) - np.repeat(np.cumsum(counts) - counts, counts)
-    lower += np.repeat(first, counts)
-    region = np.arange(len(starts))
-    while True:
-        before = region.copy()
-        smaller = np.minimum(region[upper], region[lower])
-        np.minimum.at(region, region[upper], smaller)  # hang whole trees below the smaller root
-        np.minimum.at(region, region[lower], smaller)
-        region = np.minimum(region, region[region])
-        if np.array_equal(region, before):
-            break
-    _, numbers = np.unique(region, return_inverse=True)
-    labelled = np.zeros(padded.size, dtype=np.int32)
-    change = np.zeros(padded.size + 1, dtype=np.int64)
-    change[starts] += numbers + 1
-    change[ends] -= numbers + 1
-    labelled[:] = np.cumsum(change[:-1])
-    return labelled.reshape(padded.shape)[:, 1:-1]
+    root, classes = spec.root(), spec.class_set
+    tree = tree_table(root)
+    fine = tree[tree["masks"] == "fine"].set_index("split")
+    scenes = {split: evenly(list_scenes(root, split), LIMIT) for split in fine.index}
+    counts = {split: pixel_counts(part, classes) for split, part in scenes.items()}
+    counts = {split: table for split, table in counts.items() if table[:, :-1].any()}
+    priors = spatial_priors(scenes["train"], classes)
+    floor = position_baseline(scenes["val"], priors, classes)
+    ceilings = {
+        str(stride): grid_ceiling(scenes["val"], classes, input_size, stride)
+        for stride in GRID_STRIDES
+    }
+    return {
+        "results_version": RESULTS_VERSION,
+        "input_size": list(input_size),
+        "fingerprint": fingerprint(root),
+        "scenes": {split: int(count) for split, count in fine["scenes"].items()},
+        "cities": {split: len(names.split(", ")) for split, names in fine["cities"].items()},
+        "shares": {split: class_shares(table).tolist() for split, table in counts.items()},
+        "void": float(counts["train"][:, -1].sum() / counts["train"].sum()),
+        "objects": _object_facts(spec, scenes["train"]) if spec.has_instances else None,
+        "floor": _score_facts(floor),
+        "grid": {stride: _score_facts(confusion) for stride, confusion in ceilings.items()},
+        "coarse": _coarse_facts(spec, scenes["train"]) if spec.has_coarse else None,
+    }
+
+
+def _score_facts(confusion: np.ndarray) -> dict[str, Any]:
+    return {
+        "miou": mean_iou(confusion),
+        "pixel_accuracy": pixel_accuracy(confusion),
+        "iou": [None if np.isnan(iou) else float(iou) for iou in iou_per_class(confusion)],
+    }
+
+
+def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
+    """Objects: how many, the shares of tiny ones, the pixels' share of the largest tenth."""
+    table = instance_table(scenes, spec.class_set)
+    tiny = table["pixels"] < (TINY * spec.image_size[0] // 256) ** 2
+    people = table["class"].isin(["person", "rider"])
+    largest = table["pixels"].sort_values(ascending=False)
+    return {
+        "count": len(table),
+        "per_scene": len(table) / len(scenes),
+        "tiny": float(tiny.mean()),
+        "tiny_people": float(tiny[people].mean()),
+        "largest_tenth": float(largest[: len(largest) // 10].sum() / largest.sum()),
+    }
+
+
+def _coarse_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
+    """Coarse masks: share of pixels covered, lowest precision, the three least covered classes."""
+    names = {scene.name for scene in scenes}
+    rough = [s for s in list_scenes(spec.root(), "train", "coarse") if s.name in names]
+    drawn = {scene.name for scene in rough}
+    both = [scene for scene in scenes if scene.name in drawn]
+    table = fine_coarse_agreement(both, rough, spec.class_set)
+    weight = table["fine_pixels"] / table["fine_pixels"].sum()
+    worst = table.sort_values("recall").head(3)
+    return {
+        "covered": float((weight * table["covered"]).sum()),
+        "precision": float(table["precision"].min()),
+        "least": [[row["class"], float(row["recall"])] for _, row in worst.iterrows()],
+    }
 
 
 def _indices(scene: Scene, class_set: ClassSet) -> np.ndarray:
     return class_set.encode(read_label_ids(scene.label_ids))
+
+
+def _pairs(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
+    """Pixels by true and guessed class, int64 (C, C + 1); the last column is ignored in `guess`."""
+    known = truth != IGNORE_INDEX
+    codes = truth[known].astype(np.int64) * (classes + 1) + np.minimum(guess[known], classes)
+    return np.bincount(codes, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
 
 
 def _objects(
@@ -344,10 +376,10 @@ def _objects(
                 objects[instances == number] = len(owners)
                 owners.append(class_set.ids.index(number // 1000))
     for index in np.flatnonzero(~separate):
-        regions = connected_components(indices == index)
+        regions, count = ndimage.label(indices == index)  # 4-connected
         inside = regions > 0
         objects[inside] = regions[inside] + len(owners) - 1
-        owners += [int(index)] * int(regions.max(initial=0))
+        owners += [int(index)] * count
     return objects, np.array(owners)
 
 
@@ -369,4 +401,5 @@ def _cells(shape: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.divide(part, whole, out=np.full(len(part), np.nan), where=whole > 0)
+    """part / whole, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)

@@ -1,9 +1,12 @@
 """Dataset statistics against counts done by hand or in the plainest possible way."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from seglib.data.datasets import dataset_spec
 from seglib.data.tree import Scene, list_scenes, read_instance_ids, read_label_ids
 from seglib.errors import ConfigError
 from seglib.labels import CITYSCAPES_19
@@ -84,13 +87,6 @@ def test_tree_table(tiny_tree):
     assert (table["cities"] == "northtown, southtown").all()
 
 
-def test_priors_of_finer_grids_average_to_coarser_ones(tiny_tree):
-    scenes = list_scenes(tiny_tree, "train")
-    fine = exploration.spatial_priors(scenes, CITYSCAPES_19, grid=(8, 16))
-    coarse = exploration.spatial_priors(scenes, CITYSCAPES_19, grid=(4, 8))
-    np.testing.assert_allclose(fine.reshape(19, 4, 2, 8, 2).mean(axis=(2, 4)), coarse)
-
-
 def test_instance_table(street, tmp_path):
     table = exploration.instance_table([street], CITYSCAPES_19)
     assert table[["class", "pixels"]].values.tolist() == [["car", 8], ["car", 2]]
@@ -155,52 +151,6 @@ def test_objects_are_instances_or_connected_regions(tiny_tree):
     assert ((objects > 0) == (indices != 255)).all()
 
 
-def regions_by_flooding(mask):
-    labels, number = np.zeros(mask.shape, int), 0
-    for start in zip(*np.nonzero(mask), strict=True):
-        if labels[start]:
-            continue
-        number += 1
-        stack = [start]
-        while stack:
-            row, column = stack.pop()
-            inside = 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]
-            if inside and mask[row, column] and not labels[row, column]:
-                labels[row, column] = number
-                stack += [(row + 1, column), (row - 1, column)]
-                stack += [(row, column + 1), (row, column - 1)]
-    return labels
-
-
-@pytest.mark.parametrize("density", [0.0, 0.2, 0.5, 0.6, 0.8, 1.0])
-def test_connected_components_equal_flood_fill(density):
-    generator = np.random.default_rng(3)
-    for shape in ((1, 1), (1, 9), (9, 1), (23, 31), (40, 40)):
-        mask = generator.random(shape) < density
-        found = exploration.connected_components(mask)
-        np.testing.assert_array_equal(found, regions_by_flooding(mask))
-
-
-def test_connected_components_follow_a_spiral():
-    mask = np.zeros((21, 21), dtype=bool)
-    low, high = 0, 20
-    while low < high:
-        mask[low, max(low - 2, 0) : high + 1] = mask[low : high + 1, high] = True
-        mask[high, low : high + 1] = mask[low + 2 : high + 1, low] = True
-        low, high = low + 2, high - 2
-    found = exploration.connected_components(mask)
-    np.testing.assert_array_equal(found, regions_by_flooding(mask))
-
-
-def test_jensen_shannon_distance():
-    assert exploration.jensen_shannon([1, 2, 3], [2, 4, 6]) == 0
-    assert exploration.jensen_shannon([1, 0], [0, 5]) == 1
-    by_hand = np.sqrt(0.5 * np.log2(1 / 0.75) + 0.25 * np.log2(0.5 / 0.75) + 0.25)
-    assert exploration.jensen_shannon([1, 0], [1, 1]) == pytest.approx(by_hand)
-    with pytest.raises(ConfigError, match="without entries"):
-        exploration.jensen_shannon([0, 0], [1, 1])
-
-
 def test_color_histograms(tiny_tree):
     scenes = list_scenes(tiny_tree, "val")
     histograms = exploration.color_histograms(scenes, bins=4, step=1)
@@ -222,6 +172,29 @@ def test_split_distances_know_what_chance_gives():
     same = {"train": train, "val": same}
     table = exploration.split_distances(same, same)
     assert table["classes"][1] < 1.5 * table["classes"][0]
+
+
+def test_distances_of_splits_are_those_of_jensen_and_shannon():
+    first, second = np.array([[1, 0, 9]] * 2), np.array([[5, 5, 9]])  # the last column is ignored
+    by_hand = np.sqrt(0.5 * np.log2(1 / 0.75) + 0.25 * np.log2(0.5 / 0.75) + 0.25)
+    colors = {"train": np.array([[1, 0]] * 2), "val": np.array([[0, 7]])}
+    table = exploration.split_distances({"train": first, "val": second}, colors, draws=1)
+    assert table.loc[1, ["classes", "colors"]].tolist() == pytest.approx([by_hand, 1])
+
+
+def test_facts_of_a_dataset(home):
+    spec = dataset_spec("miniscapes")
+    facts = exploration.dataset_facts(spec, (16, 32))
+    assert facts == json.loads(json.dumps(facts))  # JSON-ready
+    assert facts["scenes"] == {"train": 6, "val": 3, "test": 3}
+    assert facts["cities"] == {"train": 2, "val": 2, "test": 2}
+    assert sum(facts["shares"]["test"]) == pytest.approx(1)
+    whole, cells = facts["grid"]["1"], facts["grid"]["8"]
+    assert 1 > whole["miou"] > cells["miou"] and cells["pixel_accuracy"] > 0.5
+    assert 0 < facts["floor"]["miou"] < whole["miou"]
+    table = exploration.instance_table(list_scenes(spec.root(), "train"), CITYSCAPES_19)
+    assert facts["objects"]["count"] == len(table) == 6 * facts["objects"]["per_scene"]
+    assert facts["coarse"]["covered"] < 1 and len(facts["coarse"]["least"]) == 3
 
 
 def test_evenly_spreads_over_the_list():
