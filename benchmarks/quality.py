@@ -226,7 +226,7 @@ def _train_peer(encoder: str, minutes: int) -> dict[str, Any]:
         ckpt_path=str(last) if last.exists() else None,
     )
     config = recipe("camvid", "unet", image_size=SIZE, precision="fp32")
-    scores = evaluate(_Eleven(module.model), config, "test", "cpu").scores
+    scores = evaluate(_Eleven(module.model).cpu(), config, "test").scores
     return {
         "name": f"smp.Unet({encoder}) with its example's recipe",
         "cost": cost(smp_unet(encoder, CAMVID_11.num_classes), COST_SIZE),

@@ -1,29 +1,26 @@
 """How a finished run's network behaves beyond its score: the computations behind `measurements`.
 
-Each producer takes a record and returns its parts as JSON-ready values. Photographs go through the
-network exactly as in `training.evaluate`: resized to the run's size, logits enlarged bilinearly to
-the size of the labels.
+Each producer takes a record and returns its parts as JSON-ready values.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from tqdm.auto import tqdm
 
-from seglib.data.cache import resize_image, resize_mask
+from seglib.data.cache import resize_mask
 from seglib.data.datasets import dataset_spec, prepare
-from seglib.data.transforms import to_device
 from seglib.data.tree import Scene, list_scenes, read_image, read_label_ids
-from seglib.devices import autocast, choose_device, memory_format, resolve_precision
+from seglib.devices import choose_device, resolve_precision
 from seglib.evaluation.boundaries import boundary_distance
 from seglib.evaluation.intervals import bootstrap_interval, paired_difference
 from seglib.evaluation.metrics import ScoreAccumulator
-from seglib.evaluation.predict import Predictor
+from seglib.evaluation.predictor import Predictor
 from seglib.labels import CITYSCAPES_34, ClassSet
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import describe_machine, versions
@@ -39,36 +36,6 @@ ROBUSTNESS_SCENES = 20  # of val: 25 disturbances of all would take longer than 
 GENERALISED = ("miniscapes", "camvid")  # datasets on which runs of the others are scored
 CONFIDENCE_STEP = 4  # percent: finer steps would make the maps three times as large
 BATCH = 4
-
-
-class Network:
-    """A record's network on its device, asked for the logits of photographs."""
-
-    def __init__(self, record: Record, device: str | None) -> None:
-        config = record.config.resolved()
-        self.device = choose_device(device)
-        self.model = record.load_model(self.device).to(memory_format=memory_format(self.device))
-        self.image_size = config.image_size
-        self.precision = resolve_precision(config.precision, self.device)
-
-    @torch.inference_mode()
-    def logits(self, images: Sequence[np.ndarray]) -> Iterator[Tensor]:
-        """Logits (C, H, W) for each uint8 RGB image (H, W, 3), in order."""
-        resized = [resize_image(image, self.image_size) for image in images]
-        batch = torch.from_numpy(np.stack(resized)).permute(0, 3, 1, 2)
-        batch, _ = to_device(batch, batch, self.device)
-        with autocast(self.precision, self.device):
-            logits = self.model(batch)
-        for image, one in zip(images, logits.float(), strict=True):
-            size = image.shape[:2]
-            yield functional.interpolate(one[None], size, mode="bilinear", align_corners=False)[0]
-
-    def confident(self, images: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Class indices uint8 (H, W) and the probability of that class float32 (H, W) by image."""
-        for logits in self.logits(images):
-            highest, indices = logits.max(dim=0)
-            probability = 1 / (logits - highest).exp_().sum(dim=0)
-            yield indices.to(torch.uint8).cpu().numpy(), probability.cpu().numpy()
 
 
 def scored_splits(record: Record) -> list[str]:
@@ -97,7 +64,7 @@ def certainty_and_boundaries(
     Maps are uint8 percent in steps of 4, at half the labels' height and width, of the scenes whose
     predictions the record keeps.
     """
-    network, class_set = Network(record, device), record.dataset.class_set
+    predictor, class_set = Predictor.from_record(record, device), record.dataset.class_set
     parts: dict[str, Any] = {"calibration": {}, "boundaries": {}}
     maps: dict[str, dict[str, np.ndarray]] = {}
     for split in scored_splits(record):
@@ -107,7 +74,7 @@ def certainty_and_boundaries(
         bands = {width: ScoreAccumulator(class_set) for width in BANDS}
         scenes = list_scenes(record.dataset.root(), split)
         for chunk in read_scenes(scenes, progress, f"{split}: calibration, boundaries"):
-            answers = network.confident([image for _, image, _ in chunk])
+            answers = predictor.label([image for _, image, _ in chunk], confidence=True)
             for (scene, _, label_ids), (indices, sure) in zip(chunk, answers, strict=True):
                 truth = class_set.encode(label_ids)
                 reliability.add(truth, indices, sure)
@@ -163,7 +130,7 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
     the classes that occur in their truth, so that it is the mean of the same classes throughout.
     `loss` is the mIoU lost against the clean photographs, with its paired 95 % interval.
     """
-    network, class_set = Network(record, device), record.dataset.class_set
+    predictor, class_set = Predictor.from_record(record, device), record.dataset.class_set
     scenes = evenly(list_scenes(record.dataset.root(), "val"), ROBUSTNESS_SCENES)
     cases = [("clean", 0), *((kind, s) for kind in CORRUPTIONS for s in STRENGTHS)]
     collected = {case: ScoreAccumulator(class_set) for case in cases}
@@ -173,10 +140,9 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
                 corrupt(image, kind, strength, scene.name) if strength else image
                 for scene, image, _ in chunk
             ]
-            answers = network.logits(images)
-            for (scene, _, label_ids), logits in zip(chunk, answers, strict=True):
-                indices = logits.max(dim=0)[1].to(torch.uint8).cpu().numpy()
-                scores.add(scene.name, label_ids, indices)
+            answers = predictor.label(images)
+            for (scene, _, label_ids), prediction in zip(chunk, answers, strict=True):
+                scores.add(scene.name, label_ids, prediction.indices)
     present = np.flatnonzero(collected["clean", 0].confusion.sum(axis=1)).tolist()
     results = {case: only_classes(each.scores(), present) for case, each in collected.items()}
     clean = results["clean", 0]
@@ -249,11 +215,9 @@ def generalisation(record: Record, device: str | None, progress: bool) -> dict[s
         prepare(name, progress=progress)
         shared = shared_classes(own.class_set, dataset_spec(name).class_set)
         rows = [own.class_set.names.index(each) for each in shared.names]
-        asked = Predictor(
-            Restricted(predictor.model, rows), shared, predictor.image_size,
-            predictor.scene_size, predictor.precision,
-        )  # fmt: skip
-
+        asked = replace(
+            predictor, model=Restricted(predictor.model, rows), class_set=shared
+        )
         splits = scored_splits(record)
         if len(rows) == own.class_set.num_classes:  # what the record holds already
             home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}

@@ -20,7 +20,7 @@ from seglib.config import RunConfig
 from seglib.data.photos import read_photo
 from seglib.data.tree import read_image, read_instance_ids, read_label_ids
 from seglib.errors import SeglibError
-from seglib.evaluation.predict import Predictor
+from seglib.evaluation.predictor import Predictor
 from seglib.labels import CAMVID_11
 from seglib.records import Record, read_tensors, save_record, write_tensors
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, save_checkpoint

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from ..data.datasets import dataset_spec
 from ..data.tree import list_scenes, read_image, read_label_ids
 from ..errors import ConfigError, RecordError
-from ..evaluation.predict import Prediction
+from ..evaluation.predictor import Prediction
 from ..records import Record, list_records
 from ..text import MODEL_NAMES, describe_options
 from .viewer import MAX_SIDE, SceneView, SceneViewer

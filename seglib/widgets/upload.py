@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.photos import SUFFIXES, read_photo
 from ..errors import SeglibError
-from ..evaluation.predict import Predictor
+from ..evaluation.predictor import Predictor
 from ..records import Record
 from .packing import reduced_size, widget_bundle
 from .viewer import SceneView, SceneViewer

@@ -14,7 +14,7 @@ from .. import plots
 from ..data.cache import resize_image, resize_mask
 from ..errors import ConfigError, choose
 from ..evaluation.metrics import confusion_matrix, iou_per_class, mean_iou
-from ..evaluation.predict import Prediction
+from ..evaluation.predictor import Prediction
 from ..labels import IGNORE_INDEX, ClassSet
 from .packing import (
     json_numbers,

@@ -504,7 +504,8 @@ def write_camvid(folder: Path) -> None:
 
 
 def write_labels(folder: Path) -> None:
-    from seglib.evaluation.predict import Predictor, predict_files
+    from seglib.evaluation.predict import predict_files
+    from seglib.evaluation.predictor import Predictor
 
     class Noise(torch.nn.Module):
         def forward(self, batch: torch.Tensor) -> torch.Tensor:

@@ -566,11 +566,10 @@ def test_validation_during_training_agrees_with_evaluation(home: Path) -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 3])
-def test_the_batch_size_does_not_change_a_score(home: Path, batch_size: int) -> None:
+def test_the_batch_size_does_not_change_a_score(home: Path, monkeypatch, batch_size: int) -> None:
     record = train(changed(epochs=1))
-    evaluation = evaluate(
-        record.load_model(), record.config, "val", "cpu", batch_size=batch_size, progress=False
-    )
+    monkeypatch.setattr("seglib.evaluation.evaluate.BATCH", batch_size)
+    evaluation = evaluate(record.load_model(), record.config, "val", progress=False)
     assert evaluation.scores["confusion"] == record.scores["val"]["confusion"]
 
 
@@ -662,7 +661,7 @@ def test_two_processes_train_and_score_like_one(home: Path, tmp_path: Path) -> N
 
     # Scored by one process, the weights that two trained give the very same counts.
     model = together.load_model()
-    scores = evaluate(model, config, "val", "cpu", progress=False).scores
+    scores = evaluate(model, config, "val", progress=False).scores
     for rank in (0, 1):
         assert json.loads((tmp_path / f"scores.{rank}").read_text()) == scores
     assert together.scores["val"] == scores

@@ -15,7 +15,7 @@ from seglib import paths
 from seglib.config import RunConfig
 from seglib.data.tree import list_scenes, read_label_ids
 from seglib.errors import ConfigError, ImageError, RecordError
-from seglib.evaluation.predict import Prediction, Predictor
+from seglib.evaluation.predictor import Prediction, Predictor
 from seglib.labels import CAMVID_11, ClassSet, label_by_name
 from seglib.records import save_record
 from seglib.widgets import PhotoPanel, SceneView, SceneViewer, view_records

@@ -65,7 +65,7 @@ STATE_CELL = "viewer = second; print('kernel is ready')"
 PANEL_CELL = """
 import torch
 from seglib.labels import ClassSet, label_by_name
-from seglib.evaluation.predict import Predictor
+from seglib.evaluation.predictor import Predictor
 from seglib.widgets import PhotoPanel
 
 class Brightest(torch.nn.Module):  # reddest pixels are road, greenest car, bluest sky

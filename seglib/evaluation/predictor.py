@@ -1,0 +1,159 @@
+"""The one path from photographs to classes: scoring, measuring, predicting and the panel use it.
+
+Photographs are resized to what the network was trained at, go through it in one batch, and their
+logits are enlarged bilinearly to the size at which classes are wanted before the winner is taken.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..config import RunConfig
+from ..data.cache import resize_image
+from ..data.datasets import dataset_spec
+from ..data.transforms import normalize
+from ..devices import autocast, choose_device, memory_format, resolve_precision
+from ..labels import ClassSet
+from ..records import Record
+
+STRIP_VALUES = 1 << 24  # enlarged logits held at once: 64 MB
+
+
+class Prediction(NamedTuple):
+    """Class indices, uint8 (H, W), and each one's probability, float32 (H, W), 0 to 1, or None."""
+
+    indices: np.ndarray
+    confidence: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A network with what is needed to label any photograph with it."""
+
+    model: nn.Module  # normalised floats (N, 3, h, w) → logits (N, C, h, w), C at most 255
+    class_set: ClassSet
+    image_size: tuple[int, int] | None = None  # (H, W) it was trained at; None: any photo's own
+    scene_size: tuple[int, int] | None = None  # (H, W) of the scenes before they were resized
+    precision: str = "fp32"
+
+    @classmethod
+    def from_model(cls, model: nn.Module, config: RunConfig) -> "Predictor":
+        """A run's network, on the device where it is, with the run's sizes and precision."""
+        config, dataset = config.resolved(), dataset_spec(config.dataset)
+        device = _device_of(model)
+        model = model.to(memory_format=memory_format(device))
+        precision = resolve_precision(config.precision, device)
+        return cls(model, dataset.class_set, config.image_size, dataset.image_size, precision)
+
+    @classmethod
+    def from_record(cls, record: Record, device: str | None = None) -> "Predictor":
+        """The network of a recorded run, on `device` (None: the fastest one here)."""
+        return cls.from_model(record.load_model(choose_device(device)), record.config)
+
+    def __call__(self, image: np.ndarray, confidence: bool = False) -> Prediction:
+        """Label one photograph, uint8 RGB (H, W, 3), of any size and proportions.
+
+        A network knows objects at the size at which it was trained on them, so the photograph is
+        scaled to as many pixels as the training images had.
+        """
+        full = image.shape[:2]
+        size = full
+        if self.image_size:
+            size = working_size(full, self.image_size, self.scene_size or self.image_size)
+        return next(self._label(resize_image(image, size)[None], [full], confidence))
+
+    def label(
+        self,
+        images: Sequence[np.ndarray],
+        sizes: Sequence[tuple[int, int]] | None = None,
+        confidence: bool = False,
+    ) -> Iterator[Prediction]:
+        """Label a batch of the dataset's photographs, each exactly at the training images' size.
+
+        Args:
+            images: uint8 RGB (H, W, 3).
+            sizes: (H, W) of each prediction; None is the photograph's own.
+            confidence: whether to tell each pixel's probability, too.
+        """
+        sizes = sizes or [image.shape[:2] for image in images]
+        resized = [resize_image(image, self.image_size or image.shape[:2]) for image in images]
+        return self._label(np.stack(resized), sizes, confidence)
+
+    @torch.inference_mode()
+    def _label(
+        self, batch: np.ndarray, sizes: Sequence[tuple[int, int]], confidence: bool
+    ) -> Iterator[Prediction]:
+        """Label uint8 (N, h, w, 3) as it is and enlarge each result to its size."""
+        self.model.eval()
+        device = _device_of(self.model)
+        images = normalize(torch.from_numpy(batch).to(device).permute(0, 3, 1, 2))
+        with autocast(self.precision, device):
+            logits = self.model(images.to(memory_format=memory_format(device)))
+        for scene_logits, size in zip(logits.float(), sizes, strict=True):
+            yield _winners(scene_logits, size, confidence)
+
+
+def working_size(
+    photo: tuple[int, int], image_size: tuple[int, int], scene_size: tuple[int, int]
+) -> tuple[int, int]:
+    """The (h, w) at which a photo (H, W) has objects of the size and shape known from training.
+
+    `image_size`: (h, w) of the training images, which were made from scenes of `scene_size`. The
+    result has their number of pixels and their distortion: exactly `image_size` for a photo of
+    the scenes' own proportions.
+    """
+    stretch = (image_size[1] / scene_size[1]) / (image_size[0] / scene_size[0])
+    aspect = photo[1] / photo[0] * stretch  # w / h
+    height = (image_size[0] * image_size[1] / aspect) ** 0.5
+    # A strip of a panorama still needs rows for a network to look at.
+    return max(32, round(height)), max(32, round(height * aspect))
+
+
+def _device_of(model: nn.Module) -> torch.device:
+    parameter = next(model.parameters(), None)
+    return torch.device("cpu") if parameter is None else parameter.device
+
+
+def _winners(logits: Tensor, size: tuple[int, int], confidence: bool) -> Prediction:
+    """The class of the largest logit at every pixel of `size` (H, W), from logits (C, h, w)."""
+    indices = np.empty(size, dtype=np.uint8)
+    certain = np.empty(size, dtype=np.float32) if confidence else None
+    top = 0
+    for strip in _enlarged(logits, size):
+        rows = slice(top, top + strip.shape[1])
+        top = rows.stop
+        highest, winner = strip.max(dim=0)  # faster than argmax, and of the same index
+        indices[rows] = winner.to(torch.uint8).cpu().numpy()
+        if certain is not None:  # the softmax of the winner alone
+            certain[rows] = (1 / (strip - highest).exp_().sum(dim=0)).cpu().numpy()
+    return Prediction(indices, certain)
+
+
+def _enlarged(logits: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
+    """Logits (C, h, w) resized bilinearly to `size` (H, W), as strips (C, rows, W) from the top.
+
+    Together they equal `interpolate(..., align_corners=False)` of the whole, which would need
+    gigabytes for a photograph of 12 megapixels.
+    """
+    height, width = size
+    rows_at_once = max(1, STRIP_VALUES // (len(logits) * width))
+    if tuple(logits.shape[1:]) == tuple(size):
+        yield from logits.split(rows_at_once, dim=1)
+    elif rows_at_once >= height:
+        yield functional.interpolate(logits[None], size, mode="bilinear")[0]
+    else:
+        logits = logits.contiguous()  # with the classes last, strips take three times as long
+        source_height = logits.shape[1]
+        for top in range(0, height, rows_at_once):
+            rows = torch.arange(top, min(top + rows_at_once, height), device=logits.device)
+            source = ((rows + 0.5) * source_height / height - 0.5).clamp(min=0)
+            above = source.long().clamp(max=source_height - 1)
+            below = (above + 1).clamp(max=source_height - 1)
+            share = (source - above)[:, None]
+            strip = torch.lerp(logits[:, above], logits[:, below], share)  # (C, rows, w)
+            yield functional.interpolate(strip[None], (len(rows), width), mode="bilinear")[0]
