@@ -65,7 +65,7 @@ class Predictor:
         size = full
         if self.image_size:
             size = working_size(full, self.image_size, self.scene_size or self.image_size)
-        return next(self._label(resize_image(image, size)[None], [full], confidence))
+        return next(self._label([resize_image(image, size)], [full], confidence))
 
     def label(
         self,
@@ -82,18 +82,19 @@ class Predictor:
         """
         sizes = sizes or [image.shape[:2] for image in images]
         resized = [resize_image(image, self.image_size or image.shape[:2]) for image in images]
-        return self._label(np.stack(resized), sizes, confidence)
+        return self._label(resized, sizes, confidence)
 
     @torch.inference_mode()
     def _label(
-        self, batch: np.ndarray, sizes: Sequence[tuple[int, int]], confidence: bool
+        self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]], confidence: bool
     ) -> Iterator[Prediction]:
-        """Label uint8 (N, h, w, 3) as it is and enlarge each result to its size."""
+        """Label images of one size as they are, and enlarge each one's logits to its `sizes`."""
         self.model.eval()
         device = _device_of(self.model)
-        images = normalize(torch.from_numpy(batch).to(device).permute(0, 3, 1, 2))
+        pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # uint8 (N, 3, h, w)
+        batch = normalize(pixels.to(device)).to(memory_format=memory_format(device))
         with autocast(self.precision, device):
-            logits = self.model(images.to(memory_format=memory_format(device)))
+            logits = self.model(batch)
         for scene_logits, size in zip(logits.float(), sizes, strict=True):
             yield _winners(scene_logits, size, confidence)
 

@@ -1,4 +1,4 @@
-"""Photographs of any kind in, label masks out: reading, tiling, and the files that are written."""
+"""Photographs of any kind in, label masks out: reading, labelling, the files written."""
 
 import io
 import os
@@ -19,14 +19,16 @@ from seglib.data.cache import resize_image
 from seglib.data.photos import SUFFIXES, find_photos, read_photo
 from seglib.data.transforms import normalize
 from seglib.errors import ConfigError, ImageError
-from seglib.evaluation import predict
-from seglib.evaluation.predict import Predictor, predict_files, predict_image, working_size
+from seglib.evaluation import predict, predictor
+from seglib.evaluation.predict import predict_files
+from seglib.evaluation.predictor import Predictor, working_size
 from seglib.labels import CAMVID_11, ClassSet, label_by_name
 from seglib.models import build_model
 from seglib.records import save_record
 
 RED, GREEN, BLUE = (250, 0, 0), (0, 250, 0), (0, 0, 250)
 THREE = ClassSet("three", tuple(label_by_name(name) for name in ("road", "car", "sky")))
+FIVE = ClassSet("five", CAMVID_11.labels[:5])
 
 
 def halves(height: int = 32, width: int = 48) -> np.ndarray:
@@ -265,77 +267,58 @@ def small_network(seed: int = 0) -> nn.Module:
     return build_model("fcn", 5, width=4).eval()
 
 
-@pytest.mark.parametrize("shape", ((16, 16), (37, 53), (64, 17)))
-def test_small_image_is_labelled_in_one_piece(shape: tuple[int, int]) -> None:
-    model, image = small_network(), noise(*shape)
+def logits_by_hand(model: nn.Module, image: np.ndarray, size: tuple[int, int]) -> Tensor:
+    """Resize, normalise, run, enlarge: (C, H, W) in plain PyTorch."""
+    small = torch.from_numpy(resize_image(image, size).copy()).permute(2, 0, 1)[None]
     with torch.no_grad():
-        logits = model(normalize(torch.from_numpy(image).permute(2, 0, 1)[None]))[0]
-    indices, confidence = predict_image(model, image, confidence=True)
-    assert indices.dtype == np.uint8
-    assert np.array_equal(indices, logits.argmax(0).numpy())
-    assert confidence.dtype == np.float16
-    assert np.allclose(confidence, logits.softmax(0).amax(0), atol=1e-3)
-    assert predict_image(model, image).confidence is None
-
-
-@pytest.mark.parametrize("shape", ((200, 330), (97, 161), (64, 300), (129, 128)))
-def test_tiles_leave_no_trace(shape: tuple[int, int]) -> None:
-    """With context at hand, labels in tiles are those of the whole image."""
-    model, image = small_network(), noise(*shape)
-    whole = predict_image(model, image, tile=1024, confidence=True)
-    tiled = predict_image(model, image, tile=128, overlap=64, confidence=True)
-    same = whole.indices == tiled.indices
-    assert same.mean() > 0.9999  # a tie may fall otherwise by a rounding
-    assert np.allclose(whole.confidence, tiled.confidence, atol=2e-3)
-
-
-@pytest.mark.parametrize("shape", ((200, 330), (65, 400), (500, 33), (64, 65), (97, 97)))
-def test_tile_weights_add_up_to_one(shape: tuple[int, int]) -> None:
-    image = noise(*shape)
-    bands = predict._logit_rows(lambda part: torch.ones(2, *part.shape[:2]), image, 64, 32)
-    total = torch.cat(list(bands), dim=1)
-    assert total.shape == (2, *shape)
-    assert torch.allclose(total, torch.ones(()))
-
-
-def test_network_never_sees_more_than_a_tile() -> None:
-    model = Channels()
-    image = noise(300, 500)
-    indices = predict_image(model, image, tile=128, overlap=32).indices
-    assert len(model.shapes) > 10
-    assert max(height for height, _ in model.shapes) <= 128
-    assert max(width for _, width in model.shapes) <= 128
-    normal = normalize(torch.from_numpy(image).permute(2, 0, 1)[None])[0]
-    assert np.array_equal(indices, normal.argmax(0).numpy())
-
-
-@pytest.mark.parametrize("overlap", (0, 6, 80, -4))
-def test_impossible_overlap_is_refused(overlap: int) -> None:
-    with pytest.raises(ConfigError, match=f"overlap {overlap}"):
-        predict_image(Channels(), noise(20, 20), tile=128, overlap=overlap)
+        return functional.interpolate(model(normalize(small)), image.shape[:2], mode="bilinear")[0]
 
 
 @pytest.mark.parametrize("strips", (False, True))
-def test_scaled_image_is_labelled_as_scores_are_computed(
-    strips: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trained_at", (None, (48, 64)))
+def test_logits_are_enlarged_before_the_winner_is_taken(
+    trained_at: tuple[int, int] | None, strips: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Resize, label, enlarge the logits, argmax: also when the logits don't fit at once."""
+    """At the photograph's own size and at that of training; also if not all fits at once."""
     if strips:
-        monkeypatch.setattr(predict, "STRIP_VALUES", 5 * 143 * 7)  # seven rows
-    model, image = small_network(), noise(101, 143)
-    small = torch.from_numpy(resize_image(image, (48, 64)).copy()).permute(2, 0, 1)[None]
-    with torch.no_grad():
-        logits = functional.interpolate(model(normalize(small)), (101, 143), mode="bilinear")[0]
-    indices, confidence = predict_image(model, image, size=(48, 64), confidence=True)
-    assert (indices == logits.argmax(0).numpy()).mean() > 0.9999
-    assert np.allclose(confidence, logits.softmax(0).amax(0), atol=1e-3)
+        monkeypatch.setattr(predictor, "STRIP_VALUES", 5 * 143 * 7)  # seven rows
+    image, model = noise(101, 143), small_network()
+    size = working_size((101, 143), trained_at, trained_at) if trained_at else (101, 143)
+    logits = logits_by_hand(model, image, size)
+    found = Predictor(model, FIVE, trained_at)(image, confidence=True)
+    assert found.indices.dtype == np.uint8 and found.confidence.dtype == np.float32
+    assert (found.indices == logits.argmax(0).numpy()).mean() > 0.9999  # a tie may fall otherwise
+    assert np.allclose(found.confidence, logits.softmax(0).amax(0), atol=1e-5)
+    assert Predictor(model, FIVE, trained_at)(image).confidence is None
 
 
-def test_network_is_left_in_the_mode_it_was_in() -> None:
+def test_a_batch_is_seen_at_the_training_size_and_labelled_at_the_size_asked_for() -> None:
+    """Unlike a photograph from anywhere, a dataset's are resized without regard to proportions."""
+    model, images = Channels(), [noise(40, 60, seed) for seed in range(3)]
+    label = Predictor(model, THREE, (16, 48)).label
+    assert [found.indices.shape for found in label(images)] == [(40, 60)] * 3
+    sizes = [(20, 30), (40, 60), (70, 90)]
+    found = list(label(images, sizes))
+    assert model.shapes == [(16, 48)] * 2
+    assert [each.indices.shape for each in found] == sizes
+    network = Predictor(small_network(), FIVE, (16, 48))
+    (alone,) = network.label(images[2:], sizes[2:])
+    assert np.array_equal(alone.indices, list(network.label(images, sizes))[2].indices)
+
+
+def test_few_enlarged_logits_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A photograph of twelve megapixels would need a gigabyte of logits."""
+    monkeypatch.setattr(predictor, "STRIP_VALUES", 1000)
+    for size in ((90, 80), (300, 500)):
+        strips = list(predictor._enlarged(torch.rand(2, 90, 80), size))
+        assert max(strip.numel() for strip in strips) <= 1000
+        assert sum(strip.shape[1] for strip in strips) == size[0]
+
+
+def test_dropout_is_off() -> None:
     model = nn.Sequential(nn.Dropout(0.9), small_network()).train()
-    first, second = (predict_image(model, noise(40, 40)).indices for _ in range(2))
-    assert np.array_equal(first, second)  # dropout was off
-    assert model.training
+    first, second = (Predictor(model, FIVE)(noise(40, 40)).indices for _ in range(2))
+    assert np.array_equal(first, second)
 
 
 def test_working_size_by_hand() -> None:
@@ -468,5 +451,5 @@ def test_recorded_run_labels_a_photo(tmp_path: Path, monkeypatch: pytest.MonkeyP
     image = noise(90, 120)
     (tmp_path / "a.png").write_bytes(encoded(image))
     written = predict_files(record, [tmp_path / "a.png"], tmp_path / "out", device="cpu")
-    expected = predict_image(model, image, size=(48, 64)).indices
+    expected = logits_by_hand(model, image, (48, 64)).argmax(0).to(torch.uint8).numpy()
     assert np.array_equal(read(written[0]), CAMVID_11.decode(expected))
