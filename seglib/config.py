@@ -5,20 +5,39 @@ import hashlib
 import json
 import math
 import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, get_args, get_origin, get_type_hints
 
+from torch import nn
+
+from .data.datasets import dataset_spec
 from .errors import ConfigError, choose, shown
+from .models import MODELS, build_model, option_names
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("fine", "coarse"),
+    "loss": ("cross_entropy", "dice", "iou", "cross_entropy+dice", "cross_entropy+iou"),
     "class_weights": ("none", "sqrt_median"),
     "optimizer": ("adam", "adamw", "adamax"),
     "schedule": ("step", "one_cycle"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
     "select_by": ("miou", "loss"),
 }
+# Fields, what their values must fulfil (None always may be), and that in words.
+RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("width train_images epochs batch_size accumulation", lambda v: v >= 1, "1 or more"),
+    ("validate_every", lambda v: v >= 1, "1 or more"),
+    ("learning_rate encoder_rate clip_norm", lambda v: 0 < v < math.inf, "above 0"),
+    ("weight_decay rotation", lambda v: 0 <= v < math.inf, "0 or more"),
+    ("dropout stochastic_depth warm_up", lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("jitter", lambda v: 0 <= v <= 1, "between 0 and 1"),
+    ("gamma", lambda v: 0 < v <= 1, "above 0 and at most 1"),
+    ("scale", lambda v: 0 < v[0] <= v[1] < math.inf, "two numbers, 0 < lowest <= highest"),
+    ("image_size crop_size", lambda v: min(v) > 0, "a height and a width in pixels above 0"),
+    ("seed", lambda v: 0 <= v < 2**63, "at least 0 and below 2**63"),
+)
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
 
 
@@ -111,76 +130,53 @@ class RunConfig:
             object.__setattr__(self, field, _as_type(field, hint, getattr(self, field)))
         for field, choices in CHOICES.items():
             choose(field, getattr(self, field), choices)
-        for check, message in self._rules():
-            if not check:
-                raise ConfigError(message)
-
-    def _rules(self):
-        """Pairs of (holds, the line that says what would be right)."""
-        for field in ("image_size", "crop_size"):
-            value = getattr(self, field)
-            yield (
-                value is None or min(value) > 0,
-                f"{field} {value!r} must be a height and a width in pixels, both above 0",
-            )
-        low, high = self.scale
-        yield (
-            0 < low <= high < math.inf,
-            f"scale {self.scale!r} must be two numbers, 0 < lowest <= highest",
-        )
-        for field in ("epochs", "batch_size", "accumulation", "validate_every"):
-            value = getattr(self, field)
-            yield value >= 1, f"{field} {value!r} must be 1 or more"
-        for field in ("width", "train_images"):
-            value = getattr(self, field)
-            yield value is None or value >= 1, f"{field} {value!r} must be 1 or more"
-        for field in ("learning_rate", "clip_norm", "encoder_rate"):
-            value = getattr(self, field)
-            yield (
-                value is None or (math.isfinite(value) and value > 0),
-                f"{field} {value!r} must be above 0",
-            )
-        for field in ("weight_decay", "rotation"):
-            value = getattr(self, field)
-            yield math.isfinite(value) and value >= 0, f"{field} {value!r} must be 0 or more"
-        yield (
-            self.stochastic_depth is None or 0 <= self.stochastic_depth < 1,
-            f"stochastic_depth {self.stochastic_depth!r} must be at least 0 and below 1",
-        )
-        yield (
-            self.warm_up is None or 0 <= self.warm_up < 1,
-            f"warm_up {self.warm_up!r} must be at least 0 and below 1",
-        )
-        yield 0 <= self.dropout < 1, f"dropout {self.dropout!r} must be at least 0 and below 1"
-        yield 0 <= self.jitter <= 1, f"jitter {self.jitter!r} must be between 0 and 1"
-        yield 0 < self.gamma <= 1, f"gamma {self.gamma!r} must be above 0 and at most 1"
-        yield 0 <= self.seed < 2**63, f"seed {self.seed!r} must be at least 0 and below 2**63"
-        yield (
-            self.batch_size % self.accumulation == 0,
-            f"batch_size {self.batch_size} must be a multiple of accumulation {self.accumulation}",
-        )
+        for fields, holds, words in RULES:
+            for field in fields.split():
+                value = getattr(self, field)
+                if value is not None and not holds(value):
+                    raise ConfigError(f"{field} {value!r} must be {words}")
+        if self.batch_size % self.accumulation:
+            multiple = f"a multiple of accumulation {self.accumulation}"
+            raise ConfigError(f"batch_size {self.batch_size} must be {multiple}")
 
     def resolved(self) -> "RunConfig":
         """The same run with the dataset's default image size filled in; checks every name.
 
         Two configs that mean the same run resolve to the same values and so to the same id.
         """
-        from .data.datasets import dataset_spec
-        from .models import model_class
-        from .training.losses import check_loss
-
         spec = dataset_spec(self.dataset)
-        model_class(self.model)
-        check_loss(self.loss)
+        self.model_options()
         if self.mode == "coarse" and not spec.has_coarse:
             raise ConfigError(f"mode 'coarse': {self.dataset} has no coarse masks; use mode 'fine'")
         return dataclasses.replace(self, image_size=self.image_size or spec.train_size)
 
     def model_options(self) -> dict[str, Any]:
-        """The constructor arguments of the architecture, without those left at its default."""
-        names = ("width", "norm", "skips", "size", "pretrained", "stochastic_depth")
-        chosen = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return {**chosen, "dropout": self.dropout}
+        """The constructor arguments of the architecture, without those left at its default.
+
+        An argument's value is the field of that name. `ConfigError` for a field that is set and
+        that only other architectures have.
+        """
+        known = option_names(self.model)
+        foreign = {name for model in MODELS for name in option_names(model)}.difference(known)
+        options = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name in foreign and value != field.default:
+                has = ", ".join(known)
+                raise ConfigError(f"{field.name} {value!r}: not an option of {self.model} ({has})")
+            if field.name in known and value is not None:
+                options[field.name] = value
+        return options
+
+    def build_model(self, *, download: bool = True) -> nn.Module:
+        """The run's network with fresh weights, its encoder's published ones if `pretrained`.
+
+        `download` False leaves those out: for weights that are read later, and for counting.
+        """
+        options = self.model_options()
+        if not download:
+            options.pop("pretrained", None)
+        return build_model(self.model, dataset_spec(self.dataset).class_set.num_classes, **options)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `config.json`, every field in order of definition."""

@@ -4,7 +4,7 @@ import inspect
 
 from torch import nn
 
-from ..errors import ConfigError, choose
+from ..errors import choose
 from .fcn import FCN
 from .swin import Swin
 from .unet import UNet
@@ -18,15 +18,17 @@ def model_class(name: str) -> type[nn.Module]:
     return MODELS[choose("model", name, MODELS)]
 
 
-def build_model(name: str, num_classes: int, **hparams) -> nn.Module:
+def option_names(name: str) -> list[str]:
+    """The arguments of an architecture's constructor, beside the number of classes."""
+    return list(inspect.signature(model_class(name)).parameters)[1:]
+
+
+def build_model(name: str, num_classes: int, **options) -> nn.Module:
     """Build a registered architecture with fresh weights.
 
-    `hparams` are the constructor's keyword arguments; one that it does not have raises
+    `options` are the constructor's keyword arguments; one that it does not have raises
     `ConfigError` with the list of those it has, as does an unknown `name`.
     """
-    architecture = model_class(name)
-    known = list(inspect.signature(architecture).parameters)[1:]
-    if unknown := [key for key in hparams if key not in known]:
-        options = ", ".join(known)
-        raise ConfigError(f"model {name!r} has no option {unknown[0]!r}; it has: {options}")
-    return architecture(num_classes, **hparams)
+    for option in options:
+        choose(f"option of {name}", option, option_names(name))
+    return model_class(name)(num_classes, **options)

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..config import CHOICES
 from ..errors import choose
 from ..labels import IGNORE_INDEX
+
+LOSSES = CHOICES["loss"]
 
 
 class CrossEntropy(nn.Module):
@@ -79,17 +82,9 @@ class SumLoss(nn.Module):
         return torch.stack([loss(logits, mask) for loss in self.losses]).sum()
 
 
-LOSSES = ("cross_entropy", "dice", "iou", "cross_entropy+dice", "cross_entropy+iou")
-
-
-def check_loss(name: str) -> None:
-    """Raise `ConfigError` that lists the names unless `name` is one of `LOSSES`."""
-    choose("loss", name, LOSSES)
-
-
 def build_loss(name: str, class_weights: Tensor | None = None) -> nn.Module:
     """The loss of that name; `class_weights` (C,) apply to its cross-entropy part."""
-    check_loss(name)
+    choose("loss", name, LOSSES)
     parts = [
         CrossEntropy(class_weights) if part == "cross_entropy" else OverlapLoss(part)
         for part in name.split("+")
