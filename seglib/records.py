@@ -10,12 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from filelock import FileLock
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 
 from . import paths
 from .config import RunConfig
@@ -25,9 +29,6 @@ from .data.tree import read_label_ids, read_mask_bytes
 from .errors import ConfigError, RecordError
 from .files import atomic_folder, atomic_path, read_json, write_json
 from .provenance import RESULTS_VERSION
-
-if TYPE_CHECKING:
-    import torch
 
 SHOWN_SCENES = 12  # per split: scenes whose predictions are kept, evenly spread over the split
 
@@ -109,20 +110,11 @@ class Record:
                 maps[name] = np.float32(resize_mask(read_mask_bytes(file), label_ids.shape)) / 100
         return maps
 
-    def load_model(self, device: "torch.device | str" = "cpu"):
+    def load_model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The network with the recorded weights in evaluation mode; takes normalised floats."""
-        from .models import build_model
-
-        model = build_model(
-            self.config.model,
-            self.dataset.class_set.num_classes,
-            **{**self.config.model_options(), **self._without_download()},
-        )
+        model = self.config.build_model(download=False)
         model.load_state_dict(read_weights(self.weights_path, like=model.state_dict()))
         return model.to(device).eval()
-
-    def _without_download(self) -> dict[str, Any]:
-        return {"pretrained": False} if self.config.pretrained else {}
 
     def add_scores(
         self, split: str, scores: dict[str, Any], predictions: Mapping[str, np.ndarray]
@@ -132,10 +124,8 @@ class Record:
         lock = paths.checkpoints_dir() / f"{self.id}.scores.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):  # another process may be adding another split
-            write_json(
-                self.path / "scores.json",
-                {**_read_object(self.path / "scores.json"), split: scores},
-            )
+            file = self.path / "scores.json"
+            write_json(file, _read_object(file) | {split: scores})
         self.__dict__.pop("scores", None)  # read again when asked for
 
 
@@ -150,11 +140,8 @@ def list_records(dataset: str | None = None, model: str | None = None) -> list[R
     """All records in `results/`, sorted by id, optionally of one dataset or architecture."""
     files = sorted(paths.results_dir().glob("[!.]*/config.json"))
     records = [Record(file.parent) for file in files]
-    return [
-        record
-        for record in records
-        if dataset in (None, record.config.dataset) and model in (None, record.config.model)
-    ]
+    records = [r for r in records if dataset in (None, r.config.dataset)]
+    return [r for r in records if model in (None, r.config.model)]
 
 
 def load_record(run_id: str) -> Record:
@@ -198,7 +185,7 @@ def save_record(
     history: list[dict[str, Any]],
     scores: dict[str, dict[str, Any]],
     environment: dict[str, Any],
-    state: "Mapping[str, torch.Tensor] | None",
+    state: Mapping[str, Tensor] | None,
     predictions: Mapping[str, Mapping[str, np.ndarray]],
     results: Path | None = None,
 ) -> Record:
@@ -236,41 +223,32 @@ def write_predictions(folder: Path, split: str, predictions: Mapping[str, np.nda
             Image.fromarray(label_ids).save(temporary, optimize=True)
 
 
-def read_weights(path: Path, like: "Mapping[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
+def read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Read a safetensors file whose names and shapes fit the state dict `like`, in its types.
 
     Raises `RecordError` that names the file for a missing, damaged or foreign one.
     """
     tensors = read_tensors(path)
-    if missing := [name for name in like if name not in tensors]:
-        raise RecordError(f"{path}: weights of another architecture: {missing[0]!r} is missing")
-    if unknown := [name for name in tensors if name not in like]:
-        raise RecordError(f"{path}: weights of another architecture: {unknown[0]!r} is unknown")
+    if differing := sorted(tensors.keys() ^ like.keys()):
+        problem = "is unknown" if differing[0] in tensors else "is missing"
+        raise RecordError(f"{path}: weights of another architecture: {differing[0]!r} {problem}")
     for name, tensor in like.items():
-        if tensors[name].shape != tensor.shape:
-            raise RecordError(
-                f"{path}: {name!r} has shape {tuple(tensors[name].shape)}, "
-                f"the architecture needs {tuple(tensor.shape)}"
-            )
+        found, needed = tuple(tensors[name].shape), tuple(tensor.shape)
+        if found != needed:
+            raise RecordError(f"{path}: {name!r} has shape {found}, the network needs {needed}")
     return {name: tensors[name].to(tensor.dtype) for name, tensor in like.items()}
 
 
-def write_tensors(path: Path, state: "Mapping[str, torch.Tensor]") -> None:
+def write_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
     """Write a safetensors file; `OSError` if the disk is full, as for any other file."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
     try:
         save_file(dict(state), path)
     except SafetensorError as problem:
         raise OSError(f"{path}: cannot be written ({problem})") from None
 
 
-def read_tensors(path: Path) -> "dict[str, torch.Tensor]":
+def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file; `RecordError` names a missing or damaged file."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     try:
         return load_file(path)
     except FileNotFoundError:

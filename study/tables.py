@@ -18,7 +18,6 @@ from seglib import paths
 from seglib.errors import RecordError, SeglibError
 from seglib.evaluation.intervals import bootstrap_interval
 from seglib.files import atomic_path
-from seglib.models import build_model
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.records import Record, list_records
 from seglib.text import DATASET_NAMES, MODEL_NAMES, describe_options, start_dataset
@@ -150,11 +149,7 @@ def _row(record: Record) -> dict[str, Any]:
     split = "test" if "test" in scores else "val"
     low, high = bootstrap_interval(scores["test"]) if "test" in scores else (None, None)
     with torch.device("meta"):  # shapes are enough: no weights are drawn or read
-        model = build_model(
-            config.model,
-            record.dataset.class_set.num_classes,
-            **{**config.model_options(), **({"pretrained": False} if config.pretrained else {})},
-        )
+        model = config.build_model(download=False)
     height, width = config.image_size
     seconds = record.environment.get("seconds")
     values = (

@@ -177,7 +177,7 @@ def wrong_shape(tensors: dict) -> dict:
     [
         (lambda tensors: {"foreign": torch.zeros(1)}, "another architecture: .* is missing"),
         (lambda tensors: tensors | {"extra": torch.zeros(1)}, "'extra' is unknown"),
-        (wrong_shape, r"'encoder.0.0.bias' has shape \(5,\), the architecture needs \(4,\)"),
+        (wrong_shape, r"'encoder.0.0.bias' has shape \(5,\), the network needs \(4,\)"),
     ],
 )
 def test_foreign_weights_are_refused(record: Record, change, message: str) -> None:
