@@ -1,12 +1,12 @@
 """The command line: `seglib COMMAND`, one function here for each command.
 
 A mistake of the user's gets one line on stderr and exit code 2; nothing half-written stays behind.
+Commands import what they need when they run, so that `seglib --help` needs no PyTorch.
 """
 
 import contextlib
 import errno
 import functools
-import inspect
 import io
 import sys
 from collections.abc import Callable, Sequence
@@ -17,8 +17,14 @@ from typing import Annotated, Any
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
-from .config import RunConfig
+from . import __version__
 from .errors import ConfigError, SeglibError, choose
+
+
+def _run_config() -> type:
+    from .config import RunConfig
+
+    return RunConfig
 
 
 def data(
@@ -49,7 +55,7 @@ def data(
 
 
 def train(
-    config: OmitArgPrefixes[RunConfig],
+    config: OmitArgPrefixes[Annotated[Any, arg(constructor_factory=_run_config)]],
     *,
     data_from: Path | None = None,
     device: str | None = None,
@@ -76,12 +82,11 @@ def train(
     from .allocator import keep_memory
     from .data import prepare
     from .devices import choose_device
-    from .models import model_class
-    from .training.loop import fit
+    from .text import percent
+    from .training import fit
 
-    model_class(config.model)
     choose_device(device)
-    config = config.resolved()
+    config = config.resolved()  # before any data is made
     prepare(config.dataset, source=data_from)
     keep_memory()
     record = fit(
@@ -93,7 +98,7 @@ def train(
         workers=workers,
         compile_model=compile,
     )
-    print(f"{record.id}: best val mIoU {100 * record.miou():.1f} % in {record.path}")
+    print(f"{record.id}: best val mIoU {percent(record.miou())} in {record.path}")
 
 
 def evaluate(
@@ -159,11 +164,7 @@ def runs() -> None:
         print(f"{record.id:32} {scores}{note}")
 
 
-def verify(
-    run: Positional[str],
-    /,
-    epochs: int = 1,
-) -> None:
+def verify(run: Positional[str], /, epochs: int = 1) -> None:
     """Train the first epochs of a recorded run again and compare them with its history.
 
     Equal digits show that today's code still makes this record, even where its text has changed.
@@ -186,13 +187,12 @@ def verify(
     print(f"{run}: {len(replayed)} recorded epochs repeated to every digit")
 
 
+ADVICE = {
+    errno.ENOSPC: "; free some space and run the same command again",
+    errno.EACCES: "; allow access or choose another folder",
+}
 COMMANDS: dict[str, Callable[..., None]] = {
-    "data": data,
-    "train": train,
-    "evaluate": evaluate,
-    "predict": predict,
-    "runs": runs,
-    "verify": verify,
+    command.__name__: command for command in (data, train, evaluate, predict, runs, verify)
 }
 
 
@@ -205,8 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 if interrupted, 2 for a user's mistake."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        call = parse(arguments)
-        if call is not None:
+        if call := parse(arguments):
             call()
         return 0
     except SeglibError as problem:
@@ -220,11 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if problem.errno is None:
             raise
         where = f"{problem.filename}: " if problem.filename else ""
-        advice = {
-            errno.ENOSPC: "; free some space and run the same command again",
-            errno.EACCES: "; allow access or choose another folder",
-        }.get(problem.errno, "")
-        return fail(f"{where}{problem.strerror}{advice}")
+        return fail(f"{where}{problem.strerror}{ADVICE.get(problem.errno, '')}")
 
 
 def fail(message: str) -> int:
@@ -244,67 +239,36 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
         return None
     name, rest = arguments[0], arguments[1:]
     if name == "--version":
-        from . import __version__
-
         print(f"seglib {__version__}")
         return None
-    target = commands[choose("command", name, commands)]
-    defaults: dict[str, Any] = {}
-    if name == "train":
-        from .recipes import recipe
+    command = commands[choose("command", name, commands)]
 
-        defaults["config"] = recipe(*_peek(rest, dataset="miniscapes", model="unet"))
+    @functools.wraps(command)
+    def deferred(*values: Any, **options: Any) -> Callable[[], None]:
+        return functools.partial(command, *values, **options)
+
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors):
-            call = tyro.cli(
-                _deferred(target, defaults), args=rest, prog=f"seglib {name}", description=None
-            )
+            if name == "train":
+                config, _ = tyro.cli(_recipe, args=rest, return_unknown_args=True, add_help=False)
+                deferred = functools.partial(deferred, config=config)
+            return tyro.cli(deferred, args=rest, prog=f"seglib {name}", description=None)
     except SystemExit as stop:
         if stop.code in (0, None):
             return None
         raise ConfigError(f"{_one_line(errors.getvalue())} (see: seglib {name} --help)") from None
-    return call
 
 
-def _deferred(command: Callable[..., None], defaults: dict[str, Any]) -> Callable[..., Any]:
-    """The command as tyro sees it, but returning the call instead of making it."""
-    signature = inspect.signature(command)
-    parameters = [
-        parameter.replace(default=defaults[name]) if name in defaults else parameter
-        for name, parameter in signature.parameters.items()
-    ]
+def _recipe(dataset: str = "miniscapes", model: str = "unet") -> Any:
+    """What the other options of `train` start from."""
+    from .recipes import recipe
 
-    @functools.wraps(command)
-    def deferred(*args: Any, **kwargs: Any) -> Callable[[], None]:
-        return lambda: command(*args, **kwargs)
-
-    deferred.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    deferred.__annotations__ = {**command.__annotations__, "return": Callable}
-    return deferred
-
-
-def _peek(arguments: list[str], **defaults: str) -> list[str]:
-    """The values of some options before all are parsed, since others' defaults hang on them."""
-    for position, word in enumerate(arguments):
-        option, equals, value = word.partition("=")
-        name = option.removeprefix("--")
-        if option.startswith("--") and name in defaults:
-            following = arguments[position + 1 : position + 2]
-            defaults[name] = value if equals else (following or [defaults[name]])[0]
-    return list(defaults.values())
+    return recipe(dataset, model)
 
 
 def _one_line(box: str) -> str:
     """The first paragraph of tyro's framed message."""
-    lines = [line.strip(" │╭╮╰╯") for line in box.splitlines()]
-    body: list[str] = []
-    for line in lines[1:]:
-        if set(line) <= {"─"} or line.startswith("Got errors"):
-            break
-        body.append(line)
-    return " ".join(body).removeprefix("Error parsing config: ") or "the options are not valid"
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    lines = [line.strip(" │╭╮╰╯─") for line in box.splitlines()[1:]]
+    end = lines.index("") if "" in lines else len(lines)  # an empty line, or one that was ruled
+    return " ".join(lines[:end]).removeprefix("Error parsing config: ")

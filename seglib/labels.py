@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from torchvision.datasets import Cityscapes
 
-from .errors import ConfigError, DatasetError, choose
+from .errors import DatasetError, choose
 
 CityscapesClass = Cityscapes.CityscapesClass
 
@@ -98,43 +98,26 @@ class ClassSet:
 
     def index(self, name: str) -> int:
         """The class index of the label called `name`; ConfigError if it is not in the set."""
-        label = label_by_name(name)
-        if label not in self.labels:
-            raise ConfigError(f"'{name}' is not in {self.name}; it has {', '.join(self.names)}")
-        return self.labels.index(label)
+        return self.names.index(choose(f"class of {self.name}", name, self.names))
 
     def encode(self, label_ids: np.ndarray) -> np.ndarray:
-        """Class indices of label ids.
+        """Label ids, integers 0..33 of any shape, to class indices, uint8 of the same shape.
 
-        Args:
-            label_ids: uint8 (H, W), or any shape, values 0..33.
-
-        Returns:
-            uint8 of the same shape, 0..C-1, and 255 where the label is not in the set.
-
-        Raises:
-            DatasetError: a label id lies outside the table; the message names it.
+        255 where the label is not in the set. DatasetError names an id outside the table.
         """
         check_label_ids(label_ids)
         return _look_up(self.encode_table, label_ids)
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
-        """Label ids of class indices; the inverse of `encode`, with 255 becoming 0 (unlabeled).
+        """Class indices, 0..C-1 or 255, to label ids, uint8; 255 becomes 0 (unlabeled).
 
-        Args:
-            indices: uint8 (H, W), or any shape, values 0..C-1 or 255.
-
-        Returns:
-            uint8 of the same shape, label ids.
-
-        Raises:
-            DatasetError: an index is neither below C nor 255; the message names it.
+        DatasetError names an index that is neither below C nor 255.
         """
         self._check_indices(indices)
         return _look_up(self.decode_table, indices)
 
     def colorize(self, indices: np.ndarray) -> np.ndarray:
-        """The colour picture of class indices: (H, W), 0..C-1 or 255, to uint8 RGB (H, W, 3).
+        """Class indices (H, W), 0..C-1 or 255, to their colours, uint8 RGB (H, W, 3).
 
         Ignored pixels are black. DatasetError names an index that is neither below C nor 255.
         """
@@ -144,9 +127,8 @@ class ClassSet:
     def _check_indices(self, indices: np.ndarray) -> None:
         bad = (indices >= self.num_classes) & (indices != IGNORE_INDEX)
         if bad.any():
-            found = int(indices[bad].flat[0])
-            valid = f"valid: 0..{self.num_classes - 1} and {IGNORE_INDEX}"
-            raise DatasetError(f"class index {found} is not in {self.name}; {valid}")
+            found, valid = int(indices[bad].flat[0]), f"0..{self.num_classes - 1} and 255"
+            raise DatasetError(f"class index {found} is not in {self.name}; valid: {valid}")
 
 
 def check_label_ids(label_ids: np.ndarray, where: str = "mask") -> None:
@@ -157,9 +139,7 @@ def check_label_ids(label_ids: np.ndarray, where: str = "mask") -> None:
     if low < 0 or high > LARGEST_LABEL_ID:
         found = high if high > LARGEST_LABEL_ID else low
         hint = " (a train-id mask?)" if found == IGNORE_INDEX else ""
-        raise DatasetError(
-            f"{where}: label id {found} is outside the table's 0..{LARGEST_LABEL_ID}{hint}"
-        )
+        raise DatasetError(f"{where}: label id {found} is outside the table's 0..33{hint}")
 
 
 def _look_up(table: np.ndarray, values: np.ndarray) -> np.ndarray:

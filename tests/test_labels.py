@@ -135,7 +135,7 @@ def test_indices_outside_the_set_are_named():
     for use in (CAMVID_11.decode, CAMVID_11.colorize):
         with pytest.raises(DatasetError, match="class index 11 is not in camvid11"):
             use(np.array([[255, 10, 11]], dtype=np.uint8))
-    with pytest.raises(ConfigError, match="'terrain' is not in camvid11"):
+    with pytest.raises(ConfigError, match="class of camvid11 'terrain' is unknown"):
         CAMVID_11.index("terrain")
 
 
