@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from seglib.evaluation.intervals import percentile_interval, resample
 from seglib.labels import IGNORE_INDEX
 
 BINS = 15
@@ -43,11 +44,9 @@ class Reliability:
         and `high`.
         """
         images = np.stack(self._images)  # (N, BINS, 3)
-        count = len(images)
-        drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
         total = images.sum(axis=0)
-        resampled = np.tensordot(drawn, images, axes=1)  # (R, BINS, 3)
-        low, high = np.quantile(calibration_error(resampled), [0.025, 0.975])
+        resampled = np.tensordot(resample(len(images), resamples, seed), images, axes=1)
+        low, high = percentile_interval(calibration_error(resampled))  # of (R, BINS, 3)
         pixels, confidence, right = total.sum(axis=0)
         return {
             "bins": [
@@ -61,8 +60,8 @@ class Reliability:
             "confidence": round(confidence / pixels, 6),
             "accuracy": round(right / pixels, 6),
             "ece": round(float(calibration_error(total)), 6),
-            "low": round(float(low), 6),
-            "high": round(float(high), 6),
+            "low": round(low, 6),
+            "high": round(high, 6),
         }
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.ndimage import distance_transform_cdt
 
 from ..data.cache import resize_mask
 from ..data.tree import Scene, read_label_ids
@@ -26,15 +27,13 @@ def boundary_distance(mask: np.ndarray, limit: int = BANDS[-1]) -> np.ndarray:
     """
     if not 1 <= limit <= 254:
         raise ConfigError(f"distance limit {limit!r} must be between 1 and 254")
-    void = mask == IGNORE_INDEX
-    highest = np.where(void, -1, mask.astype(np.int16))  # void never wins a maximum
-    lowest = mask.astype(np.int16)  # nor, being 255, a minimum
-    distance = np.full(mask.shape, limit + 1, dtype=np.uint8)
-    for steps in range(1, limit + 1):
-        highest, lowest = _spread(highest, np.maximum), _spread(lowest, np.minimum)
-        # Two classes within reach: one of them is not the pixel's own.
-        distance[(highest > lowest) & (distance > limit)] = steps
-    return distance
+    # The two smallest of the distances to each class: a pixel's own is at 0, void has none.
+    nearest = second = np.full(mask.shape, limit + 1, dtype=np.int32)
+    for index in np.setdiff1d(mask, [IGNORE_INDEX]):
+        distance = distance_transform_cdt(mask != index, metric="chessboard")
+        second = np.minimum(second, np.maximum(nearest, distance))
+        nearest = np.minimum(nearest, distance)
+    return second.astype(np.uint8)
 
 
 def errors_by_distance(
@@ -125,13 +124,3 @@ def majority(mask: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
     )
     winners = votes.reshape(-1, num_classes).argmax(axis=1).astype(np.uint8)
     return winners[cells]
-
-
-def _spread(values: np.ndarray, choose: np.ufunc) -> np.ndarray:
-    """The maximum or minimum (`choose`) of each pixel and its 8 neighbours."""
-    for _ in range(2):  # rows, then columns
-        result = values.copy()
-        choose(result[1:], values[:-1], out=result[1:])
-        choose(result[:-1], values[1:], out=result[:-1])
-        values = result.T
-    return values

@@ -9,8 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, choose
 from .metrics import METRICS, aggregate
+
+
+def resample(images: int, resamples: int = 2000, seed: int = 0) -> np.ndarray:
+    """How often each image is drawn in each resample, int64 (resamples, images).
+
+    Drawing N of N with replacement is a multinomial count; one seed draws the same images.
+    """
+    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), resamples)
+
+
+def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The middle `level` of resampled values (R,), NaN left out; (NaN, NaN) if nothing is left."""
+    values = values[~np.isnan(values)]
+    if not values.size:
+        return float("nan"), float("nan")
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def bootstrap_interval(
@@ -26,7 +43,8 @@ def bootstrap_interval(
     `scores`: from `ScoreAccumulator.scores()`. `metric`: a mean of `METRICS`, or one class or
     category as in "iou:person". Resamples in which the class is absent are left out.
     """
-    return _interval(_resampled(scores, metric, resamples, seed), level)
+    weights = resample(len(scores["images"]["names"]), resamples, seed)
+    return percentile_interval(_score(scores, metric, weights), level)
 
 
 class PairedDifference(NamedTuple):
@@ -50,39 +68,28 @@ def paired_difference(
     Pairing removes what makes an image hard for every model, so that the interval is narrower
     than those of a and b. Raises ConfigError when the two were scored on different images.
     """
-    if scores_a["images"]["names"] != scores_b["images"]["names"]:
+    names = scores_a["images"]["names"]
+    if scores_b["images"]["names"] != names:
         raise ConfigError("the two runs were scored on different images: compare one split")
-    point = [
-        _select(aggregate(scores["images"]), scores, metric) for scores in (scores_a, scores_b)
-    ]
-    drawn = [_resampled(scores, metric, resamples, seed) for scores in (scores_a, scores_b)]
-    return PairedDifference(float(point[0] - point[1]), *_interval(drawn[0] - drawn[1], level))
+    weights = resample(len(names), resamples, seed)
+    drawn = _score(scores_a, metric, weights) - _score(scores_b, metric, weights)
+    difference = float(_score(scores_a, metric) - _score(scores_b, metric))
+    return PairedDifference(difference, *percentile_interval(drawn, level))
 
 
-def _resampled(scores: dict[str, Any], metric: str, resamples: int, seed: int) -> np.ndarray:
-    """The metric on each resample, float64 (resamples,); one seed draws the same images."""
-    count = len(scores["images"]["names"])
-    # Drawing N of N with replacement is a multinomial count per image.
-    weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), resamples)
-    return _select(aggregate(scores["images"], weights), scores, metric)
-
-
-def _select(values: dict[str, np.ndarray], scores: dict[str, Any], metric: str) -> np.ndarray:
+def _score(scores: dict[str, Any], metric: str, weights: np.ndarray | None = None) -> np.ndarray:
+    """A metric recomputed from the images, float64 () or, for resamples of them, (R,)."""
     key, _, name = metric.partition(":")
-    names = scores["categories" if key.startswith("category") else "classes"]
-    per_class = key in ("iou", "iiou", "category_iou", "category_iiou")
-    if key not in METRICS or per_class != bool(name) or (name and name not in names):
-        raise ConfigError(f"unknown metric {metric!r}; valid are miou, pixel_accuracy, "
-                          "mean_accuracy, category_miou, miiou, category_miiou and "
-                          "iou:NAME, iiou:NAME, category_iou:NAME, category_iiou:NAME")  # fmt: skip
+    choose("metric", key, METRICS)
+    values = aggregate(scores["images"], weights)
     if key not in values:
         raise ConfigError(f"metric {metric!r} is not available: the dataset has no instance masks")
-    return values[key][..., names.index(name)] if name else values[key]
-
-
-def _interval(values: np.ndarray, level: float) -> tuple[float, float]:
-    values = values[~np.isnan(values)]
-    if not values.size:
-        return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    per_class = values[key].ndim > (0 if weights is None else 1)
+    if per_class != bool(name):
+        raise ConfigError(f"metric {metric!r}: write a mean as miou, that of a class as iou:person")
+    if not per_class:
+        return values[key]
+    what, names = "class", scores["classes"]
+    if key.startswith("category"):
+        what, names = "category", scores["categories"]
+    return values[key][..., names.index(choose(what, name, names))]

@@ -11,7 +11,6 @@ The definitions follow `evalPixelLevelSemanticLabeling.py` of cityscapesScripts 
   instance and add nothing to iTP and iFN; FP are plain pixels.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -75,14 +74,11 @@ def _confusion_of_runs(
     # A pair of bytes is one of 65536 values; sums of weights are float64, exact up to 2^53.
     pairs = truth.astype(np.uint16) << 8 | prediction
     counts = np.bincount(pairs, pixels, minlength=1 << 16).reshape(256, 256)
-    if counts[:, num_classes:].any():
-        wrong = num_classes + int(np.flatnonzero(counts[:, num_classes:].any(axis=0))[0])
-        raise ValueError(f"prediction holds index {wrong}; valid are 0..{num_classes - 1}")
-    if counts[num_classes:IGNORE_INDEX].any():
-        wrong = num_classes + int(np.flatnonzero(counts[num_classes:].any(axis=1))[0])
-        raise ValueError(
-            f"truth holds index {wrong}; valid are 0..{num_classes - 1} and {IGNORE_INDEX}"
-        )
+    valid = f"valid are 0..{num_classes - 1}"
+    if (wrong := np.flatnonzero(counts[:, num_classes:].any(axis=0))).size:
+        raise ValueError(f"prediction holds index {num_classes + wrong[0]}; {valid}")
+    if (wrong := np.flatnonzero(counts[num_classes:IGNORE_INDEX].any(axis=1))).size:
+        raise ValueError(f"truth holds index {num_classes + wrong[0]}; {valid} and {IGNORE_INDEX}")
     return counts[:num_classes, :num_classes].astype(np.int64)
 
 
@@ -102,12 +98,6 @@ def pixel_accuracy(confusion: np.ndarray) -> float:
     return float(np.trace(confusion) / total) if total else float("nan")
 
 
-def mean_accuracy(confusion: np.ndarray) -> float:
-    """Mean over the classes that occur in truth of the share of their pixels that is right."""
-    tp, _, fn = _split(confusion)
-    return float(_mean_of_present(_ratio(tp, 0, fn)))
-
-
 def category_confusion(confusion: np.ndarray, class_set: ClassSet) -> np.ndarray:
     """Merge the classes (C, C) of `class_set` into its K `categories` (K, K), int64."""
     groups = _category_indices(class_set)
@@ -117,18 +107,15 @@ def category_confusion(confusion: np.ndarray, class_set: ClassSet) -> np.ndarray
     return merged
 
 
-def category_iou(confusion: np.ndarray, class_set: ClassSet) -> np.ndarray:
-    """IoU of each of `class_set.categories` (K,); a mix-up inside a category is right."""
-    return iou_per_class(category_confusion(confusion, class_set))
+# The scores: one number each, or one per class or category; those of instances need their masks.
+_PIXELS = ("iou", "miou", "pixel_accuracy", "mean_accuracy", "category_iou", "category_miou")
+_INSTANCES = ("iiou", "miiou", "category_iiou", "category_miiou")
+METRICS = _PIXELS + _INSTANCES
 
-
-@dataclass
-class _ImageCounts:
-    """What one image adds to every score; `instance` is None without an instance mask."""
-
-    pixels: tuple[np.ndarray, np.ndarray, np.ndarray]  # TP, FP, FN per class, int64 (C,)
-    categories: tuple[np.ndarray, np.ndarray, np.ndarray]  # the same per category, int64 (K,)
-    instance: tuple[np.ndarray, ...] | None  # iTP, iFN per class (C,); per category (K,)
+# The counts of one image: TP, FP and FN per class, and per category; then iTP and iFN (weighted)
+# per class, and per category, that has instances.
+_PIXEL_COUNTS = ("tp", "fp", "fn", "category_tp", "category_fp", "category_fn")
+_INSTANCE_COUNTS = ("instance_tp", "instance_fn", "category_instance_tp", "category_instance_fn")
 
 
 class ScoreAccumulator:
@@ -137,7 +124,7 @@ class ScoreAccumulator:
     def __init__(self, class_set: ClassSet) -> None:
         self.class_set = class_set
         self.confusion = np.zeros((class_set.num_classes,) * 2, dtype=np.int64)
-        self._images: dict[str, _ImageCounts] = {}
+        self._images: dict[str, dict[str, np.ndarray]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         # torchvision's label tuples cannot be pickled, so a class set travels by its name.
@@ -145,9 +132,6 @@ class ScoreAccumulator:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state | {"class_set": CLASS_SETS[state["class_set"]]})
-
-    def __len__(self) -> int:
-        return len(self._images)
 
     def add(
         self,
@@ -176,11 +160,11 @@ class ScoreAccumulator:
             confusion = _confusion_of_runs(pixels, truth, predicted, self.class_set.num_classes)
         except (DatasetError, ValueError) as problem:
             raise DatasetError(f"{name}: {problem}") from None
-        instance = None
+        counts = _split(confusion) + _split(category_confusion(confusion, self.class_set))
+        self._images[name] = dict(zip(_PIXEL_COUNTS, counts, strict=True))
         if instances:
-            instance = _instance_counts(pixels, instances[0], predicted, self.class_set)
-        categories = _split(category_confusion(confusion, self.class_set))
-        self._images[name] = _ImageCounts(_split(confusion), categories, instance)
+            weighted = _instance_counts(pixels, instances[0], predicted, self.class_set)
+            self._images[name] |= dict(zip(_INSTANCE_COUNTS, weighted, strict=True))
         self.confusion += confusion
 
     def merge(self, other: "ScoreAccumulator") -> None:
@@ -203,22 +187,15 @@ class ScoreAccumulator:
         names = sorted(self._images)
         counts = [self._images[name] for name in names]
         table: dict[str, Any] = {"names": names}
-        for prefix, field in (("", "pixels"), ("category_", "categories")):
-            for position, key in enumerate(("tp", "fp", "fn")):
-                rows = [getattr(image, field)[position].tolist() for image in counts]
-                table[prefix + key] = rows
-        if without := [name for name in names if self._images[name].instance is None]:
-            if len(without) < len(names):
-                raise DatasetError(f"{without[0]}: no instance mask, while other images have one")
-        classes, categories = instance_groups(self.class_set)
-        table |= {"instance_classes": classes, "instance_categories": categories}
-        keys = ("instance_tp", "instance_fn", "category_instance_tp", "category_instance_fn")
-        for position, key in enumerate(keys):
-            columns = classes if position < 2 else categories
-            table[key] = [image.instance[position][columns].tolist() for image in counts
-                          if image.instance is not None]  # fmt: skip
-        if without:
-            table |= dict.fromkeys(("instance_classes", "instance_categories", *keys))
+        for key in _PIXEL_COUNTS:
+            table[key] = [image[key].tolist() for image in counts]
+        without = [name for name in names if "instance_tp" not in self._images[name]]
+        if without and len(without) < len(names):
+            raise DatasetError(f"{without[0]}: no instance mask, while other images have one")
+        columns = (None, None) if without else _instance_columns(self.class_set)
+        table["instance_classes"], table["instance_categories"] = columns
+        for key in _INSTANCE_COUNTS:
+            table[key] = None if without else [image[key].tolist() for image in counts]
         return table
 
     def scores(self) -> dict[str, Any]:
@@ -242,13 +219,6 @@ class ScoreAccumulator:
         return scores | {"images": images}
 
 
-# The aggregated scores: one number each, or one per class or category.
-METRICS = (
-    *("iou", "miou", "pixel_accuracy", "mean_accuracy", "category_iou", "category_miou"),
-    *("iiou", "miiou", "category_iiou", "category_miiou"),
-)
-
-
 def aggregate(images: dict[str, Any], weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Recompute the scores from per-image counts, for many resamples of the images at once.
 
@@ -262,28 +232,19 @@ def aggregate(images: dict[str, Any], weights: np.ndarray | None = None) -> dict
         rows = np.asarray(images[key], dtype=np.float64)  # (N, C); exact up to 2^53 pixels
         return rows.sum(axis=0) if weights is None else np.asarray(weights, np.float64) @ rows
 
-    tp, fp, fn = total("tp"), total("fp"), total("fn")
-    category_fp = total("category_fp")
-    values = {
-        "iou": _ratio(tp, fp, fn),
-        "pixel_accuracy": _ratio(tp.sum(axis=-1), 0, fn.sum(axis=-1)),
-        "mean_accuracy": _mean_of_present(_ratio(tp, 0, fn)),
-        "category_iou": _ratio(total("category_tp"), category_fp, total("category_fn")),
-    }
-    if images.get("instance_tp") is not None:
-        for prefix, false, group in (
-            ("", fp, "instance_classes"),
-            ("category_", category_fp, "instance_categories"),
-        ):
-            columns = images[group]
-            scores = np.full(false.shape, np.nan)
-            weighted = total(f"{prefix}instance_tp"), total(f"{prefix}instance_fn")
-            scores[..., columns] = _ratio(weighted[0], false[..., columns], weighted[1])
-            values[f"{prefix}iiou"] = scores
-    for key in ("iou", "category_iou", "iiou", "category_iiou"):
-        if key in values:
-            mean_key = key.replace("category_", "category_m") if "_" in key else f"m{key}"
-            values[mean_key] = _mean_of_present(values[key])
+    values: dict[str, np.ndarray] = {}
+    for prefix, columns in (("", "instance_classes"), ("category_", "instance_categories")):
+        tp, fp, fn = (total(f"{prefix}{key}") for key in ("tp", "fp", "fn"))
+        values[f"{prefix}iou"] = _ratio(tp, fp, fn)
+        if not prefix:
+            values["pixel_accuracy"] = _ratio(tp.sum(axis=-1), 0, fn.sum(axis=-1))
+            values["mean_accuracy"] = _mean_of_present(_ratio(tp, 0, fn))
+        if (present := images.get(columns)) is not None:
+            itp, ifn = total(f"{prefix}instance_tp"), total(f"{prefix}instance_fn")
+            iiou = np.full(fp.shape, np.nan)
+            iiou[..., present] = _ratio(itp, fp[..., present], ifn)
+            values |= {f"{prefix}iiou": iiou, f"{prefix}miiou": _mean_of_present(iiou)}
+        values[f"{prefix}miou"] = _mean_of_present(values[f"{prefix}iou"])
     return values
 
 
@@ -292,33 +253,29 @@ def _instance_counts(
     instance_ids: np.ndarray,
     predicted: np.ndarray,
     class_set: ClassSet,
-) -> tuple[np.ndarray, ...]:
-    """Weighted iTP and iFN per class (C,) and per category (K,), float64, of one image's runs."""
-    groups = _category_indices(class_set)
+) -> list[np.ndarray]:
+    """`_INSTANCE_COUNTS` of one image's runs, float64."""
     inside = instance_ids > 1000  # smaller values are label ids: stuff, or a group of objects
     numbers, member = np.unique(instance_ids[inside], return_inverse=True)
     predicted = predicted[inside]
     pixels = np.ones(predicted.size) if pixels is None else pixels[inside]
-    class_tp, class_fn = np.zeros(class_set.num_classes), np.zeros(class_set.num_classes)
-    group_tp, group_fn = np.zeros(groups.max() + 1), np.zeros(groups.max() + 1)
     index_of = {id_: index for index, id_ in enumerate(class_set.ids)}
     owner = np.array([index_of.get(int(number) // 1000, -1) for number in numbers], dtype=np.int64)
-    if not (owner >= 0).any():
-        return class_tp, class_fn, group_tp, group_fn
     size = np.bincount(member, pixels)
-    right = np.bincount(member, pixels * (predicted == owner[member]))
-    right_group = np.bincount(member, pixels * (groups[predicted] == groups[owner][member]))
     average = np.array([AVERAGE_INSTANCE_SIZE.get(name, 0.0) for name in class_set.names])
     weight = np.where(owner >= 0, average[owner], 0.0) / size  # 0: the class is not scored
-    known = np.maximum(owner, 0)
-    np.add.at(class_tp, known, right * weight)
-    np.add.at(class_fn, known, (size - right) * weight)
-    np.add.at(group_tp, groups[known], right_group * weight)
-    np.add.at(group_fn, groups[known], (size - right_group) * weight)
-    return class_tp, class_fn, group_tp, group_fn
+    owner = np.maximum(owner, 0)
+    counts = []
+    groupings = np.arange(class_set.num_classes), _category_indices(class_set)
+    for group, columns in zip(groupings, _instance_columns(class_set), strict=True):
+        right = np.bincount(member, pixels * (group[predicted] == group[owner][member]))
+        for part in (right, size - right):
+            total = np.bincount(group[owner], part * weight, minlength=group.max() + 1)
+            counts.append(total[columns])
+    return counts
 
 
-def instance_groups(class_set: ClassSet) -> tuple[list[int], list[int]]:
+def _instance_columns(class_set: ClassSet) -> tuple[list[int], list[int]]:
     """Indices of the classes, and of the categories all of whose classes, have instances."""
     classes = np.flatnonzero(class_set.has_instances).tolist()
     groups = _category_indices(class_set)

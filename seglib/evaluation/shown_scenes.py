@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.signal import fftconvolve
 
 from ..data.tree import list_scenes, read_image, read_label_ids
 from ..errors import ConfigError, RecordError
@@ -77,10 +78,5 @@ def busiest_window(mask: np.ndarray, size: tuple[int, int]) -> tuple[slice, slic
 
 
 def _window_sums(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Sum of `values` (H, W) in every window of `size`, int64 (H - height + 1, W - width + 1)."""
-    height, width = size
-    table = np.zeros((values.shape[0] + 1, values.shape[1] + 1), dtype=np.int64)
-    table[1:, 1:] = values.cumsum(axis=0).cumsum(axis=1)
-    below, above = table[height:], table[: table.shape[0] - height]
-    strips = below - above
-    return strips[:, width:] - strips[:, : strips.shape[1] - width]
+    """Sum of `values` (H, W) in every window of `size`, whole floats (H - height + 1, …)."""
+    return np.rint(fftconvolve(values.astype(np.float64), np.ones(size), mode="valid"))
