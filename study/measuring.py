@@ -215,9 +215,7 @@ def generalisation(record: Record, device: str | None, progress: bool) -> dict[s
         prepare(name, progress=progress)
         shared = shared_classes(own.class_set, dataset_spec(name).class_set)
         rows = [own.class_set.names.index(each) for each in shared.names]
-        asked = replace(
-            predictor, model=Restricted(predictor.model, rows), class_set=shared
-        )
+        asked = replace(predictor, model=Restricted(predictor.model, rows), class_set=shared)
         splits = scored_splits(record)
         if len(rows) == own.class_set.num_classes:  # what the record holds already
             home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}

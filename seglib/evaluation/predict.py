@@ -8,28 +8,12 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from ..data.photos import find_photos, read_photo
-from ..errors import ImageError, choose
+from ..errors import ImageError
 from ..files import atomic_path
 from ..labels import ClassSet
+from ..plots.style import overlay
 from ..records import Record
 from .predictor import Predictor
-
-OUTPUTS = ("labelIds", "color", "overlay")
-
-
-def overlay(image: np.ndarray, indices: np.ndarray, class_set: ClassSet) -> np.ndarray:
-    """Blend an uint8 image (H, W, 3) with the colours of its classes at 50 %, outlines in full."""
-    colors = class_set.colorize(indices)
-    # The mean of two bytes without a wider copy: twelve megapixels stay at 36 MB an array.
-    blended = (image & colors) + ((image ^ colors) >> 1)
-    edge = np.zeros(indices.shape, dtype=bool)
-    edge[:, 1:] |= indices[:, 1:] != indices[:, :-1]
-    edge[1:] |= indices[1:] != indices[:-1]
-    for _ in range(min(indices.shape) // 800):  # visible when a large photograph is shown small
-        edge[:, :-1] |= edge[:, 1:].copy()
-        edge[:-1] |= edge[1:].copy()
-    blended[edge] = colors[edge]
-    return blended
 
 
 def predict_files(
@@ -38,19 +22,16 @@ def predict_files(
     output: Path,
     *,
     device: str | None = None,
-    outputs: Sequence[str] = OUTPUTS,
     progress: bool = True,
 ) -> list[Path]:
     """Label photographs and write `{stem}_labelIds.png`, `_color.png` and `_overlay.png` of each.
 
     `source`: a recorded run, or a predictor. `inputs`: image files, and folders whose images are
-    all labelled. `output`: the folder to write to, made if it is missing. `outputs`: which of the
-    three to write. Every file appears whole or not at all. One that cannot be read does not stop
-    the others. Returns the written files; raises ImageError, or ConfigError, with one line.
+    all labelled. `output`: the folder to write to, made if it is missing. Every file appears whole
+    or not at all. One that cannot be read does not stop the others. Returns the written files;
+    raises ImageError with one line.
     """
     output = Path(output)
-    for kind in outputs:
-        choose("output", kind, OUTPUTS)
     photos = find_photos(inputs, without=output)
     if not photos:
         raise ImageError("no image was given; name image files or folders")
@@ -67,7 +48,7 @@ def predict_files(
             problems.append(problem)
             continue
         indices = predictor(image).indices
-        written += _write(output, photo.stem, image, indices, predictor.class_set, outputs)
+        written += _write(output, photo.stem, image, indices, predictor.class_set)
     if problems and len(photos) > 1:
         done = f"{len(photos) - len(problems)} of {len(photos)} images labelled"
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
@@ -87,25 +68,22 @@ def _check_names(photos: Sequence[Path]) -> None:
 
 
 def _write(
-    folder: Path,
-    stem: str,
-    image: np.ndarray,
-    indices: np.ndarray,
-    class_set: ClassSet,
-    outputs: Sequence[str],
+    folder: Path, stem: str, image: np.ndarray, indices: np.ndarray, class_set: ClassSet
 ) -> list[Path]:
-    make = {
-        "labelIds": lambda: class_set.decode(indices),
-        "color": lambda: class_set.colorize(indices),
-        "overlay": lambda: overlay(image, indices, class_set),
+    # Overlays are blended in eight bytes a value: a few rows at a time.
+    blocks = [slice(top, top + 256) for top in range(0, len(image), 256)]
+    pictures = {
+        "labelIds": class_set.decode(indices),
+        "color": class_set.colorize(indices),
+        "overlay": np.concatenate([overlay(image[b], indices[b], class_set) for b in blocks]),
     }
     written = []
-    for kind in outputs:
+    for kind, picture in pictures.items():
         target = folder / f"{stem}_{kind}.png"
         try:
             with atomic_path(target) as temporary:
                 # Overlays are noisy like photographs: more effort takes seconds and saves little.
-                Image.fromarray(make[kind]()).save(temporary, compress_level=3)
+                Image.fromarray(picture).save(temporary, compress_level=3)
         except OSError as problem:
             reason = problem.strerror or problem
             raise ImageError(f"{target}: cannot be written ({reason})") from None
