@@ -7,8 +7,6 @@ import dataclasses
 from typing import Any
 
 from .config import RunConfig
-from .data.datasets import dataset_spec
-from .models import model_class
 
 # What all runs share, unless a dataset or an architecture says otherwise below.
 SHARED: dict[str, Any] = {
@@ -29,16 +27,8 @@ SHARED: dict[str, Any] = {
 
 BY_DATASET: dict[str, dict[str, Any]] = {
     # Whole frames at a small size: context is worth more here than the pixels of thin classes.
-    "miniscapes": {
-        "image_size": (160, 320),
-        "epochs": 30,
-        "validate_every": 2,
-    },
-    "camvid": {
-        "image_size": (192, 256),
-        "epochs": 60,
-        "validate_every": 4,
-    },
+    "miniscapes": {"image_size": (160, 320), "epochs": 30, "validate_every": 2},
+    "camvid": {"image_size": (192, 256), "epochs": 60, "validate_every": 4},
     # Planned for one GPU of 16 GB.
     "cityscapes": {
         "batch_size": 8,
@@ -80,15 +70,13 @@ FULL_AUGMENTATION: dict[str, Any] = {
 def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> RunConfig:
     """The recipe of an architecture on a dataset, with `changes` to single fields.
 
-    On `cityscapes` architectures have their full size, elsewhere the size for CPUs. Raises
-    `ConfigError` for an unknown dataset, architecture or field.
+    On `cityscapes` architectures have their full size, elsewhere the size for CPUs. A dataset or
+    an architecture that has no entry above gets what all share. Raises `ConfigError` for an unknown
+    dataset, architecture or field.
     """
-    dataset_spec(dataset)
-    model_class(model)
-    values: dict[str, Any] = {"dataset": dataset, "model": model}
-    values |= SHARED | BY_DATASET[dataset] | BY_MODEL.get(model, {})
-    values |= (GPU_SIZE if dataset == "cityscapes" else CPU_SIZE).get(model, {})
-    return dataclasses.replace(RunConfig.from_dict(values), **changes).resolved()
+    sizes = GPU_SIZE if dataset == "cityscapes" else CPU_SIZE
+    values = SHARED | BY_DATASET.get(dataset, {}) | BY_MODEL.get(model, {}) | sizes.get(model, {})
+    return RunConfig.from_dict({"dataset": dataset, "model": model, **values, **changes}).resolved()
 
 
 def unet_ablations(dataset: str = "miniscapes") -> dict[str, RunConfig]:
