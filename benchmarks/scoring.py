@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from seglib.data.images import read_instance_ids, read_label_ids
 from seglib.data.parallel import read_ahead
-from seglib.data.tree import list_scenes, read_instance_ids, read_label_ids
+from seglib.data.tree import list_scenes
 from seglib.evaluation.metrics import ScoreAccumulator, confusion_matrix, iou_per_class
 from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
 

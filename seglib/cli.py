@@ -47,9 +47,9 @@ def data(
     from .data import describe, prepare
 
     root = prepare(name, source=source, download=download, force=force)
-    summary = describe(root, deep=check, progress=check)
+    parts = describe(root, deep=check, progress=check)
     print(f"{name}: ready in {root}")
-    for part in summary["splits"]:
+    for part in parts:
         cities, sizes = ", ".join(part["cities"]), ", ".join(part["sizes"])
         print(f"  {part['split']:11} {part['mode']:6} {part['scenes']:5} scenes {sizes}  {cities}")
 

@@ -21,8 +21,8 @@ class RecordError(SeglibError):
     """A run record, checkpoint or weights file is missing, damaged or does not fit."""
 
 
-class ImageError(SeglibError):
-    """An image given for prediction cannot be read or is refused."""
+class ImageError(DatasetError):
+    """A picture, of a dataset or to be labelled, cannot be read or is refused."""
 
 
 def choose(kind: str, value: Any, known: Iterable[str]) -> Any:

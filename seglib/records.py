@@ -25,7 +25,7 @@ from . import paths
 from .config import RunConfig
 from .data.cache import resize_mask
 from .data.datasets import DatasetSpec, dataset_spec
-from .data.tree import read_label_ids, read_mask_bytes
+from .data.images import read_label_ids, read_mask
 from .errors import ConfigError, RecordError
 from .files import atomic_folder, atomic_path, read_json, write_json
 from .provenance import RESULTS_VERSION
@@ -107,7 +107,7 @@ class Record:
         folder, maps = self.path / "measurements" / "confidence" / split, {}
         for name, label_ids in self.predictions(split).items():
             if (file := folder / f"{name}.png").exists():
-                maps[name] = np.float32(resize_mask(read_mask_bytes(file), label_ids.shape)) / 100
+                maps[name] = np.float32(resize_mask(read_mask(file), label_ids.shape)) / 100
         return maps
 
     def load_model(self, device: torch.device | str = "cpu") -> nn.Module:

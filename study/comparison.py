@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from seglib.data.tree import list_scenes, read_image, read_label_ids
+from seglib.data.images import read_label_ids, read_photo
+from seglib.data.tree import list_scenes
 from seglib.evaluation.boundaries import boundary_distance
 from seglib.evaluation.intervals import PairedDifference, bootstrap_interval, paired_difference
 from seglib.records import Record, find_record
@@ -253,7 +254,7 @@ def scene_traits(record: Record, split: str = "test") -> pd.DataFrame:
         pixels = np.bincount(truth.ravel(), minlength=256)[: record.dataset.class_set.num_classes]
         near = (boundary_distance(truth, NEAR) <= NEAR).sum() / pixels.sum()
         counts.append(pixels)
-        rows.append((near, 1 - read_image(scene.image).mean() / 255))
+        rows.append((near, 1 - read_photo(scene.image).mean() / 255))
     shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
     rare = np.sum(counts, axis=0) / np.sum(counts) < RARE
     near, dark = np.transpose(rows)

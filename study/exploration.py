@@ -15,15 +15,8 @@ from scipy.spatial.distance import jensenshannon
 
 from seglib import paths
 from seglib.data.datasets import DatasetSpec, fingerprint
-from seglib.data.tree import (
-    MASK_FOLDERS,
-    SPLITS,
-    Scene,
-    list_scenes,
-    read_image,
-    read_instance_ids,
-    read_label_ids,
-)
+from seglib.data.images import read_instance_ids, read_label_ids, read_photo
+from seglib.data.tree import MASK_FOLDERS, SPLITS, Scene, list_scenes
 from seglib.errors import ConfigError
 from seglib.evaluation.boundaries import grid_ceiling
 from seglib.evaluation.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
@@ -219,7 +212,7 @@ def color_histograms(scenes: Iterable[Scene], bins: int = 8, step: int = 2) -> n
     """Joint RGB histogram of each image, int64 (N, bins³), from every `step`-th row and column."""
     rows = []
     for scene in scenes:
-        levels = read_image(scene.image)[::step, ::step].astype(np.int64) * bins // 256
+        levels = read_photo(scene.image)[::step, ::step].astype(np.int64) * bins // 256
         codes = (levels[..., 0] * bins + levels[..., 1]) * bins + levels[..., 2]
         rows.append(np.bincount(codes.ravel(), minlength=bins**3))
     return np.array(rows, dtype=np.int64).reshape(-1, bins**3)

@@ -15,7 +15,8 @@ from tqdm.auto import tqdm
 
 from seglib.data.cache import resize_mask
 from seglib.data.datasets import dataset_spec, prepare
-from seglib.data.tree import Scene, list_scenes, read_image, read_label_ids
+from seglib.data.images import read_label_ids, read_photo
+from seglib.data.tree import Scene, list_scenes
 from seglib.devices import choose_device, resolve_precision
 from seglib.evaluation.boundaries import boundary_distance
 from seglib.evaluation.intervals import bootstrap_interval, paired_difference
@@ -50,7 +51,7 @@ def read_scenes(
     with tqdm(total=len(scenes), desc=what, disable=not progress, leave=False) as bar:
         for start in range(0, len(scenes), BATCH):
             chunk = scenes[start : start + BATCH]
-            yield [(s, read_image(s.image), read_label_ids(s.label_ids)) for s in chunk]
+            yield [(s, read_photo(s.image), read_label_ids(s.label_ids)) for s in chunk]
             bar.update(len(chunk))
 
 

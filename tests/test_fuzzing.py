@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from seglib.config import RunConfig
-from seglib.data.photos import read_photo
-from seglib.data.tree import read_image, read_instance_ids, read_label_ids
+from seglib.data.images import read_instance_ids, read_label_ids, read_photo
 from seglib.errors import SeglibError
 from seglib.evaluation.predictor import Predictor
 from seglib.labels import CAMVID_11
@@ -75,7 +74,7 @@ MASKS = {
 }
 
 
-@pytest.mark.parametrize("read", [read_label_ids, read_instance_ids, read_image])
+@pytest.mark.parametrize("read", [read_label_ids, read_instance_ids, read_photo])
 @EXAMPLES
 @given(kind=st.sampled_from(sorted(MASKS)), changes=CHANGES)
 def test_any_mask_file(tmp_path: Path, read, kind: str, changes) -> None:
@@ -96,9 +95,9 @@ def test_any_kind_of_image_as_a_mask(tmp_path: Path, mode: str, size, format: st
         Image.new(mode, size).save(path, format)
     except (OSError, ValueError, KeyError):
         return  # the format has no such mode
-    for read in (read_label_ids, read_instance_ids, read_image):
+    for read in (read_label_ids, read_instance_ids, read_photo):
         works_or_is_one_line(
-            lambda read=read: read(path, *[(9, 9)][: read != read_image]), path.name
+            lambda read=read: read(path, *[(9, 9)][: read != read_photo]), path.name
         )
 
 

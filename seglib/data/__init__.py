@@ -1,29 +1,22 @@
-"""Street scenes on disk: the Cityscapes tree, and the three datasets that come in it."""
+"""Street scenes on disk: the Cityscapes tree, and the datasets that come in it."""
 
 from .datasets import DATASETS, DatasetSpec, dataset_spec, fingerprint, prepare
+from .images import find_photos, read_instance_ids, read_label_ids, read_mask, read_photo
 from .summary import describe
-from .tree import (
-    Scene,
-    SceneDataset,
-    list_scenes,
-    read_image,
-    read_instance_ids,
-    read_label_ids,
-    read_polygons,
-)
+from .tree import Scene, list_scenes
 
 __all__ = [
     "DATASETS",
     "DatasetSpec",
     "Scene",
-    "SceneDataset",
     "dataset_spec",
     "describe",
+    "find_photos",
     "fingerprint",
     "list_scenes",
     "prepare",
-    "read_image",
     "read_instance_ids",
     "read_label_ids",
-    "read_polygons",
+    "read_mask",
+    "read_photo",
 ]

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import shutil
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +16,13 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from .. import paths
 from ..files import atomic_folder, write_json
 from ..labels import ClassSet
-from .tree import Scene, decode_image, list_scenes, read_label_ids
+from .images import read_label_ids, read_photo
+from .parallel import in_parallel
+from .tree import Scene, list_scenes
 
 VERSION = 1  # counts changes of how scenes are resized or stored
 
@@ -99,26 +99,16 @@ def _key(root, scenes: list[Scene], split, mode, size, class_set) -> str:
 
 
 def _build(folder: Path, scenes, size, class_set, title, progress) -> None:
-    height, width = size
-    images = _new_map(folder / "images.npy", (len(scenes), height, width, 3))
-    masks = _new_map(folder / "masks.npy", (len(scenes), height, width))
+    images = _new_map(folder / "images.npy", (len(scenes), *size, 3))
+    masks = _new_map(folder / "masks.npy", (len(scenes), *size))
 
     def resize(position: int) -> None:
-        scene = scenes[position]
-        image = decode_image(scene.image)
-        label_ids = read_label_ids(scene.label_ids, size=(image.height, image.width))
-        images[position] = _resized(image, size)
+        image = read_photo(scenes[position].image)
+        label_ids = read_label_ids(scenes[position].label_ids, image.shape[:2])
+        images[position] = resize_image(image, size)
         masks[position] = class_set.encode(resize_mask(label_ids, size))
 
-    # Pillow releases the interpreter lock while it decodes and resizes, so threads serve.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        work = pool.map(resize, range(len(scenes)))
-        try:
-            for _ in tqdm(work, f"cache {title}", len(scenes), disable=not progress, leave=False):
-                pass
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    in_parallel(resize, range(len(scenes)), f"cache {title}", progress)
     images.flush()
     masks.flush()
     write_json(folder / "names.json", [scene.name for scene in scenes])
@@ -135,17 +125,15 @@ def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize uint8 (H, W, 3) to `size` (H, W) with an antialiasing bilinear filter."""
-    return image if image.shape[:2] == tuple(size) else _resized(Image.fromarray(image), size)
-
-
-def _resized(image: Image.Image, size: tuple[int, int]) -> np.ndarray:
-    height, width = size
-    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR))
+    return _resized(image, size, Image.Resampling.BILINEAR)
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize uint8 class indices (H, W) to `size` (H, W) by nearest pixel: no new labels appear."""
-    if mask.shape == tuple(size):
-        return mask
-    height, width = size
-    return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))
+    return _resized(mask, size, Image.Resampling.NEAREST)
+
+
+def _resized(pixels: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> np.ndarray:
+    if pixels.shape[:2] == tuple(size):
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], how))

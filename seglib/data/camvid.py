@@ -13,13 +13,16 @@ from collections import Counter
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from .. import paths
 from ..errors import DatasetError
 from ..labels import CAMVID_11, CITYSCAPES_34
+from .images import read_mask, read_photo
 from .parallel import in_parallel
-from .tree import Scene, read_image, read_mask_bytes
+from .tree import Scene
 
 PUBLISHED_COUNTS = {"train": 367, "val": 101, "test": 233}
 UNLABELLED_BYTE = CAMVID_11.num_classes  # 11; the bytes below it are CAMVID_11's indices
@@ -33,73 +36,71 @@ HOW_TO_GET = (
 _FILE_NAME = re.compile(r"([A-Za-z0-9]+)_f?(\d{1,6})\.png")
 
 
-def convert(
-    source: Path,
-    destination: Path,
-    *,
-    expected_counts: Mapping[str, int] | None = None,
+def make_tree(
+    folder: Path,
+    source: Path | None = None,
+    download: bool = False,
     progress: bool = True,
-) -> dict[str, int]:
-    """Write the Cityscapes tree of a published CamVid folder into `destination`.
+    **options: Any,
+) -> dict[str, Any]:
+    """Write CamVid's tree into `folder`, from a copy (`source`) or its `download`; see `prepare`.
 
-    Args:
-        source: the folder with `train`, `trainannot`, ..., or the one that holds it as `CamVid`.
-        destination: an existing folder; the caller makes the whole atomic.
-        expected_counts: frames per split that must be found. None expects the published ones but
-            only reports a difference, as a selection of frames is a legitimate source.
-        progress: show a progress bar.
-
-    Returns:
-        The number of frames per split.
-
-    Raises:
-        DatasetError: a folder is missing or empty, an image lacks its mask or a mask its image, a
-            file is damaged, sizes differ, a label byte exceeds 11 or the counts are wrong.
+    Returns what it was made from. The downloaded files stay in the data folder until all of them
+    are there and converted. `options` are those of `fetch`.
     """
-    folder = _published_folder(Path(source))
-    pairs = [pair for split in PUBLISHED_COUNTS for pair in _pairs(folder, split)]
+    if source is None and not download:
+        raise DatasetError(f"{paths.data_dir() / 'camvid'}: CamVid is not there; {HOW_TO_GET}")
+    store = paths.data_dir() / "camvid_download"
+    if source is None:
+        fetch(store, progress=progress, **options)
+    counts = convert(Path(source or store), folder, progress)
+    if source is None:
+        shutil.rmtree(store)
+    return {"version": COMMIT, "options": {"counts": counts}}
+
+
+def convert(source: Path, folder: Path, progress: bool = True) -> dict[str, int]:
+    """Write the Cityscapes tree of a published CamVid folder into `folder`.
+
+    `source` is the folder with `train`, `trainannot`, ..., or the one that holds it as `CamVid`.
+    Returns the number of frames per split; a difference from the published numbers is reported.
+    Raises DatasetError if a folder is missing or empty, an image lacks its mask or a mask its
+    image, a file is damaged, sizes differ or a label byte exceeds 11.
+    """
+    published = _published_folder(source)
+    pairs = [pair for split in PUBLISHED_COUNTS for pair in _pairs(published, split)]
     counts = dict(Counter(split for split, _, _ in pairs))
-    if expected_counts is not None and counts != dict(expected_counts):
-        raise DatasetError(f"{folder}: found {_text(counts)}, expected {_text(expected_counts)}")
-    if counts != PUBLISHED_COUNTS and expected_counts is None:
-        print(
-            f"note: {folder} holds {_text(counts)}; the published split is "
-            f"{_text(PUBLISHED_COUNTS)}",
-            file=sys.stderr,
+    if counts != PUBLISHED_COUNTS:
+        found, expected = (
+            ", ".join(f"{count} {split}" for split, count in numbers.items())
+            for numbers in (counts, PUBLISHED_COUNTS)
         )
-    in_parallel(
-        lambda pair: _convert_pair(*pair, destination),
-        pairs,
-        description="converting camvid",
-        progress=progress,
-    )
+        print(f"note: {published} holds {found}; the published split is {expected}", file=sys.stderr)
+    in_parallel(lambda pair: _convert_pair(*pair, folder), pairs, "converting camvid", progress)
     return counts
 
 
-def download(
-    destination: Path,
+def fetch(
+    store: Path,
     *,
     base_url: str = BASE_URL,
     checksums: Mapping[str, str] | None = None,
     threads: int = 8,
     retries: int = 2,
     progress: bool = True,
-) -> dict[str, int]:
-    """Fetch the published files into `destination`/CamVid, each verified by its sha256.
+) -> None:
+    """Fetch the published files into `store`/CamVid, each verified by its sha256.
 
     Files that are there and verified are kept, so that a broken download continues where it
     stopped; a file that fails its checksum is reported and never stored.
 
     Args:
-        destination: the folder for the downloads.
+        store: the folder for the downloads.
         base_url: where the published repository's files are served.
         checksums: file name to sha256; the shipped list of the 1402 published files if None.
         threads: simultaneous connections.
         retries: further attempts per file after a failed one.
         progress: show a progress bar.
-
-    Returns:
-        The number of frames per split that the list names.
 
     Raises:
         DatasetError: a file could not be fetched or verified, or does not fit on the disk.
@@ -108,40 +109,27 @@ def download(
 
     checksums = published_checksums() if checksums is None else checksums
     pooch.get_logger().setLevel("ERROR")  # one progress bar instead of a line per file
+    registry = {name: f"sha256:{digest}" for name, digest in checksums.items()}
     base_url = base_url.rstrip("/") + "/"
-    store = pooch.create(
-        path=destination,
-        base_url=base_url,
-        registry={name: f"sha256:{digest}" for name, digest in checksums.items()},
-        retry_if_failed=retries,
-    )
+    files = pooch.create(store, base_url, registry=registry, retry_if_failed=retries)
     downloader = pooch.HTTPDownloader(timeout=30)
     try:  # here because pooch's own way of making folders fails when two threads do it at once
-        for folder in {Path(destination, name).parent for name in checksums}:
+        for folder in {Path(store, name).parent for name in checksums}:
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise DatasetError(f"{destination}: cannot be written ({problem.strerror})") from None
+        raise DatasetError(f"{store}: cannot be written ({problem.strerror})") from None
 
-    def fetch(name: str) -> None:
+    def fetch_one(name: str) -> None:
         try:
-            store.fetch(name, downloader=downloader)
+            files.fetch(name, downloader=downloader)
         except (OSError, ValueError) as problem:  # requests' exceptions are OSErrors
             reason = " ".join(str(problem).split())[:200]
             if "does not match the known hash" in reason:
                 reason = "does not match its published checksum and was not used"
-            raise DatasetError(
-                f"{base_url}{name}: {reason}; run the command again, it keeps the files already "
-                "verified"
-            ) from None
+            advice = "run the command again, it keeps the files already verified"
+            raise DatasetError(f"{base_url}{name}: {reason}; {advice}") from None
 
-    in_parallel(
-        fetch,
-        checksums,
-        description="downloading camvid",
-        progress=progress,
-        threads=threads,
-    )
-    return dict(Counter(name.split("/")[1] for name in checksums if "annot/" not in name))
+    in_parallel(fetch_one, checksums, "downloading camvid", progress, threads)
 
 
 def published_checksums() -> dict[str, str]:
@@ -156,10 +144,6 @@ def _published_folder(source: Path) -> Path:
             return folder
     what = "no train, val or test folder in it" if source.is_dir() else "no such folder"
     raise DatasetError(f"{source}: {what}; {HOW_TO_GET}")
-
-
-def _text(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {split}" for split, count in counts.items())
 
 
 def _pairs(folder: Path, split: str) -> list[tuple[str, Path, Path]]:
@@ -183,16 +167,16 @@ def _convert_pair(split: str, image: Path, mask: Path, destination: Path) -> Non
         raise DatasetError(f"{image}: expected a name such as 0001TP_006690.png")
     city, frame = match[1], int(match[2])
     scene = Scene(destination, split, city, f"{city}_000000_{frame:06}")
-    size = read_image(image).shape[:2]  # decodes all of it, so that a truncated file is found
-    indices = read_mask_bytes(mask, size)
+    size = read_photo(image).shape[:2]  # decodes all of it, so that a truncated file is found
+    indices = read_mask(mask, size)
     if indices.max() > UNLABELLED_BYTE:
-        raise DatasetError(
-            f"{mask}: label byte {indices.max()} is not one of CamVid's 0..{UNLABELLED_BYTE}"
-        )
+        what = f"label byte {indices.max()} is not one of CamVid's 0..{UNLABELLED_BYTE}"
+        raise DatasetError(f"{mask}: {what}")
     label_ids = CAMVID_11.decode_table[indices]  # byte 11 has no class and becomes 0, unlabeled
     for path in (scene.image, scene.label_ids):
         path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(image, scene.image)
     Image.fromarray(label_ids).save(scene.label_ids)
     # RGBA as the official colour masks are.
-    Image.fromarray(CITYSCAPES_34.colorize(label_ids)).convert("RGBA").save(scene.color)
+    colors = Image.fromarray(CITYSCAPES_34.colorize(label_ids)).convert("RGBA")
+    colors.save(scene.annotation("color.png"))

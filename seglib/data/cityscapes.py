@@ -10,14 +10,12 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
 from .. import paths
 from ..errors import DatasetError
-from ..files import atomic_path
 
 VARIABLE = "CITYSCAPES_DATASET"  # the official scripts' name for it
 SITE = "https://www.cityscapes-dataset.com/downloads/"
@@ -30,134 +28,93 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "gtCoarse.zip": tuple(f"gtCoarse/{split}" for split in ("train", "train_extra", "val")),
     "leftImg8bit_trainextra.zip": ("leftImg8bit/train_extra",),
 }
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
-
-
-def source_folder() -> Path:
-    """The folder that `CITYSCAPES_DATASET` names, or else a copy in the project's data folder.
-
-    DatasetError if the variable is not set and there is no such copy.
-    """
-    if chosen := os.environ.get(VARIABLE):
-        return Path(chosen).expanduser().absolute()
-    if unpacked_folder().is_dir():
-        return unpacked_folder()
-    raise DatasetError(
-        f"{VARIABLE} is not set: set it to the folder that holds leftImg8bit and gtFine, or "
-        f"the official zip files, of your licensed copy ({SITE})"
-    )
-
-
-def unpacked_folder() -> Path:
-    """Where a copy from a read-only folder is unpacked."""
-    return paths.data_dir() / "cityscapes"
+WANTED = (
+    f"{VARIABLE} must name the folder that holds leftImg8bit and gtFine, or the official files "
+    f"leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, of your licensed copy ({SITE})"
+)
 
 
 def tree_root() -> Path:
     """The root that `prepare_tree` returns for `CITYSCAPES_DATASET`, found without unpacking."""
-    chosen = os.environ.get(VARIABLE)
-    folder = Path(chosen).expanduser().absolute() if chosen else unpacked_folder()
-    return unpacked_folder() if _unpacks_elsewhere(folder) else folder
+    return _destination(_folder(os.environ.get(VARIABLE)))
 
 
-def prepare_tree(folder: Path, *, progress: bool = True) -> Path:
-    """Unpack the official zip files in `folder` that are not unpacked yet.
+def prepare_tree(source: Path | str | None = None, *, progress: bool = True) -> Path:
+    """Unpack the official zip files that are not unpacked yet and return the tree's root.
 
-    Safe to interrupt: a split appears under its name only when all of it is there, and files
-    already unpacked are kept for the next attempt. The caller holds the lock.
+    A split appears under its name only when all of it is there. The caller holds the lock.
 
     Args:
-        folder: the tree's root, holding unpacked folders, official zip files or both.
+        source: the folder with unpacked folders, official zip files or both; None is the one that
+            `CITYSCAPES_DATASET` names, or else the copy in the project's data folder.
         progress: show a progress bar per zip file.
-
-    Returns:
-        The root of the tree: `folder`, or `unpacked_folder()` where `folder` is read-only.
 
     Raises:
         DatasetError: the folder is missing or holds neither, or a zip file is damaged, unsafe or
             too large for the disk.
     """
+    chosen = source or os.environ.get(VARIABLE)
+    folder = _folder(chosen)
     if not folder.is_dir():
-        raise DatasetError(
-            f"{folder}: no such folder; {VARIABLE} must name the folder that holds leftImg8bit and "
-            f"gtFine, or the official zip files ({SITE})"
-        )
-    destination = folder
-    if _unpacks_elsewhere(folder):
-        destination = unpacked_folder()
-        destination.mkdir(parents=True, exist_ok=True)
+        problem = f"{folder}: no such folder" if chosen else f"{VARIABLE} is not set"
+        raise DatasetError(f"{problem}; {WANTED}")
+    root = _destination(folder)
+    if root != folder:  # what is unpacked in the read-only folder is used where it is
         for part in sorted({part for parts in PACKAGES.values() for part in parts}):
-            link = destination / part
-            if (folder / part).is_dir() and not link.exists():
-                link.parent.mkdir(parents=True, exist_ok=True)
-                link.symlink_to(folder / part, target_is_directory=True)
-    for archive in _packed(folder):
-        unpack(archive, destination, PACKAGES[archive.name], progress=progress)
-    if not (destination / "leftImg8bit").is_dir():
-        raise DatasetError(
-            f"{folder}: expected the folders leftImg8bit and gtFine, or the official zip files "
-            f"leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip ({SITE})"
-        )
-    return destination
+            if (folder / part).is_dir() and not (root / part).exists():
+                (root / part).parent.mkdir(parents=True, exist_ok=True)
+                (root / part).symlink_to(folder / part, target_is_directory=True)
+    for archive in _packed(folder, root):
+        unpack(archive, root, progress=progress)
+    if not (root / "leftImg8bit").is_dir():
+        raise DatasetError(f"{folder}: neither folders nor zip files of Cityscapes in it; {WANTED}")
+    return root
 
 
-def unpack(
-    archive: Path, destination: Path, parts: Iterable[str], *, progress: bool = True
-) -> None:
-    """Unpack the wanted folders of a zip file, each becoming visible only when complete.
+def unpack(archive: Path, root: Path, *, progress: bool = True) -> None:
+    """Unpack one of `PACKAGES` into `root`, each split becoming visible only when complete.
 
-    Args:
-        archive: the zip file. Every member's name is checked before anything is written.
-        destination: the folder that receives them.
-        parts: folders inside the archive, such as "leftImg8bit/train"; those already in
-            `destination` are skipped.
-        progress: show a progress bar.
-
-    Raises:
-        DatasetError: damaged, unsafe or encrypted archive, or not enough disk space.
+    Raises DatasetError for a damaged, encrypted or unsafe archive, and for too small a disk.
     """
-    parts = [part for part in parts if not (destination / part).exists()]
-    if not parts:
-        return
-    # A fixed name, not a random one: the next attempt finds the files of a killed one here.
-    staging = destination / f".{archive.stem}.unpacking"
+    staging = root / f".{archive.stem}.unpacking"
+    shutil.rmtree(staging, ignore_errors=True)  # of a killed process: the lock is ours
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
             _refuse_unsafe(archive, members)
-            prefixes = tuple(f"{part}/" for part in parts)
-            wanted = [m for m in members if m.filename.startswith(prefixes) and not m.is_dir()]
-            todo = [m for m in wanted if _stored_size(staging / m.filename) != m.file_size]
-            _check_space(archive, destination, sum(m.file_size for m in todo))
-            for member in tqdm(todo, f"unpacking {archive.name}", disable=not progress):
-                # The temporary name makes a file either absent or complete.
-                with (
-                    atomic_path(staging / member.filename) as temporary,
-                    opened.open(member) as packed,  # checks the CRC while reading
-                    open(temporary, "wb") as file,
-                ):
-                    shutil.copyfileobj(packed, file, 1 << 20)
-    except _DAMAGED as problem:
-        raise DatasetError(
-            f"{archive}: damaged or incomplete zip file ({problem}); download it again from {SITE}"
-        ) from None
-    for part in parts:
-        if (staging / part).is_dir():
-            (destination / part).parent.mkdir(parents=True, exist_ok=True)
-            (staging / part).rename(destination / part)
-    shutil.rmtree(staging, ignore_errors=True)
+            needed, free = sum(m.file_size for m in members), shutil.disk_usage(root).free
+            if needed > free:
+                sizes = f"{needed / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB are free"
+                raise DatasetError(f"{archive}: unpacking needs {sizes}")
+            for member in tqdm(members, f"unpacking {archive.name}", disable=not progress):
+                opened.extract(member, staging)  # checks the CRC
+        for part in PACKAGES[archive.name]:
+            if (staging / part).is_dir() and not (root / part).exists():
+                (root / part).parent.mkdir(parents=True, exist_ok=True)
+                (staging / part).rename(root / part)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as problem:
+        advice = f"download it again from {SITE}"
+        raise DatasetError(f"{archive}: damaged zip file ({problem}); {advice}") from None
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
-def _unpacks_elsewhere(folder: Path) -> bool:
-    return bool(_packed(folder)) and not os.access(folder, os.W_OK)
+def _folder(chosen: Path | str | None) -> Path:
+    return Path(chosen).expanduser().absolute() if chosen else paths.data_dir() / "cityscapes"
 
 
-def _packed(folder: Path) -> list[Path]:
-    """The official zip files in a folder of which some part is not unpacked there."""
+def _destination(folder: Path) -> Path:
+    """Where the zip files of a folder are unpacked, which then is the tree's root."""
+    elsewhere = _packed(folder, folder) and not os.access(folder, os.W_OK)
+    return paths.data_dir() / "cityscapes" if elsewhere else folder
+
+
+def _packed(folder: Path, root: Path) -> list[Path]:
+    """The official zip files in a folder of which some part is not in `root`."""
     return [
         folder / name
         for name, parts in PACKAGES.items()
-        if (folder / name).is_file() and not all((folder / part).is_dir() for part in parts)
+        if (folder / name).is_file() and not all((root / part).is_dir() for part in parts)
     ]
 
 
@@ -167,20 +124,5 @@ def _refuse_unsafe(archive: Path, members: list[zipfile.ZipInfo]) -> None:
         outside = name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/")
         link = stat.S_ISLNK(member.external_attr >> 16)
         if outside or link or "\0" in name:
-            raise DatasetError(
-                f"{archive}: refused, member {member.orig_filename!r} "
-                f"{'is a link' if link else 'lies outside the folder'}; official files have none"
-            )
-
-
-def _check_space(archive: Path, destination: Path, needed: int) -> None:
-    free = shutil.disk_usage(destination).free
-    if needed > free:
-        raise DatasetError(
-            f"{archive}: unpacking needs {needed / 1e9:.1f} GB in {destination}, "
-            f"{free / 1e9:.1f} GB are free"
-        )
-
-
-def _stored_size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else -1
+            what = "is a link" if link else "lies outside the folder"
+            raise DatasetError(f"{archive}: refused, member {member.orig_filename!r} {what}")

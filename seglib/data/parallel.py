@@ -1,42 +1,18 @@
-"""Many small file jobs on a few threads: all at once with a progress bar, or a few ahead."""
+"""Many small file jobs on a few threads: all at once with a progress bar, or a few ahead.
+
+Decoding, hashing and downloading release the interpreter lock, so threads are enough.
+"""
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from tqdm.auto import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-def in_parallel(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    *,
-    description: str,
-    progress: bool = True,
-    threads: int | None = None,
-) -> list[Result]:
-    """Apply `function` to every item on threads and return the results in the items' order.
-
-    Decoding, hashing and downloading release the interpreter lock, so threads are enough. The first
-    exception, or Ctrl-C, drops the jobs that have not started and is raised.
-    """
-    items = list(items)
-    pool = ThreadPoolExecutor(threads or min(8, os.cpu_count() or 1))
-    try:
-        futures = [pool.submit(function, item) for item in items]
-        bar = tqdm(total=len(items), desc=description, unit="file", disable=not progress)
-        with bar:
-            for future in as_completed(futures):
-                future.result()
-                bar.update()
-        return [future.result() for future in futures]
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def read_ahead(
@@ -59,3 +35,16 @@ def read_ahead(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def in_parallel(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    title: str,
+    progress: bool = True,
+    threads: int | None = None,
+) -> list[Result]:
+    """The results of `read_ahead` for all items, with a progress bar called `title`."""
+    items = list(items)
+    results = read_ahead(function, items, threads=threads)
+    return list(tqdm(results, title, len(items), unit="file", disable=not progress))

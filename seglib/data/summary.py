@@ -1,27 +1,16 @@
 """Summing a tree up, which checks it on the way."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ..labels import CITYSCAPES_34
+from .images import image_size, read_instance_ids, read_label_ids, read_photo
 from .parallel import in_parallel
-from .tree import (
-    IMAGE_FOLDER,
-    MASK_FOLDERS,
-    SPLITS,
-    Scene,
-    image_size,
-    list_scenes,
-    read_image,
-    read_instance_ids,
-    read_label_ids,
-)
+from .tree import IMAGE_FOLDER, MASK_FOLDERS, SPLITS, Scene, list_scenes
 
 
-def describe(root: Path, *, deep: bool = False, progress: bool = False) -> dict[str, Any]:
+def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[dict[str, Any]]:
     """Sum up a tree and check it: every label-id mask is read and held against its image's size.
 
     Args:
@@ -30,40 +19,27 @@ def describe(root: Path, *, deep: bool = False, progress: bool = False) -> dict[
         progress: show a progress bar per split.
 
     Returns:
-        JSON-ready: `root`, and `splits`, a list with per split and mode the keys `split`, `mode`,
-        `scenes` (count), `cities` (name to count), `sizes` ("HxW" to count), `pixels` (label name
-        to count, table order, those that occur) and `instances` (whether all scenes have them).
+        Per split and mode: `split`, `mode`, `scenes` (count), `cities` and `sizes` ("HxW"), both
+        with the number of scenes of each.
 
     Raises:
         DatasetError: the first thing that is missing, damaged or inconsistent.
     """
-    root = Path(root)
-    summaries = []
-    for split, mode in _parts(root):
+    parts = []
+    for split, mode in _parts(Path(root)) or [("train", "fine")]:
         scenes = list_scenes(root, split, mode)
-        results = in_parallel(
-            lambda scene: _examine(scene, deep),
-            scenes,
-            description=f"checking {split} ({mode})",
-            progress=progress,
-        )
-        pixels = sum(counts for counts, _ in results)
-        summaries.append(
+        title = f"checking {split} ({mode})"
+        sizes = in_parallel(lambda scene: _check(scene, deep), scenes, title, progress)
+        parts.append(
             {
                 "split": split,
                 "mode": mode,
                 "scenes": len(scenes),
                 "cities": dict(Counter(scene.city for scene in scenes)),
-                "sizes": dict(Counter(f"{height}x{width}" for _, (height, width) in results)),
-                "pixels": {
-                    name: int(count)
-                    for name, count in zip(CITYSCAPES_34.names, pixels, strict=True)
-                    if count
-                },
-                "instances": all(scene.instance_ids.is_file() for scene in scenes),
+                "sizes": dict(Counter(f"{height}x{width}" for height, width in sizes)),
             }
         )
-    return {"root": str(root), "splits": summaries}
+    return parts
 
 
 def _parts(root: Path) -> list[tuple[str, str]]:
@@ -81,12 +57,12 @@ def _parts(root: Path) -> list[tuple[str, str]]:
         # gtCoarse.zip brings masks of train_extra to everyone; few also fetch its 44 GB of images.
         if has_images or split != "train_extra":
             parts += [(split, mode) for mode in modes]
-    return parts or [("train", "fine")]
+    return parts
 
 
-def _examine(scene: Scene, deep: bool) -> tuple[np.ndarray, tuple[int, int]]:
-    size = read_image(scene.image).shape[:2] if deep else image_size(scene.image)
-    label_ids = read_label_ids(scene.label_ids, size)
+def _check(scene: Scene, deep: bool) -> tuple[int, int]:
+    size = read_photo(scene.image).shape[:2] if deep else image_size(scene.image)
+    read_label_ids(scene.label_ids, size)
     if deep and scene.instance_ids.is_file():
         read_instance_ids(scene.instance_ids, size)
-    return np.bincount(label_ids.ravel(), minlength=CITYSCAPES_34.num_classes), size
+    return size

@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.ndimage import distance_transform_cdt
 
 from ..data.cache import resize_mask
-from ..data.tree import Scene, read_label_ids
+from ..data.images import read_label_ids
+from ..data.tree import Scene
 from ..errors import ConfigError
 from ..labels import IGNORE_INDEX, ClassSet
 from .metrics import confusion_matrix

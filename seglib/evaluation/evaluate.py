@@ -15,8 +15,9 @@ from tqdm.auto import tqdm
 from ..config import RunConfig
 from ..data.cache import load_cache
 from ..data.datasets import dataset_spec
+from ..data.images import read_instance_ids, read_label_ids
 from ..data.parallel import read_ahead
-from ..data.tree import list_scenes, read_instance_ids, read_label_ids
+from ..data.tree import list_scenes
 from ..devices import choose_device
 from ..files import atomic_path
 from ..records import SHOWN_SCENES, Record

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..data.photos import find_photos, read_photo
+from ..data.images import find_photos, read_photo
 from ..errors import ImageError
 from ..files import atomic_path
 from ..labels import ClassSet

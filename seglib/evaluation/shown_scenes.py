@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import fftconvolve
 
-from ..data.tree import list_scenes, read_image, read_label_ids
+from ..data.images import read_label_ids, read_photo
+from ..data.tree import list_scenes
 from ..errors import ConfigError, RecordError
 from ..labels import IGNORE_INDEX
 from ..records import Record
@@ -55,7 +56,7 @@ def load_gallery(record: Record, split: str = "val") -> Gallery:
         )
     return Gallery(
         list(kept),
-        [read_image(scenes[name].image) for name in kept],
+        [read_photo(scenes[name].image) for name in kept],
         [encode(read_label_ids(scenes[name].label_ids)) for name in kept],
         [encode(label_ids) for label_ids in kept.values()],
     )

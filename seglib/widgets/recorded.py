@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ..data.datasets import dataset_spec
-from ..data.tree import list_scenes, read_image, read_label_ids
+from ..data.images import read_label_ids, read_photo
+from ..data.tree import list_scenes
 from ..errors import ConfigError, RecordError
 from ..evaluation.predictor import Prediction
 from ..records import Record, list_records
@@ -50,7 +51,7 @@ def view_records(
     scenes = []
     for scene in list_scenes(spec.root(), split):
         if scene.name in kept:
-            image = read_image(scene.image)
+            image = read_photo(scene.image)
             label_ids = read_label_ids(scene.label_ids, size=image.shape[:2])
             scenes.append(SceneView(scene.name, image, spec.class_set.encode(label_ids)))
     if missing := kept - {scene.name for scene in scenes}:

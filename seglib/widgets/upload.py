@@ -8,7 +8,7 @@ from typing import Any
 import ipywidgets
 import numpy as np
 
-from ..data.photos import SUFFIXES, read_photo
+from ..data.images import SUFFIXES, read_photo
 from ..errors import SeglibError
 from ..evaluation.predictor import Predictor
 from ..records import Record

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglib.data import camvid, list_scenes, prepare, read_image, read_label_ids
+from seglib.data import camvid, list_scenes, prepare, read_photo, read_label_ids
 from seglib.errors import DatasetError
 
 FRAMES = {
@@ -33,9 +33,9 @@ def published(tmp_path):
         for name in names:
             for part in (split, f"{split}annot"):
                 (folder / part).mkdir(parents=True, exist_ok=True)
-            image = noise.integers(0, 256, (12, 16, 3), np.uint8)
+            image = noise.integers(0, 256, (18, 24, 3), np.uint8)
             Image.fromarray(image).save(folder / split / name)
-            mask = (np.arange(12 * 16, dtype=np.uint8) % 12).reshape(12, 16)
+            mask = (np.arange(18 * 24) % 12).astype(np.uint8).reshape(18, 24)
             Image.fromarray(mask).save(folder / f"{split}annot" / name)
     return folder
 
@@ -82,15 +82,15 @@ def test_folder_becomes_a_tree(published, home, capsys):
     }
     scene = list_scenes(root, "test")[0]
     assert scene.city == "Seq05VD"
-    label_ids = read_label_ids(scene.label_ids, read_image(scene.image).shape[:2])
+    label_ids = read_label_ids(scene.label_ids, read_photo(scene.image).shape[:2])
     # Sky, Building, Pole, Road, Pavement, Tree, SignSymbol, Fence, Car, Pedestrian, Bicyclist, -
     assert label_ids[0, :12].tolist() == [23, 11, 17, 7, 8, 21, 20, 13, 26, 24, 25, 0]
     source = published / "test" / "Seq05VD_f00030.png"
-    assert np.array_equal(read_image(scene.image), read_image(source))
-    color = np.asarray(Image.open(scene.color))
-    assert color.shape == (12, 16, 4)
+    assert np.array_equal(read_photo(scene.image), read_photo(source))
+    color = np.asarray(Image.open(scene.annotation("color.png")))
+    assert color.shape == (18, 24, 4)
     assert tuple(color[0, 3]) == (128, 64, 128, 255) and tuple(color[0, 11]) == (0, 0, 0, 255)
-    assert not scene.instance_ids.exists() and not scene.polygons.exists()
+    assert not scene.instance_ids.exists()
 
 
 def test_parent_folder_works_and_a_second_call_does_nothing(published):
@@ -106,11 +106,11 @@ def break_image(folder):
 
 
 def break_mask_size(folder):
-    Image.fromarray(np.zeros((12, 15), np.uint8)).save(folder / "valannot" / "0016E5_07959.png")
+    Image.fromarray(np.zeros((18, 23), np.uint8)).save(folder / "valannot" / "0016E5_07959.png")
 
 
 def break_mask_byte(folder):
-    Image.fromarray(np.full((12, 16), 12, np.uint8)).save(folder / "valannot/0016E5_07959.png")
+    Image.fromarray(np.full((18, 24), 12, np.uint8)).save(folder / "valannot/0016E5_07959.png")
 
 
 def break_name(folder):
@@ -129,7 +129,7 @@ def empty_split(folder):
         (lambda f: (f / "valannot/0016E5_07959.png").unlink(), "image without mask.*valannot"),
         (lambda f: (f / "val/0016E5_07959.png").unlink(), "mask without image.*val/0016E5"),
         (break_image, "val/0016E5_07959.png: .*truncated"),
-        (break_mask_size, "valannot/0016E5_07959.png: mask is 12x15.*its image is 12x16"),
+        (break_mask_size, "valannot/0016E5_07959.png: mask is 18x23.*its image is 18x24"),
         (break_mask_byte, "label byte 12 is not one of CamVid's 0..11"),
         (break_name, "holiday photo.png: expected a name such as"),
         (empty_split, "val: the split is empty"),
@@ -190,7 +190,7 @@ def test_broken_download_is_reported_and_resumes(server, published, home):
 
 
 def test_tampered_file_is_never_used(server, published, home):
-    Image.fromarray(np.zeros((12, 16), np.uint8)).save(published / "testannot/Seq05VD_f00030.png")
+    Image.fromarray(np.zeros((18, 24), np.uint8)).save(published / "testannot/Seq05VD_f00030.png")
     with pytest.raises(DatasetError, match="testannot/Seq05VD_f00030.png: does not match") as error:
         download(server)
     assert "\n" not in str(error.value)
@@ -211,7 +211,7 @@ def test_file_damaged_after_the_download_is_fetched_again(server, published, hom
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", "nothing-like-an-address"])
 def test_download_without_a_server(home, base_url):
     with pytest.raises(DatasetError, match=f"{base_url}/CamVid/train/a.png: ") as caught:
-        camvid.download(
+        camvid.fetch(
             home,
             base_url=base_url,
             checksums={"CamVid/train/a.png": "0" * 64},

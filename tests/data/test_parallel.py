@@ -19,7 +19,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
     expected = [item * item for item in range(20)]
     assert list(read_ahead(work, range(20), threads=2)) == expected
     later.clear()
-    assert in_parallel(work, range(20), description="", progress=False, threads=2) == expected
+    assert in_parallel(work, range(20), "", False, threads=2) == expected
     assert list(read_ahead(work, [])) == []
 
 
@@ -49,4 +49,4 @@ def test_an_error_is_raised_at_its_turn_and_ends_the_work() -> None:
         next(results)
     assert len(begun) <= 8
     with pytest.raises(ValueError, match="item 3"):
-        in_parallel(work, range(100), description="", progress=False, threads=2)
+        in_parallel(work, range(100), "", False, threads=2)

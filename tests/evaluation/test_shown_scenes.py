@@ -33,16 +33,16 @@ def tree(tmp_path):
         scene = Scene(tmp_path, "val", "town", f"town_00000{number}_000019")
         for path in (scene.image, scene.label_ids):
             path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (8, 4), (number, 0, 0)).save(scene.image)
-        label_ids = np.full((4, 8), ROAD, dtype=np.uint8)
+        Image.new("RGB", (32, 16), (number, 0, 0)).save(scene.image)
+        label_ids = np.full((16, 32), ROAD, dtype=np.uint8)
         label_ids[0] = 0  # unlabeled: not scored
         Image.fromarray(label_ids).save(scene.label_ids)
     return tmp_path
 
 
 def test_gallery_pairs_scenes_and_ranks_them(tree):
-    half = np.full((4, 8), ROAD, dtype=np.uint8)
-    half[:, :4] = SKY
+    half = np.full((16, 32), ROAD, dtype=np.uint8)
+    half[:, :16] = SKY
     kept = {"town_000000_000019": half, "town_000001_000019": np.full_like(half, ROAD)}
     gallery = load_gallery(TinyRecord(tree, kept))
     assert gallery.names == list(kept)
@@ -58,7 +58,7 @@ def test_gallery_pairs_scenes_and_ranks_them(tree):
 def test_foreign_and_missing_predictions_are_named(tree):
     with pytest.raises(RecordError, match="keeps no predictions"):
         load_gallery(TinyRecord(tree, {}))
-    foreign = {"elsewhere_000000_000019": np.zeros((4, 8), dtype=np.uint8)}
+    foreign = {"elsewhere_000000_000019": np.zeros((16, 32), dtype=np.uint8)}
     with pytest.raises(RecordError, match="elsewhere_000000_000019.*other options"):
         load_gallery(TinyRecord(tree, foreign))
 

@@ -21,7 +21,7 @@ from miniscapes.geometry import (
 from miniscapes.labels import BY_NAME
 from miniscapes.masks import draw_instance_ids, draw_label_ids
 from miniscapes.render import annotate, lay_out
-from seglib.data import list_scenes, read_image, read_instance_ids, read_label_ids
+from seglib.data import list_scenes, read_instance_ids, read_label_ids, read_photo
 from seglib.labels import CITYSCAPES_19
 
 SIZE = (96, 192)
@@ -44,7 +44,7 @@ def test_tree_is_complete_and_consistent(tree):
             for scene in scenes:
                 stem = str(scene.label_ids).removesuffix("labelIds.png")
                 annotation = json.loads(Path(f"{stem}polygons.json").read_text())
-                assert read_image(scene.image).shape == (*SIZE, 3)
+                assert read_photo(scene.image).shape == (*SIZE, 3)
                 label_ids = read_label_ids(scene.label_ids, SIZE)
                 assert np.array_equal(label_ids, draw_label_ids(annotation))
                 instance_ids = read_instance_ids(scene.instance_ids)

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from seglib.data.datasets import dataset_spec
-from seglib.data.tree import Scene, list_scenes, read_instance_ids, read_label_ids
+from seglib.data.images import read_instance_ids, read_label_ids
+from seglib.data.tree import Scene, list_scenes
 from seglib.errors import ConfigError
 from seglib.labels import CITYSCAPES_19
 from study import exploration

@@ -16,7 +16,8 @@ from torch import nn
 
 from seglib.config import RunConfig
 from seglib.data.cache import SceneCache
-from seglib.data.tree import list_scenes, read_instance_ids, read_label_ids
+from seglib.data.images import read_instance_ids, read_label_ids
+from seglib.data.tree import list_scenes
 from seglib.errors import ConfigError, DatasetError, RecordError
 from seglib.evaluation.evaluate import evaluate, export_predictions, score_split
 from seglib.evaluation.metrics import ScoreAccumulator

@@ -13,7 +13,8 @@ from PIL import Image
 
 from seglib import paths
 from seglib.config import RunConfig
-from seglib.data.tree import list_scenes, read_label_ids
+from seglib.data.images import read_label_ids
+from seglib.data.tree import list_scenes
 from seglib.errors import ConfigError, ImageError, RecordError
 from seglib.evaluation.predictor import Prediction, Predictor
 from seglib.labels import CAMVID_11, ClassSet, label_by_name
@@ -244,9 +245,9 @@ def test_large_photo_is_shown_reduced_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"", "the file is empty"),
-        (b"PK\x03\x04" + bytes(99), "is a zip archive, not an image"),
-        (png_bytes(photo())[:70], "truncated or damaged image"),
+        (b"", "cannot be read: not an image"),
+        (b"PK\x03\x04" + bytes(99), "cannot be read: not an image"),
+        (png_bytes(photo())[:70], "cannot be read, truncated or damaged"),
         (png_bytes(photo(1, 1)), "1x1 pixels are too few"),
     ],
     ids=["empty", "zip", "truncated", "tiny"],
