@@ -112,8 +112,12 @@ class Record:
 
     def load_model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The network with the recorded weights in evaluation mode; takes normalised floats."""
-        model = self.config.build_model(download=False)
-        model.load_state_dict(read_weights(self.weights_path, like=model.state_dict()))
+        model, weights = self.config.build_model(download=False), read_tensors(self.weights_path)
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as problem:
+            first = str(problem).splitlines()[1].strip()[:160]  # below a heading, of many
+            raise RecordError(f"{self.weights_path}: of another architecture: {first}") from None
         return model.to(device).eval()
 
     def add_scores(
@@ -221,22 +225,6 @@ def write_predictions(folder: Path, split: str, predictions: Mapping[str, np.nda
     for name, label_ids in predictions.items():
         with atomic_path(folder / "predictions" / split / f"{name}.png") as temporary:
             Image.fromarray(label_ids).save(temporary, optimize=True)
-
-
-def read_weights(path: Path, like: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Read a safetensors file whose names and shapes fit the state dict `like`, in its types.
-
-    Raises `RecordError` that names the file for a missing, damaged or foreign one.
-    """
-    tensors = read_tensors(path)
-    if differing := sorted(tensors.keys() ^ like.keys()):
-        problem = "is unknown" if differing[0] in tensors else "is missing"
-        raise RecordError(f"{path}: weights of another architecture: {differing[0]!r} {problem}")
-    for name, tensor in like.items():
-        found, needed = tuple(tensors[name].shape), tuple(tensor.shape)
-        if found != needed:
-            raise RecordError(f"{path}: {name!r} has shape {found}, the network needs {needed}")
-    return {name: tensors[name].to(tensor.dtype) for name, tensor in like.items()}
 
 
 def write_tensors(path: Path, state: Mapping[str, Tensor]) -> None:

@@ -188,7 +188,7 @@ def test_weights_that_are_damaged_or_foreign(tree, capsys):
     narrower.write_text(narrower.read_text().replace('"width": 4', '"width": 8'))
     record.weights_path.write_bytes(intact)
     assert cli.main(["evaluate", record.id]) == 2
-    assert "has shape" in capsys.readouterr().err
+    assert "of another architecture: size mismatch" in capsys.readouterr().err
 
 
 def test_results_folder_that_cannot_be_written(tree, seglib_home, monkeypatch, capsys):

@@ -168,24 +168,20 @@ def test_half_written_predictions_are_not_read(record: Record) -> None:
     assert list(record.predictions("val")) == ["scene"]
 
 
-def wrong_shape(tensors: dict) -> dict:
-    return {**tensors, "encoder.0.0.bias": torch.zeros(5)}
-
-
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("changes", "message"),
     [
-        (lambda tensors: {"foreign": torch.zeros(1)}, "another architecture: .* is missing"),
-        (lambda tensors: tensors | {"extra": torch.zeros(1)}, "'extra' is unknown"),
-        (wrong_shape, r"'encoder.0.0.bias' has shape \(5,\), the network needs \(4,\)"),
+        ({"extra": torch.zeros(1)}, 'Unexpected key.*"extra"'),
+        ({"encoder.0.0.bias": torch.zeros(5)}, r"size mismatch for encoder.0.0.bias: .*\[5\].*\[4\]"),
+        ({"encoder.0.0.bias": None}, 'Missing key.*"encoder.0.0.bias"'),
     ],
 )
-def test_foreign_weights_are_refused(record: Record, change, message: str) -> None:
-    tensors = build_model("fcn", 19, width=4).state_dict()
-    save_file(change(tensors), record.weights_path)
-    with pytest.raises(RecordError, match=message) as caught:
+def test_foreign_weights_are_refused(record: Record, changes: dict, message: str) -> None:
+    tensors = build_model("fcn", 19, width=4).state_dict() | changes
+    save_file({name: value for name, value in tensors.items() if value is not None},
+              record.weights_path)
+    with pytest.raises(RecordError, match=f"weights.safetensors: .*architecture: {message}"):
         record.load_model()
-    assert "weights.safetensors" in str(caught.value)
 
 
 @pytest.mark.parametrize(
