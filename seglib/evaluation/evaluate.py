@@ -59,24 +59,24 @@ def evaluate(
     spread = np.linspace(0, len(scenes) - 1, min(SHOWN_SCENES, len(scenes)))
     shown = {scenes[position].name for position in spread.round().astype(int)}
 
-    def read_truth(position: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def read_masks(position: int) -> tuple[np.ndarray, np.ndarray | None]:
         scene = scenes[position]
-        label_ids = read_label_ids(scene.label_ids)
-        return label_ids, read_instance_ids(scene.instance_ids) if spec.has_instances else None
+        instance_ids = read_instance_ids(scene.instance_ids) if spec.has_instances else None
+        return read_label_ids(scene.label_ids), instance_ids
 
     predictor = Predictor.from_model(model, config)
     accumulator = ScoreAccumulator(spec.class_set)
     predictions: dict[str, np.ndarray] = {}
     mine = range(rank, len(scenes), processes)
-    truths = read_ahead(read_truth, mine)
-    bar = tqdm(total=len(mine), desc=f"score {split}", disable=not progress, leave=False)
-    for start in range(0, len(mine), BATCH):
-        positions = mine[start : start + BATCH]
-        masks = [next(truths) for _ in positions]
-        images = [cache.images[position] for position in positions]
-        found = predictor.label(images, [label_ids.shape for label_ids, _ in masks])
+    masks = read_ahead(read_masks, mine)
+    starts = range(0, len(mine), BATCH)
+    for start in tqdm(starts, f"score {split}", disable=not progress, leave=False):
+        batch = mine[start : start + BATCH]
+        truths = [next(masks) for _ in batch]
+        images = [cache.images[position] for position in batch]
+        found = predictor.label(images, [label_ids.shape for label_ids, _ in truths])
         for position, (label_ids, instance_ids), prediction in zip(
-            positions, masks, found, strict=True
+            batch, truths, found, strict=True
         ):
             name = scenes[position].name
             accumulator.add(name, label_ids, prediction.indices, instance_ids)
@@ -84,14 +84,12 @@ def evaluate(
             on_scene(name, predicted)
             if name in shown:
                 predictions[name] = predicted
-            bar.update()
-    bar.close()
     if processes > 1:
-        gathered = gather_object([(accumulator, predictions)])
+        gathered = gather_object([(accumulator.counts, predictions)])
         accumulator = ScoreAccumulator(spec.class_set)
-        for other, others in gathered:
-            accumulator.merge(other)
-            predictions.update(others)
+        for counts, others in gathered:
+            accumulator.merge(counts)
+            predictions |= others
     return Evaluation(accumulator.scores(), dict(sorted(predictions.items())))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DatasetError
-from ..labels import CLASS_SETS, IGNORE_INDEX, ClassSet
+from ..labels import IGNORE_INDEX, ClassSet
 
 # Average instance sizes in pixels in the Cityscapes fine training set (2048x1024): `avgClassSize`
 # of the official script. The same weights are used at every resolution, as that script does.
@@ -99,12 +99,9 @@ def pixel_accuracy(confusion: np.ndarray) -> float:
 
 
 def category_confusion(confusion: np.ndarray, class_set: ClassSet) -> np.ndarray:
-    """Merge the classes (C, C) of `class_set` into its K `categories` (K, K), int64."""
-    groups = _category_indices(class_set)
-    size = len(class_set.categories)
-    merged = np.zeros((size, size), dtype=np.int64)
-    np.add.at(merged, (groups[:, None], groups[None, :]), confusion)
-    return merged
+    """Merge the classes (…, C, C) of `class_set` into its K `categories` (…, K, K), int64."""
+    member = np.eye(len(class_set.categories), dtype=np.int64)[_category_indices(class_set)]
+    return member.T @ confusion @ member
 
 
 # The scores: one number each, or one per class or category; those of instances need their masks.
@@ -112,9 +109,7 @@ _PIXELS = ("iou", "miou", "pixel_accuracy", "mean_accuracy", "category_iou", "ca
 _INSTANCES = ("iiou", "miiou", "category_iiou", "category_miiou")
 METRICS = _PIXELS + _INSTANCES
 
-# The counts of one image: TP, FP and FN per class, and per category; then iTP and iFN (weighted)
-# per class, and per category, that has instances.
-_PIXEL_COUNTS = ("tp", "fp", "fn", "category_tp", "category_fp", "category_fn")
+# Weighted iTP and iFN of the classes, and of the categories, that have instances.
 _INSTANCE_COUNTS = ("instance_tp", "instance_fn", "category_instance_tp", "category_instance_fn")
 
 
@@ -123,15 +118,14 @@ class ScoreAccumulator:
 
     def __init__(self, class_set: ClassSet) -> None:
         self.class_set = class_set
-        self.confusion = np.zeros((class_set.num_classes,) * 2, dtype=np.int64)
-        self._images: dict[str, dict[str, np.ndarray]] = {}
+        # Confusion matrix and, where there is an instance mask, `_INSTANCE_COUNTS` by image.
+        self.counts: dict[str, tuple[np.ndarray, list[np.ndarray] | None]] = {}
 
-    def __getstate__(self) -> dict[str, Any]:
-        # torchvision's label tuples cannot be pickled, so a class set travels by its name.
-        return self.__dict__ | {"class_set": self.class_set.name}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state | {"class_set": CLASS_SETS[state["class_set"]]})
+    @property
+    def confusion(self) -> np.ndarray:
+        """Pixels of all images by class of truth (rows) and prediction, int64 (C, C)."""
+        nothing = np.zeros((self.class_set.num_classes,) * 2, dtype=np.int64)
+        return sum((confusion for confusion, _ in self.counts.values()), nothing)
 
     def add(
         self,
@@ -147,7 +141,7 @@ class ScoreAccumulator:
         1000 + number on instances and the label id elsewhere, as in `instanceIds.png`; None where
         the dataset has none (for all images, or for none). Raises DatasetError naming the image.
         """
-        if name in self._images:
+        if name in self.counts:
             raise DatasetError(f"{name}: counted twice, every image of a split has its own name")
         maps = [truth_label_ids, predicted_indices]
         maps += [instance_ids] if instance_ids is not None else []
@@ -160,21 +154,16 @@ class ScoreAccumulator:
             confusion = _confusion_of_runs(pixels, truth, predicted, self.class_set.num_classes)
         except (DatasetError, ValueError) as problem:
             raise DatasetError(f"{name}: {problem}") from None
-        counts = _split(confusion) + _split(category_confusion(confusion, self.class_set))
-        self._images[name] = dict(zip(_PIXEL_COUNTS, counts, strict=True))
+        instance = None
         if instances:
-            weighted = _instance_counts(pixels, instances[0], predicted, self.class_set)
-            self._images[name] |= dict(zip(_INSTANCE_COUNTS, weighted, strict=True))
-        self.confusion += confusion
+            instance = _instance_counts(pixels, instances[0], predicted, self.class_set)
+        self.counts[name] = confusion, instance
 
-    def merge(self, other: "ScoreAccumulator") -> None:
-        """Add the images that another accumulator of the same class set has counted."""
-        if other.class_set.ids != self.class_set.ids:
-            raise ValueError(f"cannot merge {other.class_set.name} into {self.class_set.name}")
-        if twice := sorted(self._images.keys() & other._images.keys()):
+    def merge(self, counts: dict[str, tuple[np.ndarray, list[np.ndarray] | None]]) -> None:
+        """Add the images in the `counts` of another accumulator of the same class set."""
+        if twice := sorted(self.counts.keys() & counts.keys()):
             raise DatasetError(f"{twice[0]}: counted twice, by two processes")
-        self._images |= other._images
-        self.confusion += other.confusion
+        self.counts |= counts
 
     def images(self) -> dict[str, Any]:
         """The counts per image, sorted by name, JSON-ready: what `aggregate` needs.
@@ -184,18 +173,21 @@ class ScoreAccumulator:
         indices), and with "category_" per category of "instance_categories". The six about
         instances are None when the dataset has no instance masks.
         """
-        names = sorted(self._images)
-        counts = [self._images[name] for name in names]
+        names = sorted(self.counts)
         table: dict[str, Any] = {"names": names}
-        for key in _PIXEL_COUNTS:
-            table[key] = [image[key].tolist() for image in counts]
-        without = [name for name in names if "instance_tp" not in self._images[name]]
-        if without and len(without) < len(names):
+        confusion = np.stack([self.counts[name][0] for name in names])  # (N, C, C)
+        merged = category_confusion(confusion, self.class_set)  # (N, K, K)
+        for prefix, matrices in (("", confusion), ("category_", merged)):
+            for key, values in zip(("tp", "fp", "fn"), _split(matrices), strict=True):
+                table[prefix + key] = values.tolist()
+        instances = [self.counts[name][1] for name in names]
+        without = [name for name, found in zip(names, instances, strict=True) if found is None]
+        if 0 < len(without) < len(names):
             raise DatasetError(f"{without[0]}: no instance mask, while other images have one")
         columns = (None, None) if without else _instance_columns(self.class_set)
         table["instance_classes"], table["instance_categories"] = columns
-        for key in _INSTANCE_COUNTS:
-            table[key] = None if without else [image[key].tolist() for image in counts]
+        for position, key in enumerate(_INSTANCE_COUNTS):
+            table[key] = None if without else [found[position].tolist() for found in instances]
         return table
 
     def scores(self) -> dict[str, Any]:
@@ -205,7 +197,7 @@ class ScoreAccumulator:
         "category_miou", "pixel_accuracy", "mean_accuracy", "iiou", "miiou", "category_iiou",
         "category_miiou", "images" (see `images`).
         """
-        if not self._images:
+        if not self.counts:
             raise DatasetError("no image was scored: the split is empty")
         images = self.images()
         scores: dict[str, Any] = {
@@ -289,9 +281,9 @@ def _category_indices(class_set: ClassSet) -> np.ndarray:
 
 
 def _split(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """True positives, false positives and false negatives per class, int64 (C,)."""
-    tp = np.diagonal(confusion).copy()
-    return tp, confusion.sum(axis=0) - tp, confusion.sum(axis=1) - tp
+    """TP, FP and FN per class, int64 (…, C), of confusion matrices (…, C, C)."""
+    tp = np.diagonal(confusion, axis1=-2, axis2=-1)
+    return tp, confusion.sum(axis=-2) - tp, confusion.sum(axis=-1) - tp
 
 
 def _ratio(tp: Any, fp: Any, fn: Any) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 import base64
 import io
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
@@ -294,3 +296,13 @@ def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
 def test_first_photo_that_cannot_be_read_raises() -> None:
     with pytest.raises(ImageError, match="missing.jpg"):
         panel(photo=Path("missing.jpg"))
+
+
+def test_neither_training_nor_the_study_is_loaded() -> None:
+    for module in ("seglib.widgets", "seglib.evaluation.evaluate"):
+        code = f"import sys, {module}; print(*sys.modules)"
+        loaded = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert module in loaded
+        assert not [name for name in loaded if name.startswith(("seglib.training", "study"))]
