@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -55,10 +56,18 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented UTF-8 JSON, atomically; NaN is refused (write None)."""
+    """Write `value` as indented UTF-8 JSON, atomically; NaN is refused (write None).
+
+    Lists of numbers and names stand on one line each.
+    """
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    text = re.sub(r"\[\n\s+([^\[\]{}]+)\n\s+\]", _on_one_line, text)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _on_one_line(match: re.Match) -> str:
+    return "[" + ", ".join(line.strip().rstrip(",") for line in match[1].split("\n")) + "]"
 
 
 def read_json(path: Path, error: type[SeglibError] = SeglibError) -> Any:

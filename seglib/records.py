@@ -5,7 +5,9 @@
 (label-id PNG files of a fixed dozen of scenes). A folder appears only when it is complete.
 """
 
+import base64
 import shutil
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -68,7 +70,11 @@ class Record:
     @cached_property
     def scores(self) -> dict[str, dict[str, Any]]:
         """Scores by split, as `metrics.ScoreAccumulator.scores` makes them."""
-        return _read_object(self.path / "scores.json")
+        file = self.path / "scores.json"
+        try:
+            return {split: _unpacked(scores) for split, scores in _read_object(file).items()}
+        except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as problem:
+            raise RecordError(f"{file}: not the scores of a run ({problem})") from None
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -129,7 +135,7 @@ class Record:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):  # another process may be adding another split
             file = self.path / "scores.json"
-            write_json(file, _read_object(file) | {split: scores})
+            write_json(file, _read_object(file) | {split: _packed(scores)})
         self.__dict__.pop("scores", None)  # read again when asked for
 
 
@@ -138,6 +144,36 @@ def _read_object(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise RecordError(f"{path}: expected an object of named values")
     return values
+
+
+def _packed(scores: dict[str, Any]) -> dict[str, Any]:
+    """Scores with the counts per image as compressed bytes, a twelfth of their text."""
+    if "images" not in scores:
+        return scores
+
+    def pack(table: Any) -> Any:
+        array = np.asarray(table)
+        if array.ndim != 2:  # names, columns, or None where there are no instances
+            return table
+        kind = "<i8" if array.dtype.kind == "i" else "<f8"
+        data = zlib.compress(array.astype(kind).tobytes(), 9)
+        return {"shape": array.shape, "type": kind, "zlib": base64.b64encode(data).decode()}
+
+    return scores | {"images": {key: pack(table) for key, table in scores["images"].items()}}
+
+
+def _unpacked(scores: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `_packed`: counts per image as lists of rows."""
+    if "images" not in scores:
+        return scores
+
+    def unpack(table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        data = zlib.decompress(base64.b64decode(table["zlib"]))
+        return np.frombuffer(data, table["type"]).reshape(table["shape"]).tolist()
+
+    return scores | {"images": {key: unpack(table) for key, table in scores["images"].items()}}
 
 
 def list_records(dataset: str | None = None, model: str | None = None) -> list[Record]:
@@ -201,7 +237,7 @@ def save_record(
     with atomic_folder(folder) as temporary:
         write_json(temporary / "config.json", config.to_dict())
         (temporary / "history.csv").write_text(history_text(history))
-        write_json(temporary / "scores.json", scores)
+        write_json(temporary / "scores.json", {key: _packed(row) for key, row in scores.items()})
         write_json(temporary / "environment.json", environment)
         for split, images in predictions.items():
             write_predictions(temporary, split, images)
