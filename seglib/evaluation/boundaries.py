@@ -52,11 +52,10 @@ def errors_by_distance(
     """
     counts = np.zeros((2, len(bands) + 1), dtype=np.int64)
     for truth, prediction in zip(truths, predictions, strict=True):
-        scored = truth != IGNORE_INDEX
         band = np.searchsorted(bands, boundary_distance(truth, bands[-1]))
-        counts[0] += np.bincount(band[scored], minlength=len(bands) + 1)
-        wrong = scored & (truth != prediction)
-        counts[1] += np.bincount(band[wrong], minlength=len(bands) + 1)
+        scored = truth != IGNORE_INDEX
+        for row, pixels in enumerate((scored, scored & (truth != prediction))):
+            counts[row] += np.bincount(band[pixels], minlength=len(bands) + 1)
     starts = [1, *(band + 1 for band in bands)]
     names = [f"{a}" if a == b else f"{a}–{b}" for a, b in zip(starts, bands, strict=False)]
     return pd.DataFrame(
@@ -116,12 +115,10 @@ def majority(mask: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
     Void has no vote; a cell of nothing else becomes class 0. Of equally common classes the first
     wins. Cells at the right and lower edge may be cut off.
     """
-    height, width = mask.shape
-    rows, columns = np.arange(height) // stride, np.arange(width) // stride
-    cells = rows[:, None] * (columns[-1] + 1) + columns  # (H, W): number of the cell
-    known = mask != IGNORE_INDEX
-    votes = np.bincount(
-        cells[known] * num_classes + mask[known], minlength=(cells[-1, -1] + 1) * num_classes
-    )
-    winners = votes.reshape(-1, num_classes).argmax(axis=1).astype(np.uint8)
-    return winners[cells]
+    rows, columns = (np.arange(0, side, stride) for side in mask.shape)
+    votes = [
+        np.add.reduceat(np.add.reduceat(mask == index, rows, 0, np.int64), columns, 1)
+        for index in range(num_classes)
+    ]
+    winners = np.argmax(votes, axis=0).astype(np.uint8)  # (cells down, cells across)
+    return winners.repeat(stride, 0).repeat(stride, 1)[: mask.shape[0], : mask.shape[1]]
