@@ -3,7 +3,6 @@
 They are what the command line starts from, what the notebooks show, and what `results/` holds.
 """
 
-import dataclasses
 from typing import Any
 
 from .config import RunConfig
@@ -58,15 +57,6 @@ GPU_SIZE: dict[str, dict[str, Any]] = {
 }
 
 
-# What the ablations have: they are of the recipe that the study began with.
-FULL_AUGMENTATION: dict[str, Any] = {
-    "flip": True,
-    "rotation": 5.0,
-    "jitter": 0.4,
-    "scale": (0.7, 1.6),
-}
-
-
 def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> RunConfig:
     """The recipe of an architecture on a dataset, with `changes` to single fields.
 
@@ -77,42 +67,3 @@ def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> 
     sizes = GPU_SIZE if dataset == "cityscapes" else CPU_SIZE
     values = SHARED | BY_DATASET.get(dataset, {}) | BY_MODEL.get(model, {}) | sizes.get(model, {})
     return RunConfig.from_dict({"dataset": dataset, "model": model, **values, **changes}).resolved()
-
-
-def unet_ablations(dataset: str = "miniscapes") -> dict[str, RunConfig]:
-    """A short U-Net recipe and the same with one part taken away, by the names in notebook 03.
-
-    All are of width 16, or half of it, on small whole images, so that four runs fit half an hour of
-    two cores. Compare them with each other, not with the full recipe.
-    """
-    size = (144, 192) if dataset == "camvid" else (96, 192)
-    short = {"image_size": size, "crop_size": None, "epochs": 12, "validate_every": 1}
-    base = recipe(dataset, "unet", width=16, **short, **FULL_AUGMENTATION)
-    changes: dict[str, dict[str, Any]] = {
-        "U-Net": {},
-        "without skips": {"skips": False},
-        "without batch norm": {"norm": False},
-        "half width": {"width": 8},
-    }
-    return {name: dataclasses.replace(base, **change) for name, change in changes.items()}
-
-
-def swin_ablations(dataset: str = "miniscapes") -> dict[str, RunConfig]:
-    """A short Swin run and the same with one part of its recipe taken away, for notebook 04.
-
-    The last has none of them, as one would train a network without a second thought. Small whole
-    images, so that seven runs fit half an hour of two cores; compare them with each other only.
-    """
-    size = (144, 192) if dataset == "camvid" else (96, 192)
-    short = {"image_size": size, "crop_size": None, "epochs": 12, "validate_every": 1}
-    base = recipe(dataset, "swin", size="nano", **short, **FULL_AUGMENTATION)
-    changes: dict[str, dict[str, Any]] = {
-        "without warm-up": {"warm_up": 0.0},
-        "decay on everything": {"decay_all": True},
-        "without stochastic depth": {"stochastic_depth": 0.0},
-        "flips only": {"scale": (1.0, 1.0), "rotation": 0.0, "jitter": 0.0},
-        "unweighted classes": {"class_weights": "none"},
-    }
-    naive = {field: value for change in changes.values() for field, value in change.items()}
-    changes = {"Swin": {}, **changes, "none of these": naive}
-    return {name: dataclasses.replace(base, **change) for name, change in changes.items()}

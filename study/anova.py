@@ -16,19 +16,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import brentq
+from scipy.stats import f, ncf, t
 
 from seglib.errors import ConfigError
+from seglib.records import find_record
 
-# Student's t: 97.5 % quantile by degrees of freedom, for the means of a few seeds.
-STUDENT = {
-    1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262,
-    10: 2.228, 15: 2.131, 20: 2.086, 30: 2.042, 60: 2.000,
-}  # fmt: skip
+from .plan import Entry, StudyRun
 
 
 def student(freedom: int) -> float:
-    """97.5 % quantile of Student's t; between two rows of the table, that of the lower one."""
-    return STUDENT[max(known for known in STUDENT if known <= freedom)]
+    """97.5 % quantile of Student's t, the half width of a 95 % interval in standard errors."""
+    return float(t.ppf(0.975, freedom))
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
@@ -79,10 +78,8 @@ def chance(table: pd.DataFrame, fields: Sequence[str]) -> tuple[float, int]:
     `table`: a `sweep_table` with a complete first rung. The deviation is in units of the score; it
     also holds what three or more settings do together, so it rather is too large.
     """
-    rows = first_rung(table, fields)
-    projection = _parts(rows, fields)["rest"]
-    rest, freedom = projection @ rows["score"].to_numpy(), _freedom(projection)
-    return math.sqrt(float(rest @ rest) / freedom), freedom
+    rest = _variance(first_rung(table, fields), fields).loc["rest"]
+    return math.sqrt(rest["squares"] / rest["freedom"]), int(rest["freedom"])
 
 
 def marginal_effects(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
@@ -127,75 +124,94 @@ def interaction(
     return pd.DataFrame(found, columns=[first, second, "mean", "low", "high", "runs"])
 
 
-def importance(
-    table: pd.DataFrame, fields: Sequence[str], draws: int = 20_000, seed: int = 0
-) -> pd.DataFrame:
+def importance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """Share of the scores' variance that each field, and each pair of fields, accounts for.
 
-    Args:
-        table: a `sweep_table` with a complete first rung.
-        fields: the swept fields, three or more.
-        draws: random numbers behind each limit and interval.
-        seed: of these.
-
-    Returns:
-        A row per field, per pair and one for the rest: `part` ("dropout", "dropout × gamma",
-        "rest"), `share` (0 to 1; all shares add up to 1), `by_chance`, which the share of a part
-        without any effect exceeds in one of twenty cases (the F test of the analysis of variance;
-        parts with more values reach further by chance), and `low` and `high`, the 95 % interval of
-        the share that would be left without chance (from the noncentral F distribution: Steiger,
-        "Beyond the F Test", Psychological Methods 2004, https://doi.org/10.1037/1082-989X.9.2.164).
-        The last three are NaN for the rest. They take the rest as normal noise, and say how far one
-        training run per combination can be trusted, and nothing about another dataset.
+    `table`: a `sweep_table` with a complete first rung. `fields`: the swept fields, three or more.
+    Returns a row per field, per pair and one for the rest: `part` ("dropout", "dropout × gamma",
+    "rest"), `share` (0 to 1; all shares add up to 1), `by_chance`, which the share of a part
+    without any effect exceeds in one of twenty cases (the F test of the analysis of variance), and
+    `low` and `high`, the 95 % interval of the share that would be left without chance (from the
+    noncentral F distribution: Steiger, "Beyond the F Test", Psychological Methods 2004,
+    https://doi.org/10.1037/1082-989X.9.2.164). The last three are NaN for the rest. They take the
+    rest as normal noise, and say how far one training run per combination can be trusted, and
+    nothing about another dataset.
     """
-    rows = first_rung(table, fields)
-    matrices = _parts(rows, fields)
-    shares = _shares(matrices, rows["score"].to_numpy())
-    *freedom, free = (_freedom(matrix) for matrix in matrices.values())
-    random, noise = np.random.default_rng(seed), shares[-1] / free
-    found = []
-    for share, count in zip(shares[:-1], freedom, strict=True):
-        first, below = random.normal(size=draws), random.chisquare(free, draws) / free
-        others = random.chisquare(count - 1, draws) if count > 1 else np.zeros(draws)
-        limit = noise * np.quantile((first**2 + others) / below, 0.95)
-        bounds = _noncentralities(share / max(noise, 1e-12), first, others, below)
-        squares = noise * np.array(bounds)
-        found.append((*squares / (squares + count * noise + 1 - share), min(limit, 1.0)))
-    low, high, limits = zip(*found, strict=True)
-    return pd.DataFrame(
-        {
-            "part": [part if isinstance(part, str) else " × ".join(part) for part in matrices],
-            "share": shares,
-            "low": [*low, math.nan],
-            "high": [*high, math.nan],
-            "by_chance": [*limits, math.nan],
-        }
-    )
+    parts = _variance(first_rung(table, fields), fields)
+    shares = parts["squares"] / (parts["squares"].sum() or 1.0)
+    free = parts["freedom"]["rest"]
+    noise = max(shares["rest"] / free, 1e-9)  # made-up scores may leave no rest at all
+    rows = []
+    for part, share, count in zip(parts.index, shares, parts["freedom"], strict=True):
+        if part == "rest":
+            rows.append((part, share, math.nan, math.nan, math.nan))
+            continue
+        statistic, limit = share / noise / count, noise * count * f.ppf(0.95, count, free)
+        effects = [noise * _noncentrality(statistic, count, free, p) for p in (0.025, 0.975)]
+        bounds = [effect / (effect + count * noise + 1 - share) for effect in effects]
+        rows.append((part, share, *bounds, min(limit, 1.0)))
+    return pd.DataFrame(rows, columns=["part", "share", "low", "high", "by_chance"])
 
 
-def _noncentralities(
-    square: float, first: np.ndarray, others: np.ndarray, below: np.ndarray
-) -> tuple[float, float]:
-    """95 % bounds of the sum of squares (in units of the noise's variance) behind one of `square`.
+def _noncentrality(statistic: float, count: int, free: int, probability: float) -> float:
+    """The effect, in units of the noise's variance, with which F reaches `statistic` so often.
 
-    The bounds are those at which so large, or so small, a value would be seen in one of forty
-    cases. Drawn are a standard normal, the chi square of the part's other degrees of freedom, and
-    the ratio of the rest's mean square to the true variance.
+    `count` and `free` are F's degrees of freedom; 0 if it does so more often without an effect.
     """
 
-    def exceeding(root: float) -> float:
-        return float((((first + root) ** 2 + others) / below >= square).mean())
+    def excess(effect: float) -> float:
+        if effect == 0:  # here scipy's noncentral F is wrong (1.17: a negative probability)
+            return f.sf(statistic, count, free) - probability
+        return ncf.sf(statistic, count, free, effect) - probability
 
-    bounds = []
-    for wanted in (0.025, 0.975):
-        low, high = 0.0, 1.0
-        while exceeding(high) < wanted:
-            high *= 2
-        for _ in range(40):
-            middle = (low + high) / 2
-            low, high = (middle, high) if exceeding(middle) < wanted else (low, middle)
-        bounds.append(low**2)
-    return bounds[0], bounds[1]
+    if excess(0.0) >= 0:
+        return 0.0
+    high = 1.0
+    while excess(high) < 0:
+        high *= 2
+    return brentq(excess, 0.0, high)
+
+
+def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
+    """The one-factor runs that are recorded, each beside the unchanged run of the same seed.
+
+    Columns: `dataset`, `model`, `factor`, `level`, `seed`, `run`, `miou` (val, 0 to 1), `gain` over
+    the unchanged run (NaN while that is missing) and `is_base`, whether the level is the unchanged
+    run itself.
+    """
+
+    def terms(run: StudyRun) -> tuple:
+        return run.group, run.config.dataset, run.config.model, run.config.seed
+
+    runs = [entry for entry in entries if isinstance(entry, StudyRun)]
+    bases = {terms(run): run for run in runs if run.factor is None}
+    rows = []
+    for run in runs:
+        record = find_record(run.config)
+        if run.factor is None or record is None:
+            continue
+        _, *where, seed = terms(run)
+        base = bases[terms(run)]
+        base_record = find_record(base.config)
+        gain = record.miou() - (base_record.miou() if base_record else math.nan)
+        row = (*where, run.factor, run.level, seed, run.id, record.miou(), gain, run.id == base.id)
+        rows.append(row)
+    columns = ["dataset", "model", "factor", "level", "seed", "run", "miou", "gain", "is_base"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def one_factor_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over the seeds of a `one_factor_table`, in its order.
+
+    Columns: `dataset`, `model`, `factor`, `level`, `seeds`, `miou`, `gain` with `low` and `high`
+    (95 % by Student's t over the seeds' paired gains; NaN for a single seed).
+    """
+    keys = ["dataset", "model", "factor", "level"]
+    rows = [
+        (*values, len(group), group["miou"].mean(), *mean_interval(group["gain"]))
+        for values, group in table.groupby(keys, sort=False)
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "seeds", "miou", "gain", "low", "high"])
 
 
 def rung_agreement(table: pd.DataFrame) -> pd.DataFrame:
@@ -229,35 +245,26 @@ def _cell_means(
     return found
 
 
-def _parts(rows: pd.DataFrame, fields: Sequence[str]) -> dict[Any, np.ndarray]:
-    """By part, the matrix (runs, runs) that turns scores into what this part contributes to them.
+def _variance(rows: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
+    """`squares` and degrees of `freedom` of each field, each pair and the rest, by their names.
 
-    Fields and pairs are tuples of names, the last part is "rest". All project onto spaces at right
-    angles to each other, so that the squares of the contributions add up.
+    The design is complete and balanced, so what a pair adds is the sum of squares between its
+    cells less those of its two fields.
     """
-    count = len(rows)
+    scores, values = rows["score"], {name: rows[name].nunique() for name in fields}
 
-    def averaging(part: tuple[str, ...]) -> np.ndarray:
-        groups = rows.groupby(list(part), sort=False).ngroup().to_numpy()
-        same = groups[:, None] == groups
-        return same / same.sum(axis=1, keepdims=True)
+    def between(part: Sequence[str]) -> float:
+        means = rows.groupby(list(part))["score"].transform("mean")
+        return float(((means - scores.mean()) ** 2).sum())
 
-    mean = np.full((count, count), 1 / count)
-    matrices: dict[Any, np.ndarray] = {(name,): averaging((name,)) - mean for name in fields}
+    found = {name: (between([name]), values[name] - 1) for name in fields}
     for pair in itertools.combinations(fields, 2):
-        matrices[pair] = averaging(pair) - mean - sum(matrices[(name,)] for name in pair)
-    matrices["rest"] = np.eye(count) - mean - sum(matrices.values())
-    if _freedom(matrices["rest"]) < 1:
+        (one, first), (two, second) = found[pair[0]], found[pair[1]]
+        found[" × ".join(pair)] = max(between(pair) - one - two, 0.0), first * second
+    squares, freedom = (sum(column) for column in zip(*found.values(), strict=True))
+    total = float(((scores - scores.mean()) ** 2).sum())
+    found["rest"] = max(total - squares, 0.0), len(rows) - 1 - freedom
+    table = pd.DataFrame.from_dict(found, orient="index", columns=["squares", "freedom"])
+    if table["freedom"].min() < 1:
         raise ConfigError("importance needs three fields or more with two values each")
-    return matrices
-
-
-def _freedom(matrix: np.ndarray) -> int:
-    """Degrees of freedom of a part: the trace of its projection is the rank."""
-    return round(float(np.trace(matrix)))
-
-
-def _shares(matrices: dict[Any, np.ndarray], scores: np.ndarray) -> np.ndarray:
-    """Share of the variance of scores (runs,) by part, (parts,)."""
-    squares = np.array([((part @ scores) ** 2).sum() for part in matrices.values()])
-    return squares / squares.sum() if squares.sum() > 0 else squares
+    return table

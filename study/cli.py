@@ -44,18 +44,18 @@ def sweep(
     epochs: int | None = None,
     image_size: tuple[int, int] | None = None,
     budget: str | None = None,
-    storage: str | None = None,
     device: str | None = None,
     list: bool = False,
 ) -> None:
-    """Search settings by successive halving: train the sweep of the study's plan, or a changed one.
+    """Search settings by successive halving: the sweep of the study's plan, or a changed one.
 
-    Goes on where it was interrupted; a sweep that is complete is printed at once.
+    Goes on where it was interrupted; a sweep that is complete is printed at once. Workers that
+    share a SEGLIB_HOME share the sweep: start the same command in each.
 
     Args:
         dataset: Dataset to search on.
         model: Architecture to search for.
-        scale: Whose sweep of seglib/study.toml to start from, cpu or gpu.
+        scale: Whose sweep of study/plan.toml to start from, cpu or gpu.
         grid: Values to try, as in --grid learning_rate=1e-3,1e-4 dropout=0,0.1
         first_images: Training images on the first rung; they double from rung to rung.
         halvings: How often the worse half is dropped.
@@ -63,32 +63,35 @@ def sweep(
         epochs: Epochs on each rung.
         image_size: Height and width to which scenes are resized.
         budget: Stop after this time, as in 45m or 2h.
-        storage: Share the sweep with other workers: a journal file or the address of a database.
         device: cuda, mps or cpu.
         list: Only print what is recorded.
     """
     from seglib.allocator import keep_memory
     from seglib.data import prepare
     from seglib.devices import choose_device
-    from study.budget import Clock, OutOfTime, parse_duration
+    from seglib.training.loop import OutOfTime
     from study.halving import run_sweep
-    from study.halving_workers import run_shared_sweep
     from study.plan import change_sweep, load_study
-    from study.run import sweep_listing
+    from study.run import deadline_of, sweep_listing
 
-    changes = {"first_images": first_images, "halvings": halvings, "score": score}
-    changes |= {"epochs": epochs, "image_size": image_size}
-    plan = change_sweep(load_study(scale), dataset, model, grid, **changes)
-    clock = Clock(parse_duration(budget) if budget else None)
+    plan = change_sweep(
+        load_study(scale),
+        dataset,
+        model,
+        grid,
+        first_images=first_images,
+        halvings=halvings,
+        score=score,
+        epochs=epochs,
+        image_size=image_size,
+    )
+    deadline = deadline_of(budget)
     if not list:
         choose_device(device)
         prepare(dataset)
         keep_memory()
         try:
-            if storage:
-                run_shared_sweep(plan, storage, clock=clock, device=device)
-            else:
-                run_sweep(plan, clock=clock, device=device)
+            run_sweep(plan, deadline=deadline, device=device)
         except OutOfTime:
             print("the budget is used up; the same command goes on from here")
     print(sweep_listing(plan))
@@ -105,30 +108,27 @@ def study(
 ) -> None:
     """Train every run that the notebooks and the report need and that is not recorded yet.
 
-    Works through seglib/study.toml in order, resumes what was interrupted, and can be stopped at
-    any moment.
+    Works through study/plan.toml in order, resumes what was interrupted, and can be stopped at any
+    moment.
 
     Args:
         scale: cpu (what results/ holds) or gpu (the full-size study).
         dataset: Only runs on these datasets.
         group: Only these groups of the plan.
         budget: Stop after this time, as in 45m or 2h; a run that does not fit is left half done.
-        plan: Another plan of runs, a file like seglib/study.toml.
+        plan: Another plan of runs, a file like study/plan.toml.
         device: cuda, mps or cpu.
-        list: Only show each run's state and the estimated time.
+        list: Only show each run's state.
     """
     from seglib.allocator import keep_memory
-    from study.budget import parse_duration
-    from study.costs import CostModel
     from study.plan import load_study
-    from study.run import listing, run_study, study_table
+    from study.run import deadline_of, listing, run_study, study_table
 
-    seconds = parse_duration(budget) if budget else None
+    deadline = deadline_of(budget)
     entries = load_study(scale, datasets=dataset, groups=group, plan=plan)
-    costs = CostModel(device)
     if list:
-        print(listing(study_table(entries, costs)))
+        print(listing(study_table(entries)))
         return
     keep_memory()
-    left = run_study(entries, budget=seconds, device=device)
+    left = run_study(entries, deadline=deadline, device=device)
     print(f"{left} left to do; the same command goes on" if left else "every run is recorded")

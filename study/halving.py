@@ -4,7 +4,8 @@ All candidates start on a small random part of the training images; the worse ha
 score is dropped and the data doubled, until the finalists train on everything (Jamieson and
 Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016,
 https://arxiv.org/abs/1502.07943). A rung is ranked only when all of it is recorded, so the result
-does not depend on order, interruptions or the number of workers.
+does not depend on order, interruptions or the number of workers: two that share a `SEGLIB_HOME`
+share a sweep, since each passes over the runs whose lock another one holds.
 
 A survivor trains anew on each rung rather than going on: then a candidate is an ordinary run, whose
 config says everything about it, and a learning-rate schedule means the same on every rung.
@@ -16,27 +17,29 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from filelock import FileLock, Timeout
 
 from seglib import paths
 from seglib.config import RunConfig
 from seglib.data.datasets import dataset_spec
 from seglib.data.tree import list_scenes
-from seglib.errors import ConfigError, RecordError, choose
-from seglib.files import read_json, write_json
+from seglib.errors import ConfigError, choose
+from seglib.files import write_json
 from seglib.provenance import RESULTS_VERSION, commit
 from seglib.records import Record, find_record, save_record
-from seglib.training.checkpoints import load_checkpoint, remove_checkpoint
-from seglib.training.loop import NonFiniteLoss
-
-from .budget import Clock, OutOfTime, fit_within
+from seglib.text import setting_name, setting_value
+from seglib.training.checkpoints import checkpoint_folder, remove_checkpoint
+from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
 
 # What the study asks: 36 combinations.
 GRID: dict[str, tuple[Any, ...]] = {
@@ -79,9 +82,7 @@ class SweepPlan:
     def __post_init__(self) -> None:
         fields = [field.name for field in dataclasses.fields(RunConfig)]
         for name, values in self.grid.items():
-            if name not in fields or name in FIXED:
-                can = ", ".join(field for field in fields if field not in FIXED)
-                raise ConfigError(f"grid field {name!r} can't be swept; choose from: {can}")
+            choose("grid field", name, [field for field in fields if field not in FIXED])
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise ConfigError(f"grid field {name!r} must have a list of one value or more")
         if self.halvings < 0:
@@ -93,15 +94,16 @@ class SweepPlan:
         # Two bases that differ in swept fields only mean the same sweep.
         first = {name: values[0] for name, values in self.grid.items()}
         base = dataclasses.replace(self.base, **first, train_images=None).resolved()
-        object.__setattr__(self, "base", base)
         grid = {
             name: tuple(getattr(dataclasses.replace(base, **{name: value}), name) for value in row)
             for name, row in self.grid.items()
         }
+        object.__setattr__(self, "base", base)
         object.__setattr__(self, "grid", grid)
-        check_score(self.score, base)
-        ids = [self.config(self.rungs[-1], number).run_id for number in range(self.count)]
-        if len(set(ids)) < len(ids):
+        spec = dataset_spec(base.dataset)
+        known = [name for name in SCORES if name != "miiou" or spec.has_instances]
+        choose("score", self.score, [*known, *(f"iou:{name}" for name in spec.class_set.names)])
+        if len({self.config(self.rungs[-1], number) for number in range(self.count)}) < self.count:
             raise ConfigError("the grid has one combination twice; name every value once")
 
     @property
@@ -112,10 +114,8 @@ class SweepPlan:
     @cached_property
     def candidates(self) -> list[dict[str, Any]]:
         """The swept fields of every candidate, the last field of the grid changing fastest."""
-        return [
-            dict(zip(self.grid, values, strict=True))
-            for values in itertools.product(*self.grid.values())
-        ]
+        combinations = itertools.product(*self.grid.values())
+        return [dict(zip(self.grid, values, strict=True)) for values in combinations]
 
     @cached_property
     def rungs(self) -> list[Rung]:
@@ -123,8 +123,7 @@ class SweepPlan:
         rungs, count = [], self.count
         for number in range(self.halvings + 1):
             last = number == self.halvings
-            images = None if last else self.first_images * 2**number
-            rungs.append(Rung(number + 1, count, images))
+            rungs.append(Rung(number + 1, count, None if last else self.first_images * 2**number))
             count = (count + 1) // 2
         return rungs
 
@@ -133,19 +132,10 @@ class SweepPlan:
         changes = {**self.candidates[candidate], "train_images": rung.images}
         return dataclasses.replace(self.base, **changes).resolved()
 
-    def image_passes(self, total_images: int) -> int:
-        """Training images that go through the network in the whole sweep, out of `total_images`."""
-        per_epoch = sum(rung.candidates * (rung.images or total_images) for rung in self.rungs)
-        return per_epoch * self.base.epochs
-
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, the inverse of `from_dict`."""
-        return json.loads(json.dumps({**vars_of(self), "base": self.base.to_dict()}))
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "SweepPlan":
-        """A plan from what `to_dict` returned."""
-        return cls(**{**values, "base": RunConfig.from_dict(values["base"])})
+        """Plain values, for `sweep.json`."""
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return json.loads(json.dumps({**values, "base": self.base.to_dict()}))
 
     @property
     def id(self) -> str:
@@ -158,37 +148,7 @@ class SweepPlan:
     @property
     def folder(self) -> Path:
         """`results/sweeps/<id>`: the plan in `sweep.json`, and a compact record per run."""
-        return sweeps_dir() / self.id
-
-
-def vars_of(plan: SweepPlan) -> dict[str, Any]:
-    """The fields of a plan by name."""
-    return {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-
-
-def sweeps_dir() -> Path:
-    """The folder of all sweeps, apart from the other runs' records."""
-    return paths.results_dir() / "sweeps"
-
-
-def list_sweeps() -> list[SweepPlan]:
-    """The plans of all sweeps in `results/sweeps`, sorted by id."""
-    plans = []
-    for file in sorted(sweeps_dir().glob("[!.]*/sweep.json")):
-        try:
-            plans.append(SweepPlan.from_dict(read_json(file, RecordError)))
-        except (ConfigError, TypeError, KeyError) as problem:
-            raise RecordError(f"{file}: not the plan of a sweep ({problem})") from None
-    return plans
-
-
-def check_score(name: str, base: RunConfig) -> None:
-    """Raise `ConfigError` that lists the names unless the dataset has a score called `name`."""
-    spec = dataset_spec(base.dataset)
-    known = [score for score in SCORES if score != "miiou" or spec.has_instances]
-    kind, _, label = name.partition(":")
-    if name not in known and not (kind == "iou" and label in spec.class_set.names):
-        choose("score", name, [*known, "iou:CLASS"])
+        return paths.results_dir() / "sweeps" / self.id
 
 
 def score_of(record: Record, name: str) -> float:
@@ -216,40 +176,13 @@ def survivors(scores: dict[int, float]) -> list[int]:
     return sorted(ranking(scores)[: (len(scores) + 1) // 2])
 
 
-def run_sweep(
-    plan: SweepPlan,
-    *,
-    device: str | None = None,
-    clock: Clock | None = None,
-    progress: bool = True,
-    **options: Any,
-) -> pd.DataFrame:
+def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) -> pd.DataFrame:
     """Train what the sweep lacks and return its `sweep_table`; at once if it is complete.
 
     `options` go to `training.fit`. Killed at any moment, the same call goes on where it was.
-    Raises `OutOfTime` when `clock` has run down, `ConfigError` if the plan doesn't fit the data.
+    Raises `OutOfTime` after `deadline`, a time of `time.monotonic`, but not before one epoch is
+    trained; `ConfigError` if the plan doesn't fit the data.
     """
-    begin(plan)
-    remaining = list(range(plan.count))
-    for rung in plan.rungs:
-        scores = {}
-        for candidate in remaining:
-            record = train_candidate(
-                plan.config(rung, candidate),
-                plan.folder,
-                clock or Clock(),
-                device=device,
-                progress=progress,
-                **options,
-            )
-            scores[candidate] = score_of(record, plan.score)
-        announce(plan, rung, scores)
-        remaining = survivors(scores)
-    return sweep_table(plan)
-
-
-def begin(plan: SweepPlan) -> None:
-    """Check the plan against the data and write it down."""
     total = len(list_scenes(dataset_spec(plan.base.dataset).root(), "train", plan.base.mode))
     most = plan.rungs[-2].images if plan.halvings else 0
     if most >= total:
@@ -258,74 +191,92 @@ def begin(plan: SweepPlan) -> None:
             "use fewer halvings or fewer first_images"
         )
     write_json(plan.folder / "sweep.json", plan.to_dict())
+    remaining, worked = list(range(plan.count)), False
+    for rung in plan.rungs:
+        scores = {}
+        for candidate in _free_ones_first(plan, rung, remaining):
+            config = plan.config(rung, candidate)
+            if find_record(config, plan.folder) is None:
+                if worked and time.monotonic() > deadline:
+                    raise OutOfTime(f"sweep {plan.id}: out of time; the same call goes on")
+                worked = True
+            record = train_candidate(config, plan.folder, deadline=deadline, **options)
+            scores[candidate] = score_of(record, plan.score)
+        best = ranking(scores)[0]
+        values = plan.candidates[best].items()
+        settings = ", ".join(
+            f"{setting_name(name)} {setting_value(value)}" for name, value in values
+        )
+        print(
+            f"rung {rung.number} of {len(plan.rungs)}: {len(scores)} candidates on "
+            f"{rung.images or 'all'} images; best {plan.score} {scores[best]:.4f} with {settings}"
+        )
+        remaining = survivors(scores)
+    return sweep_table(plan)
 
 
-def announce(plan: SweepPlan, rung: Rung, scores: dict[int, float]) -> None:
-    """Print a line about a rung that is complete."""
-    best = ranking(scores)[0]
-    settings = ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
-                         for name, value in plan.candidates[best].items())  # fmt: skip
-    print(
-        f"rung {rung.number} of {len(plan.rungs)}: {len(scores)} candidates on "
-        f"{rung.images or 'all'} images; best {plan.score} {scores[best]:.4f} with {settings}"
-    )
+def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: list[int]) -> Iterator[int]:
+    """The candidates that no other worker is training, each looked at in its turn, then the others.
+
+    A worker that was killed holds no lock: whoever gets to its run goes on from the checkpoint.
+    To one that is still training, `fit` waits until it is done, and takes the record.
+    """
+    taken = []
+    for candidate in candidates:
+        config = plan.config(rung, candidate)
+        if find_record(config, plan.folder) is None and _is_training(config):
+            taken.append(candidate)
+        else:
+            yield candidate
+    yield from taken
 
 
-def train_candidate(
-    config: RunConfig, folder: Path, clock: Clock, *, progress: bool = True, **options: Any
-) -> Record:
-    """The compact record of a candidate in `folder`: loaded, or trained within `clock`.
+def _is_training(config: RunConfig) -> bool:
+    """Whether another worker holds the lock that `fit` takes of a run."""
+    if "WORLD_SIZE" in os.environ:  # the processes of one training must all take the same order
+        return False
+    lock = checkpoint_folder(config.run_id).with_suffix(".lock")
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:
+    """The compact record of a candidate in `folder`: loaded, or trained by `fit` with `options`.
 
     One whose loss becomes infinite is recorded too, with no score.
     """
     record = find_record(config, folder)
     if record is None:
-        if clock.left <= 0 and clock.worked:
-            raise OutOfTime("the budget is used up")
-        options = {"results": folder, "keep_weights": False, "progress": progress, **options}
         try:
-            record = fit_within(config, clock, **options)
+            record = fit(config, results=folder, keep_weights=False, **options)
         except NonFiniteLoss as problem:
             print(f"{config.run_id}: {problem}")
-            record = save_diverged(config, str(problem), folder)
-    return slim(record)
-
-
-def slim(record: Record) -> Record:
-    """Take pictures and the counts per image out of a record: a hundred sets would swell the git.
-
-    What remains, a few kilobytes, tells everything but intervals over resampled images.
-    """
+            record = save_record(
+                config,
+                history=[{"epoch": 0, "train_loss": math.nan}],
+                scores={"val": {"miou": None}},
+                environment={
+                    "commit": commit(),
+                    "results_version": RESULTS_VERSION,
+                    "seconds": 0.0,
+                    "problem": str(problem),
+                },
+                state=None,
+                predictions={},
+                results=folder,
+            )
+            remove_checkpoint(config.run_id)
+    # Pictures and the counts per image of a hundred runs would swell the git. What remains, a few
+    # kilobytes, tells everything but intervals over resampled images.
     shutil.rmtree(record.path / "predictions", ignore_errors=True)
     if "images" in record.scores["val"]:
         scores = {name: value for name, value in record.scores["val"].items() if name != "images"}
         write_json(record.path / "scores.json", {"val": scores})
     return Record(record.path)
-
-
-def save_diverged(config: RunConfig, problem: str, folder: Path) -> Record:
-    """Record a run whose loss became infinite: its history so far, and no score."""
-    state, _ = load_checkpoint(config.run_id)
-    rows = (state or {}).get("history") or [
-        {"epoch": 0, "learning_rate": config.learning_rate, "train_loss": math.nan}
-    ]
-    seconds = sum((state or {}).get("epoch_seconds", []))
-    record = save_record(
-        config,
-        history=rows,
-        scores={"val": {"miou": None}},
-        environment={
-            "commit": commit(),
-            "results_version": RESULTS_VERSION,
-            "seconds": round(seconds, 1),
-            "problem": problem,
-        },
-        state=None,
-        predictions={},
-        results=folder,
-    )
-    remove_checkpoint(config.run_id)
-    return record
 
 
 def sweep_table(
@@ -335,66 +286,44 @@ def sweep_table(
 
     Columns: `rung` (from 1), `images` (<NA>: all), `candidate` (from 1), `run`, one for each swept
     field, `score` (NaN: not recorded yet, -inf: diverged), `rank` (from 1) and `kept` (<NA> while
-    the rung is incomplete; on the last rung only the winner is kept), `seconds` of training, and
-    `is_current` (whether today's code made it). `lookup` replaces the records as the source.
+    the rung is incomplete; on the last rung only the winner is kept), `seconds` of training.
+    `lookup` replaces the records as the source of `score` and `seconds`.
     """
     lookup = lookup or (lambda rung, candidate: _recorded(plan, rung, candidate))
     rows: list[dict[str, Any]] = []
     remaining = list(range(plan.count))
     for rung in plan.rungs:
-        found = {candidate: lookup(rung, candidate) for candidate in remaining}
+        found = {candidate: lookup(rung, candidate) or {} for candidate in remaining}
         scores = {candidate: row["score"] for candidate, row in found.items() if row}
         order, complete = ranking(scores), len(scores) == len(remaining)
         kept = survivors(scores) if rung.images else order[:1]
-        for candidate in remaining:
-            rows.append(
-                {
-                    "rung": rung.number,
-                    "images": rung.images,
-                    "candidate": candidate + 1,
-                    "run": plan.config(rung, candidate).run_id,
-                    **plan.candidates[candidate],
-                    "score": math.nan,
-                    **(found[candidate] or {}),
-                    "rank": order.index(candidate) + 1 if complete else None,
-                    "kept": candidate in kept if complete else None,
-                }
-            )
+        rows += [
+            {
+                "rung": rung.number,
+                "images": rung.images,
+                "candidate": candidate + 1,
+                "run": plan.config(rung, candidate).run_id,
+                **plan.candidates[candidate],
+                "score": found[candidate].get("score", math.nan),
+                "rank": order.index(candidate) + 1 if complete else None,
+                "kept": candidate in kept if complete else None,
+                "seconds": found[candidate].get("seconds", math.nan),
+            }
+            for candidate in remaining
+        ]
         if not complete:
             break
         remaining = survivors(scores)
-    table = pd.DataFrame(rows)
-    for name in ("seconds", "is_current"):
-        if name not in table:
-            table[name] = None
-    types = {"images": "Int64", "rank": "Int64", "kept": "boolean", "is_current": "boolean"}
-    ordered = [name for name in table if name not in ("rank", "kept", "seconds", "is_current")]
-    return table[[*ordered, "rank", "kept", "seconds", "is_current"]].astype(
-        {**types, "seconds": float}
-    )
+    return pd.DataFrame(rows).astype({"images": "Int64", "rank": "Int64", "kept": "boolean"})
 
 
 def _recorded(plan: SweepPlan, rung: Rung, candidate: int) -> dict[str, Any] | None:
     record = find_record(plan.config(rung, candidate), plan.folder)
     if record is None:
         return None
-    return {
-        "score": score_of(record, plan.score),
-        "seconds": record.environment["seconds"],
-        "is_current": record.is_current,
-    }
+    return {"score": score_of(record, plan.score), "seconds": record.environment["seconds"]}
 
 
 def runs_done(plan: SweepPlan) -> tuple[int, int]:
     """How many runs of a sweep are recorded, and of how many."""
     return int(sweep_table(plan)["score"].notna().sum()), sum(r.candidates for r in plan.rungs)
-
-
-def winner(plan: SweepPlan) -> dict[str, Any]:
-    """The swept fields of the best finalist; raises `RecordError` while the sweep is unfinished."""
-    table = sweep_table(plan)
-    finalists = table[(table["rung"] == len(plan.rungs)) & table["kept"].fillna(False)]
-    if finalists.empty:
-        done, total = runs_done(plan)
-        raise RecordError(f"sweep {plan.id}: {done} of {total} runs are recorded; finish it first")
-    return plan.candidates[int(finalists["candidate"].iloc[0]) - 1]

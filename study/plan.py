@@ -1,31 +1,59 @@
-"""The plan of all runs, as `study.toml` lists it: groups of runs at two scales.
+"""The plan of all runs, as `plan.toml` lists it: groups of runs at two scales.
 
 `cpu` is what is recorded in `results/`, `gpu` the full-size study.
 """
 
 import dataclasses
+import itertools
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
-from seglib import recipes
 from seglib.config import RunConfig
 from seglib.data.datasets import DATASETS
-from seglib.errors import ConfigError, choose
+from seglib.errors import ConfigError, choose, shown
+from seglib.recipes import recipe
+from seglib.text import MODEL_NAMES
 
-from .halving import GRID, SweepPlan
+from .halving import SweepPlan
 
 PLAN = Path(__file__).with_name("plan.toml")
 SCALES = ("cpu", "gpu")
-KEYS = (
-    *("name", "for", "datasets", "models", "seeds", "set", "per_model", "per_dataset"),
-    *("factors", "init_from", "recipes", "splits", "weights", "measured", "compared"),
-    "sweep",
-)
-SWEEP_KEYS = ("grid", "first_images", "halvings", "score")
+
+# What each part of the file may hold, and of which kind it must be.
+FIELDS = {"set": dict, "per_model": dict[str, dict], "per_dataset": dict[str, dict]}
+GROUP = {
+    "name": str,
+    "for": str,
+    "datasets": list[str],
+    "models": list[str],
+    "seeds": list[int],
+    "like": list[str],
+    **FIELDS,
+    "factors": list[str],
+    "init_from": str,
+    "splits": list[str],
+    "weights": bool,
+    "measured": bool,
+    "compared": bool,
+    "sweep": dict,
+}
+SWEEP = {"grid": dict[str, list], "first_images": int, "halvings": int, "score": str}
+FILE = {"cpu": list[dict], "gpu": list[dict], "like": dict[str, dict], "factors": dict[str, dict]}
+KINDS = {
+    str: "a text",
+    int: "a whole number",
+    bool: "true or false",
+    dict: "a table of fields",
+    list[str]: "a list of texts",
+    list[int]: "a list of whole numbers",
+    list[dict]: "groups, each begun by its name in double brackets",
+    dict[str, list]: "a table of lists",
+    dict[str, dict]: "a table of tables of fields",
+}
 
 
 @dataclass(frozen=True)
@@ -81,19 +109,19 @@ def load_study(
     """
     file = plan or PLAN
     choose("scale", scale, SCALES)
+    for dataset in datasets:
+        choose("dataset", dataset, DATASETS)
     content = _read(file)
     tables = content.get(scale, [])
-    names = [str(table.get("name", "")) for table in tables]
-    for chosen, known, what in ((datasets, tuple(DATASETS), "dataset"), (groups, names, "group")):
-        for name in chosen:
-            choose(what, name, known)
+    for group in groups:
+        choose("group", group, dict.fromkeys(str(table.get("name")) for table in tables))
     entries: list[Entry] = []
     for table in tables:
         try:
-            entries += _expand(table, content.get("factors", {}))
-        except (ConfigError, TypeError, KeyError) as problem:
+            entries += _expand(table, content)
+        except (ConfigError, KeyError, TypeError) as problem:
             reason = f"needs {problem}" if isinstance(problem, KeyError) else str(problem)
-            where = f"{file.name}: {scale} group {table.get('name')!r}"
+            where = f"{file.name}: {scale} group {shown(table.get('name'))}"
             raise ConfigError(f"{where}: {reason}") from None
     return [
         entry
@@ -103,102 +131,10 @@ def load_study(
     ]
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as problem:
-        raise ConfigError(f"{file}: cannot be read ({problem.strerror})") from None
-    except ValueError as problem:
-        raise ConfigError(f"{file}: not valid TOML ({problem})") from None
-    for key in content:
-        choose(f"{file}: table", key, (*SCALES, "factors"))
-    return content
-
-
-def _expand(table: dict[str, Any], factors: dict[str, Any]) -> list[Entry]:
-    """The entries of one group."""
-    for key in table:
-        choose("key", key, KEYS)
-    common = {
-        "group": table["name"],
-        "weights": table.get("weights", True),
-        "splits": tuple(table.get("splits", ())),
-        "measured": table.get("measured", False),
-        "compared": table.get("compared", False),
-    }
-    if common["compared"] and not common["measured"]:
-        raise ConfigError("compared runs need to be measured")
-    entries: list[Entry] = []
-    for dataset in table["datasets"]:
-        for model in table["models"]:
-            changes = {
-                **table.get("set", {}),
-                **table.get("per_model", {}).get(model, {}),
-                **table.get("per_dataset", {}).get(dataset, {}),
-            }
-            base = recipes.recipe(dataset, model, **_fields(changes))
-            if source := table.get("init_from"):
-                start = recipes.recipe(source, model).run_id
-                base = dataclasses.replace(base, init_from=start)
-            if "sweep" in table:
-                entries.append(StudySweep(common["group"], _sweep(base, table["sweep"])))
-                continue
-            for seed in table.get("seeds", [0]):
-                seeded = dataclasses.replace(base, seed=seed)
-                entries += [
-                    StudyRun(config=config, label=label, factor=factor, level=level, **common)
-                    for label, factor, level, config in _variants(seeded, table, factors)
-                ]
-    return entries
-
-
-def _variants(
-    base: RunConfig, table: dict[str, Any], factors: dict[str, Any]
-) -> Iterable[tuple[str, str | None, str | None, RunConfig]]:
-    """Label, factor, level and config of the runs that a group makes of one base."""
-    if name := table.get("recipes"):
-        if not hasattr(recipes, name):
-            raise ConfigError(f"recipes {name!r}: seglib/recipes.py has no such function")
-        for label, config in getattr(recipes, name)(base.dataset).items():
-            yield label, None, None, dataclasses.replace(config, seed=base.seed)
-        return
-    start = f"from {table['init_from']}, " if "init_from" in table else ""
-    yield f"{start}seed {base.seed}", None, None, base
-    for factor in table.get("factors", []):
-        for level, fields in factors[choose("factor", factor, factors)].items():
-            config = dataclasses.replace(base, **_fields(fields))
-            yield f"{factor}: {level}, seed {base.seed}", factor, level, config.resolved()
-
-
-def _fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Fields as the config has them: TOML has no None, so `false` stands for an empty one."""
-    hints = get_type_hints(RunConfig)
-    for name in values:
-        choose("config field", name, hints)
-    return {
-        name: None if value is False and not _is_flag(hints[name]) else value
-        for name, value in values.items()
-    }
-
-
-def _is_flag(hint: Any) -> bool:
-    return bool in (hint, *get_args(hint))
-
-
-def _sweep(base: RunConfig, options: dict[str, Any]) -> SweepPlan:
-    for key in options:
-        choose("sweep key", key, SWEEP_KEYS)
-    return SweepPlan(base, **{"grid": dict(GRID), **options})
-
-
-def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> SweepPlan:
-    """The plan's sweep of an architecture on a dataset; `ConfigError` lists what there is."""
-    sweeps = [entry for entry in entries if isinstance(entry, StudySweep)]
-    for entry in sweeps:
-        if (entry.config.dataset, entry.config.model) == (dataset, model):
-            return entry.plan
-    known = ", ".join(f"{entry.config.model} on {entry.config.dataset}" for entry in sweeps)
-    raise ConfigError(f"the study has no sweep of {model} on {dataset}; it has: {known or 'none'}")
+def ablation_configs(model: str) -> dict[str, RunConfig]:
+    """The plan's ablations of a network by name: first the whole network, then without a part."""
+    runs = [run for run in load_study(groups=["ablations"]) if run.config.model == model]
+    return {run.level or MODEL_NAMES[model]: run.config for run in runs}
 
 
 def change_sweep(
@@ -209,20 +145,19 @@ def change_sweep(
     `grid`: values to try as text, such as "dropout=0,0.1". `changes`: fields of the `SweepPlan` or
     of its base; None leaves one as it is.
     """
-    try:
-        plan = find_sweep(entries, dataset, model)
-    except ConfigError:
-        sweeps = [entry.plan for entry in entries if isinstance(entry, StudySweep)]
-        if not sweeps:
-            raise
-        like = sweeps[0].base
-        fields = ("schedule", "crop_size", "epochs", "validate_every", "batch_size")
-        base = recipes.recipe(dataset, model, **{name: getattr(like, name) for name in fields})
-        plan = dataclasses.replace(sweeps[0], base=base)
+    sweeps = [entry.plan for entry in entries if isinstance(entry, StudySweep)]
+    if not sweeps:
+        raise ConfigError("the plan has no sweep to start from")
+    planned = {(plan.base.dataset, plan.base.model): plan for plan in sweeps}
+    plan = planned.get((dataset, model), sweeps[0])
+    if (dataset, model) not in planned:
+        shared = ("schedule", "crop_size", "epochs", "validate_every", "batch_size")
+        base = recipe(dataset, model, **{name: getattr(plan.base, name) for name in shared})
+        plan = dataclasses.replace(plan, base=base)
     changes = {name: value for name, value in changes.items() if value is not None}
     if grid:
         changes["grid"] = dict(_grid_values(text) for text in grid)
-    own = {name: changes.pop(name) for name in SWEEP_KEYS if name in changes}
+    own = {name: changes.pop(name) for name in SWEEP if name in changes}
     return dataclasses.replace(plan, base=dataclasses.replace(plan.base, **changes), **own)
 
 
@@ -239,3 +174,91 @@ def _grid_values(text: str) -> tuple[str, list[Any]]:
             return value
 
     return name, [read(value) for value in values.split(",")]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The content of a plan, its upper levels checked."""
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise ConfigError(f"{file}: cannot be read ({problem.strerror})") from None
+    except ValueError as problem:
+        raise ConfigError(f"{file}: not valid TOML ({problem})") from None
+    try:
+        _check(content, FILE)
+        for name, levels in content.setdefault("factors", {}).items():
+            _must_be(name, levels, dict[str, dict])
+        for table in content.setdefault("like", {}).values():
+            _check(table, FIELDS)
+    except ConfigError as problem:
+        raise ConfigError(f"{file.name}: {problem}") from None
+    return content
+
+
+def _check(table: dict[str, Any], kinds: dict[str, Any]) -> None:
+    for key, value in table.items():
+        _must_be(key, value, kinds[choose("key", key, kinds)])
+
+
+def _must_be(key: str, value: Any, kind: Any) -> None:
+    """Raise `ConfigError` unless `value` is of this kind, its parts included."""
+    outer, inner = get_origin(kind) or kind, get_args(kind)[-1:]
+    fits = isinstance(value, outer)
+    if fits and inner:
+        parts = value.values() if outer is dict else value
+        fits = all(isinstance(part, inner) for part in parts)
+    if not fits:
+        raise ConfigError(f"{key} {shown(value)} must be {KINDS[kind]}")
+
+
+def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
+    """The entries of one group."""
+    _check(table, GROUP)
+    group = table["name"]
+    asked = {name: table[name] for name in ("weights", "measured", "compared") if name in table}
+    asked["splits"] = tuple(table.get("splits", ()))
+    if table.get("compared") and not table.get("measured"):
+        raise ConfigError("compared runs need to be measured")
+    start = f"from {table['init_from']}, " if "init_from" in table else ""
+    for dataset, model in itertools.product(table["datasets"], table["models"]):
+        base = recipe(dataset, model, **_fields(_changes(table, content["like"], dataset, model)))
+        if start:
+            first = recipe(table["init_from"], model)
+            base = dataclasses.replace(base, init_from=first.run_id)
+        if "sweep" in table:
+            _check(table["sweep"], SWEEP)
+            yield StudySweep(group, SweepPlan(base, **table["sweep"]))
+            continue
+        for seed in table.get("seeds", [0]):
+            seeded = dataclasses.replace(base, seed=seed)
+            yield StudyRun(group, seeded, f"{start}seed {seed}", **asked)
+            for factor in table.get("factors", []):
+                levels = content["factors"][choose("factor", factor, content["factors"])]
+                for level, fields in levels.items():
+                    config = dataclasses.replace(seeded, **_fields(fields)).resolved()
+                    label = f"{factor}: {level}, seed {seed}"
+                    yield StudyRun(group, config, label, factor, level, **asked)
+
+
+def _changes(
+    table: dict[str, Any], named: dict[str, Any], dataset: str, model: str
+) -> dict[str, Any]:
+    """What a group changes in the recipe of a dataset and model: its named sets, then its own."""
+    sets = [named[choose("like", name, named)] for name in table.get("like", [])]
+    changes: dict[str, Any] = {}
+    for part in (*sets, table):
+        changes |= part.get("set", {})
+        changes |= part.get("per_model", {}).get(model, {})
+        changes |= part.get("per_dataset", {}).get(dataset, {})
+    return changes
+
+
+def _fields(values: dict[str, Any]) -> dict[str, Any]:
+    """Fields as the config has them: TOML has no None, so `false` stands for an empty one."""
+    hints = get_type_hints(RunConfig)
+    for name in values:
+        choose("config field", name, hints)
+    empty = [name for name in values if bool not in (hints[name], *get_args(hints[name]))]
+    return {
+        name: None if value is False and name in empty else value for name, value in values.items()
+    }

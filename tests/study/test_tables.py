@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from seglib import paths
 from seglib.config import RunConfig
 from seglib.errors import RecordError
 from seglib.evaluation.intervals import bootstrap_interval
@@ -80,7 +81,7 @@ def test_what_is_not_available_is_missing_and_never_zero(runs):
     assert np.isnan(table.loc[runs[3].id, "test_miou"])
     assert table.loc[runs[3].id, "scored_on"] == "val"
     assert table.loc[runs[3].id, "iiou"] == runs[3].scores["val"]["miiou"]
-    lines = tables.markdown_table(tables.main_runs(tables.summary())).splitlines()
+    lines = tables.readme_section(tables.summary()).splitlines()
     camvid, miniscapes = (
         next(line for line in lines if name in line) for name in ("CamVid | U-Net", "MiniScapes")
     )
@@ -116,17 +117,15 @@ def test_readme_and_summary_are_written_and_stay_the_same(runs, seglib_home):
 def test_no_results_yet(seglib_home, capsys):
     assert tables.main() == 0  # neither README nor results
     assert capsys.readouterr().out == "results/summary.csv: 0 runs\n"
-    assert pd.read_csv(seglib_home / "results" / "summary.csv").columns.tolist() == [
-        *tables.COLUMNS
-    ]
+    assert pd.read_csv(seglib_home / "results" / "summary.csv").empty
     (seglib_home / "README.md").write_text(README)
     assert tables.main() == 0
     assert "No runs are recorded yet" in (seglib_home / "README.md").read_text()
 
 
 def test_training_time_may_be_unknown(seglib_home):
-    run = record(0.5, environment={})
-    assert tables.markdown_table(tables.summary([run])).endswith("| n/a | n/a |")
+    record(0.5, environment={})
+    assert "| n/a | n/a |\n" in tables.readme_section(tables.summary())
 
 
 @pytest.mark.parametrize("text", ["no markers", "<!-- results:end --> <!-- results:begin -->"])
@@ -144,16 +143,11 @@ def test_a_damaged_record_is_named(runs):
         tables.summary()
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({}, "width 4"),
-        ({"skips": False, "norm": False}, "width 4, no batch normalisation, no skips"),
-        ({"width": None}, ""),
-    ],
-)
-def test_options_in_words(seglib_home, options, words):
-    assert tables.describe_options(record(0.5, test=False, **options)) == words
+def test_options_in_words(seglib_home):
+    options = {"skips": False, "norm": False}
+    run = record(0.5, test=False, **options)
+    assert tables.describe_options(run) == "width 4, no batch normalisation, no skips"
+    assert tables.describe_options(record(0.5, test=False, width=None)) == ""
 
 
 def test_a_run_from_other_weights_has_a_row_of_its_own(runs):
@@ -161,5 +155,14 @@ def test_a_run_from_other_weights_has_a_row_of_its_own(runs):
     later = table.iloc[[0]].assign(run="later", start="miniscapes", val_miou=0.99)
     best = tables.main_runs(pd.concat([later, table], ignore_index=True))
     assert len(best) == len(tables.main_runs(table)) + 1
-    lines = tables.markdown_table(best).splitlines()
-    assert [", from MiniScapes |" in line for line in lines].count(True) == 1
+    assert tables.readme_section(best).count(", from MiniScapes |") == 1
+
+
+@pytest.mark.slow
+def test_the_committed_tables_are_those_of_the_committed_records(monkeypatch):
+    monkeypatch.delenv("SEGLIB_HOME", raising=False)
+    table = tables.summary()
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    assert text.encode() == (paths.results_dir() / "summary.csv").read_bytes()
+    readme = (paths.home() / "README.md").read_text(encoding="utf-8")
+    assert tables.replace_section(readme, tables.readme_section(table)) == readme
