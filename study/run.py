@@ -37,6 +37,10 @@ class Status:
     """recorded, not scored, not measured, no weights, interrupted or missing."""
     detail: str = ""
 
+    @property
+    def is_done(self) -> bool:
+        return self.state == "recorded"
+
 
 def status(entry: Entry) -> Status:
     """The state of one entry, from records and checkpoints."""
@@ -142,7 +146,7 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
     absent: set[str] = set()
     left, worked = 0, False
     for entry in unique(entries):
-        if status(entry).state == "recorded":
+        if status(entry).is_done:
             continue
         name = entry.config.dataset
         try:

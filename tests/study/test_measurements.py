@@ -291,7 +291,7 @@ def test_the_command_says_what_it_measured(record: Record, capsys) -> None:
 
 def test_the_study_measures_what_its_plan_says(record: Record, capsys) -> None:
     entry = StudyRun("models", TINY, splits=("test",), measured=True)
-    assert study_run.status(entry) == study_run.Status("not measured", "5 of 5 parts", 1.0)
+    assert study_run.status(entry) == study_run.Status("not measured", "5 of 5 parts")
     assert not study_run.status(entry).is_done
     assert study_run.status(dataclasses.replace(entry, measured=False)).is_done
     merged = study_run.unique([dataclasses.replace(entry, measured=False), entry])
