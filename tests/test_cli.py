@@ -238,7 +238,7 @@ def test_the_module_runs_as_a_program():
 
 def test_sweep_and_study_list_without_training(tree, capsys):
     assert cli.main(["study", "--list", "--group", "halving"]) == 0
-    assert "0 of 2 recorded; 2 to do, about" in capsys.readouterr().out
+    assert "0 of 2 recorded; 2 to do\n" in capsys.readouterr().out
     assert cli.main(["sweep", "--list", "--model", "fcn", "--grid", "dropout=0,0.1"]) == 0
     assert "0 of 6 runs recorded" in capsys.readouterr().out
     assert list_records() == []
