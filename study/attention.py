@@ -1,4 +1,4 @@
-"""Attention made visible: windows, their shift and its mask in plain steps, and who looks at whom.
+"""Notebook 04: windows, their shift and its mask in plain steps, and who looks at whom.
 
 `window_attention` computes what torchvision's `ShiftedWindowAttention` does (Liu et al., "Swin
 Transformer", ICCV 2021, section 3.2), and keeps the weights, which torchvision throws away.
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
+from torchvision.models.swin_transformer import ShiftedWindowAttention
 
 from seglib.errors import ConfigError
 from seglib.models.blocks import pad_to_multiple
@@ -61,7 +61,7 @@ def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[T
     """What a torchvision attention layer computes in evaluation mode, in plain steps.
 
     Args:
-        layer: of the first version of Swin, with square windows.
+        layer: with square windows.
         features: float (N, H, W, C), any H and W.
 
     Returns:
@@ -88,8 +88,6 @@ def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[T
 
 def _window_and_shift(layer: nn.Module, height: int, width: int) -> tuple[int, tuple[int, int]]:
     """The side of a layer's windows and its shift, which is 0 where one window holds it all."""
-    if isinstance(layer, ShiftedWindowAttentionV2) or len(set(layer.window_size)) > 1:
-        raise ConfigError("attention is shown for square windows of Swin's first version only")
     window = layer.window_size[0]
     sides = zip((height, width), layer.shift_size, strict=True)
     return window, tuple(0 if side <= window else step for side, step in sides)
@@ -136,30 +134,32 @@ class Attention:
 
     def nowhere_share(self) -> np.ndarray:
         """Share of each head's attention that goes to tokens without a place, float64 (heads,)."""
-        here = self.places != NOWHERE  # (groups, L)
-        lost = (self.weights * ~here[:, None, None]).sum(dim=-1)  # (groups, heads, L)
-        return lost.transpose(0, 1)[:, here].mean(dim=1, dtype=torch.float64).numpy()
+        outside = (self.places == NOWHERE)[:, None, None]
+        return self._mean_over_places((self.weights * outside).sum(dim=-1))
 
     def _mean_distances(self, weights: Tensor) -> np.ndarray:
-        here = self.places != NOWHERE  # (groups, L)
         rows, columns = self.places // self.grid[1], self.places % self.grid[1]
         points = torch.stack([rows, columns], dim=-1).to(weights)  # (groups, L, 2)
         steps = torch.cdist(points, points)[:, None]  # (groups, 1, L, L)
-        weights = weights * here[:, None, None]
-        mean = (weights * steps).sum(dim=-1) / weights.sum(dim=-1)  # (groups, heads, L)
-        kept = mean.transpose(0, 1)[:, here]  # (heads, places)
-        return self.cell * kept.mean(dim=1, dtype=torch.float64).numpy()
+        inside = weights * (self.places != NOWHERE)[:, None, None]
+        mean = (inside * steps).sum(dim=-1) / inside.sum(dim=-1)  # (groups, heads, L)
+        return self.cell * self._mean_over_places(mean)
+
+    def _mean_over_places(self, values: Tensor) -> np.ndarray:
+        """Of the tokens that lie in the image: (groups, heads, L) to float64 (heads,)."""
+        here = values.transpose(0, 1)[:, self.places != NOWHERE]  # (heads, places)
+        return here.mean(dim=1, dtype=torch.float64).numpy()
 
 
 def attention_blocks(model: nn.Module, image: Tensor) -> Iterator[Attention]:
     """The attention of every block of a ViT or Swin, from the first to the last.
 
     Args:
-        model: `models.ViT` or `models.Swin` (of the first version), in evaluation mode.
+        model: `models.ViT` or `models.Swin`, in evaluation mode.
         image: normalised float (1, 3, H, W).
 
     Raises:
-        ConfigError: the model has no attention, or is a Swin of the second version.
+        ConfigError: the model has no attention.
     """
     kinds = (nn.MultiheadAttention, ShiftedWindowAttention)
     layers = [module for module in model.modules() if isinstance(module, kinds)]
@@ -170,12 +170,10 @@ def attention_blocks(model: nn.Module, image: Tensor) -> Iterator[Attention]:
         layer.register_forward_pre_hook(lambda module, args: inputs.update({module: args[0]}))
         for layer in layers
     ]
-    try:
-        with torch.no_grad():
-            model(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with torch.no_grad():
+        model(image)
+    for hook in hooks:
+        hook.remove()
     height, width = pad_to_multiple(image, model.stride).shape[-2:]
     for layer in layers:
         if isinstance(layer, nn.MultiheadAttention):

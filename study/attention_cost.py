@@ -1,13 +1,11 @@
-"""How the cost of attention grows with the image: global against windowed, measured.
+"""Notebook 04: how the cost of attention grows with the image, global against windowed, measured.
 
-`python -m study.attention_cost` measures on one core of this machine (two minutes, 5 GB of memory)
-and writes `results/attention_growth.json`, from which notebook 04 draws its figure. Times depend on
+`python -m study.attention_cost` measures on one core of this machine (three minutes, 5 GB) and
+writes `results/attention_growth.json`, from which the notebook draws its figure. Times depend on
 the machine; multiply-adds are not measured but counted, each time the record is read.
 """
 
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +16,7 @@ from torchvision.models.swin_transformer import SwinTransformerBlock
 from torchvision.models.vision_transformer import EncoderBlock
 
 from seglib import paths
-from seglib.errors import RecordError, SeglibError
+from seglib.errors import RecordError
 from seglib.files import read_json, write_json
 from seglib.models.inspection import multiply_adds
 from seglib.provenance import describe_machine, versions
@@ -29,6 +27,13 @@ SIDES = (64, 96, 128, 192, 256, 384, 512)  # pixels; all are whole windows
 PATCH, WINDOW = 4, 8
 CHANNELS, HEADS, BLOCKS = 48, 2, 2  # of the first level of our smallest Swin
 REPEATS = 9
+NETWORKS = {
+    "patch": PATCH,
+    "window": WINDOW,
+    "channels": CHANNELS,
+    "heads": HEADS,
+    "blocks": BLOCKS,
+}
 # Everything or a window; the matrix of all pairs written down, or computed piece by piece (fused).
 KINDS = ("global", "global, fused", "windows")
 
@@ -73,30 +78,23 @@ def measure(sides: Sequence[int] = SIDES, repeats: int = REPEATS) -> pd.DataFram
 
     Returns:
         One row per kind and side: `attention` (of `KINDS`), `side` (pixels), `seconds` (of the
-        processor; the median of `repeats`, fewer where they take long) and `megabytes` (10⁶ bytes;
+        processor; the median of `repeats`) and `megabytes` (10⁶ bytes;
         the most that intermediate results hold at once).
     """
     rows = []
-    for side in sides:
-        for kind in KINDS:
-            model = Blocks(kind).eval()
-            weights = sum(parameter.nbytes for parameter in model.parameters())
-            with _separate_operations():
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # it computes a whole layer out of sight
+    try:
+        for side in sides:
+            for kind in KINDS:
+                model = Blocks(kind).eval()
+                weights = sum(parameter.nbytes for parameter in model.parameters())
                 held = peak_bytes(model, (side, side)) - weights
                 seconds = latency(model, (side, side), repeats=repeats)["median"]
-            rows.append((kind, side, seconds, held / 1e6))
-    return pd.DataFrame(rows, columns=["attention", "side", "seconds", "megabytes"])
-
-
-@contextmanager
-def _separate_operations() -> Iterator[None]:
-    """Without PyTorch's shortcut, a whole layer in one operation that can't be looked into."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
+                rows.append((kind, side, seconds, held / 1e6))
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+    return pd.DataFrame(rows, columns=["attention", "side", "seconds", "megabytes"])
 
 
 def record_file() -> Path:
@@ -110,7 +108,7 @@ def load_growth() -> pd.DataFrame:
     Raises `RecordError` if there is none, or if it is of other networks than today's.
     """
     content = read_json(record_file(), RecordError)
-    if content.get("networks") != _networks():
+    if content.get("networks") != NETWORKS:
         raise RecordError(
             f"{record_file()}: of other networks; run: python -m study.attention_cost"
         )
@@ -128,30 +126,17 @@ def growth_exponent(sides: Sequence[float], costs: Sequence[float]) -> float:
 
     Least squares on logarithms: 1 means that twice the pixels cost twice as much, 2 four times.
     """
-    pixels = np.asarray(sides, dtype=np.float64) ** 2
-    return float(np.polyfit(np.log(pixels), np.log(np.asarray(costs, dtype=np.float64)), 1)[0])
+    return float(np.polyfit(2 * np.log(sides), np.log(costs), 1)[0])
 
 
-def _networks() -> dict[str, int]:
-    """What the record is about."""
-    return {"patch": PATCH, "window": WINDOW, "channels": CHANNELS, "heads": HEADS,
-            "blocks": BLOCKS}  # fmt: skip
-
-
-def main() -> int:
-    """Measure, write the record and print it; a user's error is one line and exit code 2."""
-    try:
-        table = measure().round({"seconds": 6, "megabytes": 3})
-        machine = {**describe_machine(torch.device("cpu")), "threads": 1}
-        content = {"networks": _networks(), "repeats": REPEATS, **machine, **versions()}
-        write_json(record_file(), {**content, "measured": table.to_dict("records")})
-    except SeglibError as problem:
-        print(f"seglib: error: {problem}", file=sys.stderr)
-        return 2
-    print(table.to_string(index=False))
-    print(f"written: {record_file()}")
-    return 0
+def main() -> None:
+    """Measure, write the record and print it."""
+    table = measure().round({"seconds": 6, "megabytes": 3})
+    machine = {**describe_machine(torch.device("cpu")), "threads": 1}
+    content = {"networks": NETWORKS, "repeats": REPEATS, **machine, **versions()}
+    write_json(record_file(), {**content, "measured": table.to_dict("records")})
+    print(f"{table.to_string(index=False)}\nwritten: {record_file()}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

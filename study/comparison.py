@@ -18,7 +18,7 @@ from seglib.evaluation.intervals import PairedDifference, bootstrap_interval, pa
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, start_dataset
 
-from .measurements import is_measured, measurement
+from .beyond_scores import is_measured, measurement
 from .plan import StudyRun, load_study
 
 NEAR = 4  # pixels from a boundary within which a pixel counts as near it

@@ -14,19 +14,19 @@ from PIL import Image, ImageFilter
 
 from seglib.errors import ConfigError, choose
 
-STRENGTHS = (1, 2, 3, 4, 5)
-BLUR = (1.0, 1.5, 2.0, 3.0, 4.0)  # standard deviation in pixels of a photograph 256 high
-NOISE = (5.0, 10.0, 15.0, 20.0, 30.0)  # standard deviation in steps of 255
-STOPS = (1.0, 2.0, 3.0, 4.0, 5.0)  # how often the light is halved
-FOG = (0.25, 0.5, 0.75, 1.0, 1.5)  # optical depth at the largest distance
-JPEG = (50, 30, 20, 10, 5)  # quality, as Pillow counts it
-CORRUPTIONS = {
-    "blur": "Gaussian blur: out of focus",
-    "noise": "Gaussian noise on every channel: little light, high gain",
-    "darkness": "fewer stops of exposure: dusk",
-    "fog": "a grey veil that thickens towards the horizon",
-    "jpeg": "JPEG compression at low quality",
+CORRUPTIONS = {  # each with its level at the strengths 1 to 5
+    # Out of focus: standard deviation of a Gaussian in pixels of a photograph 256 high.
+    "blur": (1.0, 1.5, 2.0, 3.0, 4.0),
+    # Little light, high gain: standard deviation of Gaussian noise in steps of 255.
+    "noise": (5.0, 10.0, 15.0, 20.0, 30.0),
+    # Dusk: how often the light is halved.
+    "darkness": (1.0, 2.0, 3.0, 4.0, 5.0),
+    # A grey veil that thickens towards the horizon: optical depth at the largest distance.
+    "fog": (0.25, 0.5, 0.75, 1.0, 1.5),
+    # Quality of JPEG compression, as Pillow counts it.
+    "jpeg": (50, 30, 20, 10, 5),
 }
+STRENGTHS = (1, 2, 3, 4, 5)
 GAMMA = 2.2  # of the display: how stored values follow light
 AIRLIGHT = 217  # grey of the fog, of 255
 
@@ -37,7 +37,7 @@ def corrupt(image: np.ndarray, kind: str, strength: int, name: str = "") -> np.n
     Args:
         image: uint8 RGB (H, W, 3).
         kind: one of `CORRUPTIONS`.
-        strength: 1 (mild) to 5 (heavy); the tables above say what each means.
+        strength: 1 (mild) to 5 (heavy).
         name: of the scene: seeds its noise, so that the same scene always gets the same.
 
     Returns:
@@ -49,21 +49,21 @@ def corrupt(image: np.ndarray, kind: str, strength: int, name: str = "") -> np.n
     choose("corruption", kind, CORRUPTIONS)
     if strength not in STRENGTHS:
         raise ConfigError(f"strength {strength!r} must be one of 1 to 5")
-    level = strength - 1
+    level = CORRUPTIONS[kind][strength - 1]
     if kind == "blur":
-        radius = BLUR[level] * image.shape[0] / 256
-        return np.asarray(Image.fromarray(image).filter(ImageFilter.GaussianBlur(radius)))
+        blur = ImageFilter.GaussianBlur(level * image.shape[0] / 256)
+        return np.asarray(Image.fromarray(image).filter(blur))
     if kind == "jpeg":
         file = io.BytesIO()
-        Image.fromarray(image).save(file, "JPEG", quality=JPEG[level])
+        Image.fromarray(image).save(file, "JPEG", quality=level)
         return np.asarray(Image.open(file).convert("RGB"))
     if kind == "noise":
         random = np.random.default_rng(zlib.crc32(name.encode()))
-        changed = image + NOISE[level] * random.standard_normal(image.shape, dtype=np.float32)
+        changed = image + level * random.standard_normal(image.shape, dtype=np.float32)
     elif kind == "darkness":
-        changed = image * np.float32(0.5 ** (STOPS[level] / GAMMA))
+        changed = image * np.float32(0.5 ** (level / GAMMA))
     else:
-        clear = transmission(image.shape[0], FOG[level])[:, None, None]
+        clear = transmission(image.shape[0], level)[:, None, None]
         changed = clear * image + (1 - clear) * AIRLIGHT
     return np.clip(np.rint(changed), 0, 255).astype(np.uint8)
 

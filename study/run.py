@@ -22,8 +22,8 @@ from seglib.text import percent
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint
 from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
 
+from .beyond_scores import PARTS, measure, missing_parts
 from .halving import SweepPlan, run_sweep, runs_done, sweep_table
-from .measurements import PARTS, measure, missing_parts
 from .plan import Entry, StudyRun, StudySweep
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}  # seconds

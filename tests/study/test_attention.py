@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from torchvision.models.swin_transformer import ShiftedWindowAttention, ShiftedWindowAttentionV2
+from torchvision.models.swin_transformer import ShiftedWindowAttention
 
 from seglib.errors import ConfigError
 from seglib.models import build_model
@@ -59,14 +59,6 @@ def test_window_attention_computes_what_torchvision_does(size, shift):
         output, weights = attention.window_attention(layer, features)
         torch.testing.assert_close(output, layer(features))
     torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
-
-
-def test_only_square_windows_of_the_first_version_are_shown():
-    second = ShiftedWindowAttentionV2(12, [7, 7], [0, 0], 3)
-    oblong = ShiftedWindowAttention(12, [7, 5], [0, 0], 3)
-    for layer in (second, oblong):
-        with pytest.raises(ConfigError, match="first version only"):
-            attention.window_attention(layer, torch.zeros(1, 14, 14, 12))
 
 
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 16), (9, 9), (4, 5)])

@@ -1,0 +1,404 @@
+"""What is measured of a finished run besides its scores, kept in its record and read from there.
+
+`results/RUN/measurements/` holds one JSON file per part and `confidence/SPLIT/SCENE.png`, how sure
+the network is of each pixel of the kept scenes. `seglib measure` writes them; notebooks and the
+viewer read them. Each file names the weights and the results version that it was made with, so that
+a stale one is noticed.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from tqdm.auto import tqdm
+
+from seglib.data.cache import resize_mask
+from seglib.data.datasets import dataset_spec, prepare
+from seglib.data.images import read_label_ids, read_photo
+from seglib.data.tree import Scene, list_scenes
+from seglib.devices import choose_device, resolve_precision
+from seglib.errors import RecordError, choose
+from seglib.evaluation.boundaries import boundary_distance
+from seglib.evaluation.evaluate import BATCH
+from seglib.evaluation.intervals import (
+    bootstrap_interval,
+    paired_difference,
+    percentile_interval,
+    resample,
+)
+from seglib.evaluation.metrics import ScoreAccumulator
+from seglib.evaluation.predictor import Predictor
+from seglib.files import atomic_folder, read_json, sha256_of, write_json
+from seglib.labels import CITYSCAPES_34, IGNORE_INDEX, ClassSet
+from seglib.models.inspection import count_parameters, multiply_adds
+from seglib.provenance import RESULTS_VERSION, describe_machine, versions
+from seglib.records import Record
+
+from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
+from .exploration import evenly
+from .footprint import latency, peak_bytes
+
+PARTS = ("calibration", "boundaries", "cost", "robustness", "generalisation")  # in the order made
+BINS = 15  # of confidence
+BANDS = (1, 2, 4, 8, 16)  # pixels: half the width of the trimaps around boundaries
+ROBUSTNESS_SCENES = 20  # of val: 25 disturbances of all would take longer than all the rest
+TRANSFER_DATASETS = ("miniscapes", "camvid")  # on which runs of the others are scored
+CONFIDENCE_STEP = 4  # percent: finer steps would make the maps three times as large
+
+Sample = tuple[Scene, np.ndarray, np.ndarray]  # with photograph and label ids
+
+
+# --- keeping ----------------------------------------------------------------------------------
+
+
+def measurement(record: Record, part: str) -> dict[str, Any]:
+    """A part's values as recorded, and under "made_by" what they were made with.
+
+    Raises `ConfigError` for a part that there is not, `RecordError` if it was never measured.
+    """
+    if not is_measured(record, part):
+        raise RecordError(f"{record.id}: {part} was not measured; run: seglib measure {record.id}")
+    return read_json(_file(record, part), RecordError)
+
+
+def is_measured(record: Record, part: str) -> bool:
+    """Whether a record holds a part, stale or not."""
+    return _file(record, choose("part", part, PARTS)).exists()
+
+
+def missing_parts(record: Record) -> list[str]:
+    """The parts that a record lacks, or that other weights or another results version made.
+
+    A record that gave its weights away keeps what was measured before.
+    """
+    if not record.weights_path.exists():
+        return [part for part in PARTS if not is_measured(record, part)]
+    origin = _origin(record).items()
+    held = [part for part in PARTS if is_measured(record, part)]
+    current = [part for part in held if origin <= measurement(record, part)["made_by"].items()]
+    return [part for part in PARTS if part not in current]
+
+
+def measure(
+    record: Record,
+    parts: Sequence[str] | None = None,
+    *,
+    device: str | None = None,
+    progress: bool = True,
+) -> list[str]:
+    """Measure what a record lacks, or the named `parts` anew; returns the parts that were made.
+
+    Every part is written as soon as it is there, so that an interrupted call loses one at most.
+
+    Raises:
+        ConfigError: unknown part or device.
+        RecordError: the record keeps no weights.
+        DatasetError: a dataset that a part needs is not there; the parts before it are.
+    """
+    for part in parts or ():
+        choose("part", part, PARTS)
+    origin = _origin(record)
+    wanted = missing_parts(record) if parts is None else parts
+    made: list[str] = []
+    for part in PARTS:
+        if part not in wanted or part in made:
+            continue
+        if part in ("calibration", "boundaries"):  # from one pass through the scenes
+            results = certainty_and_boundaries(record, device, progress)
+        elif part == "cost":
+            results = {part: cost(record)}
+        elif part == "robustness":
+            results = {part: robustness(record, device, progress)}
+        else:
+            results = {part: transfer(record, device, progress)}
+        chosen = choose_device("cpu" if part == "cost" else device)
+        precision = resolve_precision(record.config.precision, chosen)
+        machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
+        for name, values in results.items():
+            write_json(_file(record, name), {"made_by": {**origin, **machine}, **values})
+        made += results
+    return made
+
+
+def _origin(record: Record) -> dict[str, Any]:
+    """What a part depends on: 16 hexadecimal digits of the weights file, the results version."""
+    if not record.weights_path.exists():
+        raise RecordError(f"{record.id}: was recorded without its weights; nothing to measure")
+    return {"weights": sha256_of(record.weights_path)[:16], "results_version": RESULTS_VERSION}
+
+
+def _file(record: Record, part: str) -> Path:
+    return record.path / "measurements" / f"{part}.json"
+
+
+# --- calibration, and scores near boundaries --------------------------------------------------
+
+
+def certainty_and_boundaries(
+    record: Record, device: str | None, progress: bool
+) -> dict[str, dict[str, Any]]:
+    """Parts `calibration` and `boundaries` by split; also writes the confidence maps.
+
+    A band of width w are the pixels at most w from the truth's nearest boundary (trimaps: Kohli,
+    Ladický and Torr, "Robust Higher Order Potentials for Enforcing Label Consistency", IJCV 2009).
+    Maps are uint8 percent in steps of 4, at half the labels' height and width, of the scenes whose
+    predictions the record keeps.
+    """
+    predictor, class_set = Predictor.from_record(record, device), record.dataset.class_set
+    parts: dict[str, dict[str, Any]] = {"calibration": {}, "boundaries": {}}
+    with atomic_folder(record.path / "measurements" / "confidence") as maps:
+        for split in scored_splits(record):
+            (maps / split).mkdir()
+            kept, counts = record.predictions(split), []
+            inside = ScoreAccumulator(class_set)
+            bands = {width: ScoreAccumulator(class_set) for width in BANDS}
+            scenes = list_scenes(record.dataset.root(), split)
+            for chunk in _batches(scenes, progress, f"{split}: calibration, boundaries"):
+                answers = predictor.label([image for _, image, _ in chunk], confidence=True)
+                for (scene, _, label_ids), (indices, sure) in zip(chunk, answers, strict=True):
+                    truth = class_set.encode(label_ids)
+                    counts.append(reliability_counts(truth, indices, sure))
+                    distance = boundary_distance(truth, BANDS[-1])
+                    for width, scores in bands.items():
+                        # Label id 0 is unlabeled: not counted.
+                        scores.add(scene.name, np.where(distance <= width, label_ids, 0), indices)
+                    far = np.where(distance > BANDS[-1], label_ids, 0)
+                    inside.add(scene.name, far, indices)
+                    if scene.name in kept:
+                        picture = Image.fromarray(pack_confidence_map(sure))
+                        picture.save(maps / split / f"{scene.name}.png", optimize=True)
+            parts["calibration"][split] = calibration(np.stack(counts))
+            parts["boundaries"][split] = {
+                "bands": [{"width": width, **_band(each)} for width, each in bands.items()],
+                "inside": _band(inside),
+            }
+    return parts
+
+
+def _band(accumulator: ScoreAccumulator) -> dict[str, Any]:
+    pixels = int(accumulator.confusion.sum())
+    return {"pixels": pixels, **main_scores(accumulator.scores())}
+
+
+def pack_confidence_map(confidence: np.ndarray) -> np.ndarray:
+    """Probabilities 0 to 1, float (H, W), as uint8 percent in coarse steps, at half the size."""
+    height, width = confidence.shape
+    steps = np.rint(100 / CONFIDENCE_STEP * confidence).astype(np.uint8)
+    return CONFIDENCE_STEP * resize_mask(steps, ((height + 1) // 2, (width + 1) // 2))
+
+
+def reliability_counts(
+    truth: np.ndarray, prediction: np.ndarray, confidence: np.ndarray
+) -> np.ndarray:
+    """Pixels of one image by confidence, float64 (BINS, 3): how many, their sum, how many right.
+
+    `truth`, `prediction`: class indices uint8 (H, W); truth may be 255, which is not counted.
+    `confidence`: float (H, W), the probability (0 to 1) of the predicted class. As in Guo, Pleiss,
+    Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017
+    (https://arxiv.org/abs/1706.04599), bins are of equal width and hold their upper edge.
+    """
+    scored = truth != IGNORE_INDEX
+    sure = confidence[scored].astype(np.float64)
+    place = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    right = (truth == prediction)[scored]
+    return np.stack([np.bincount(place, each, BINS) for each in (None, sure, right)], axis=1)
+
+
+def calibration(images: np.ndarray) -> dict[str, Any]:
+    """Whether a network is as often right as it is sure, JSON-ready, from counts (N, BINS, 3).
+
+    Keys: `bins` (from unsure to sure: `pixels`, mean `confidence` and `accuracy`, None in an empty
+    one), `confidence` and `accuracy` over all pixels, `ece` (the expected calibration error, 0 to
+    1) and its 95 % interval over resampled images in `low` and `high`.
+    """
+    total = images.sum(axis=0)
+    drawn = np.tensordot(resample(len(images)), images, axes=1)  # (R, BINS, 3)
+    low, high = percentile_interval(calibration_error(drawn))
+    pixels, confidence, right = total.sum(axis=0)
+    return {
+        "bins": [
+            {
+                "pixels": int(n),
+                "confidence": rounded(sure / n) if n else None,
+                "accuracy": rounded(hits / n) if n else None,
+            }
+            for n, sure, hits in total
+        ],
+        "confidence": rounded(confidence / pixels),
+        "accuracy": rounded(right / pixels),
+        "ece": rounded(calibration_error(total)),
+        "low": rounded(low),
+        "high": rounded(high),
+    }
+
+
+def calibration_error(counts: np.ndarray) -> np.ndarray:
+    """Mean distance of a pixel's bin between confidence and accuracy: (…, BINS, 3) to (…)."""
+    pixels, confidence, right = np.moveaxis(counts, -1, 0)
+    return np.abs(confidence - right).sum(axis=-1) / pixels.sum(axis=-1)
+
+
+# --- robustness, transfer and cost ------------------------------------------------------------
+
+
+def robustness(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
+    """Scores on disturbed photographs of some val scenes.
+
+    The same scenes, evenly spread over the split, for every disturbance. The mean IoU is taken over
+    the classes that occur in their truth, so that it is the mean of the same classes throughout.
+    `loss` is the mIoU lost against the clean photographs, with its paired 95 % interval.
+    """
+    predictor = Predictor.from_record(record, device)
+    scenes = evenly(list_scenes(record.dataset.root(), "val"), ROBUSTNESS_SCENES)
+    batches = list(_batches(scenes, progress, "val: reading"))
+
+    def scores(kind: str | None = None, strength: int = 0) -> dict[str, Any]:
+        found = ScoreAccumulator(predictor.class_set)
+        for chunk in batches:
+            images = [corrupt(i, kind, strength, s.name) if kind else i for s, i, _ in chunk]
+            for (scene, _, label_ids), label in zip(chunk, predictor.label(images), strict=True):
+                found.add(scene.name, label_ids, label.indices)
+        return found.scores()
+
+    clean = scores()
+    present = np.flatnonzero(np.sum(clean["confusion"], axis=1)).tolist()
+    clean = only_classes(clean, present)
+    levels: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CORRUPTIONS}
+    cases = list(itertools.product(CORRUPTIONS, STRENGTHS))
+    for kind, strength in tqdm(cases, "val: robustness", disable=not progress, leave=False):
+        found = only_classes(scores(kind, strength), present)
+        loss = [rounded(each) for each in paired_difference(clean, found)]
+        levels[kind].append({"strength": strength, **main_scores(found), "loss": loss})
+    return {
+        "split": "val",
+        "scenes": [scene.name for scene in scenes],
+        "classes": clean["classes"],
+        "clean": main_scores(clean),
+        "corruptions": levels,
+    }
+
+
+def transfer(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
+    """Part `generalisation`: scores on the other datasets without any training there.
+
+    Photographs are brought to the scale of the training images as `seglib predict` does it. Only
+    the classes that both datasets name are asked for and scored; of the run's own dataset, too, so
+    that `home` and `abroad` (the other dataset) are of the same classes.
+    """
+    predictor, own = Predictor.from_record(record, device), record.dataset
+    found: dict[str, Any] = {}
+    for name in TRANSFER_DATASETS:
+        if name == own.name:
+            continue
+        prepare(name, progress=progress)
+        shared = shared_classes(own.class_set, dataset_spec(name).class_set)
+        rows = [own.class_set.names.index(each) for each in shared.names]
+        asked = replace(predictor, model=Restricted(predictor.model, rows), class_set=shared)
+
+        splits = scored_splits(record)
+        if len(rows) == own.class_set.num_classes:  # what the record holds already
+            home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}
+        else:
+            home = {s: _transfer_scores(asked, own.root(), s, progress) for s in splits}
+        root = dataset_spec(name).root()
+        abroad = {s: _transfer_scores(asked, root, s, progress) for s in ("val", "test")}
+        found[name] = {"classes": list(shared.names), "home": home, "abroad": abroad}
+    return found
+
+
+def _transfer_scores(
+    predictor: Predictor, root: Path, split: str, progress: bool
+) -> dict[str, Any]:
+    """The scores of a predictor on a split of any tree."""
+    found = ScoreAccumulator(predictor.class_set)
+    for chunk in _batches(list_scenes(root, split), progress, f"{root.name} {split}"):
+        for scene, image, label_ids in chunk:
+            found.add(scene.name, label_ids, predictor(image).indices)
+    return main_scores(found.scores())
+
+
+class Restricted(nn.Module):
+    """A network that is only asked about some of its classes."""
+
+    def __init__(self, model: nn.Module, rows: Sequence[int]) -> None:
+        super().__init__()
+        self.model, self.rows = model, list(rows)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.model(image)[:, self.rows]
+
+
+def shared_classes(first: ClassSet, second: ClassSet) -> ClassSet:
+    """The classes that both sets name, in the order of the Cityscapes table."""
+    names = set(first.names) & set(second.names)
+    return ClassSet("shared", tuple(c for c in CITYSCAPES_34.labels if c.name in names))
+
+
+def cost(record: Record) -> dict[str, Any]:
+    """What one image of the run's size takes, on one thread of this machine's CPU."""
+    config, model = record.config.resolved(), record.load_model("cpu")
+    precision = resolve_precision(config.precision, torch.device("cpu"))
+    return {
+        "image_size": list(config.image_size),
+        "parameters": count_parameters(model),
+        "multiply_adds": multiply_adds(model, config.image_size),
+        "seconds": latency(model, config.image_size, precision),
+        "peak_bytes": peak_bytes(model, config.image_size, precision),
+    }
+
+
+# --- shared -----------------------------------------------------------------------------------
+
+
+def scored_splits(record: Record) -> list[str]:
+    """The splits that the record has scores of, train left out: val, and test if it was scored."""
+    return [split for split in ("val", "test") if split in record.scores]
+
+
+def _batches(scenes: Sequence[Scene], progress: bool, what: str) -> Iterator[list[Sample]]:
+    """Scenes with photograph and label ids, as many at a time as are scored together."""
+    with tqdm(total=len(scenes), desc=what, disable=not progress, leave=False) as bar:
+        for start in range(0, len(scenes), BATCH):
+            chunk = scenes[start : start + BATCH]
+            yield [(s, read_photo(s.image), read_label_ids(s.label_ids)) for s in chunk]
+            bar.update(len(chunk))
+
+
+def main_scores(scores: dict[str, Any]) -> dict[str, Any]:
+    """The few scores that are kept, with the 95 % interval of the mIoU over resampled images."""
+    low, high = bootstrap_interval(scores)
+    return {
+        "miou": rounded(scores["miou"]),
+        "low": rounded(low),
+        "high": rounded(high),
+        "pixel_accuracy": rounded(scores["pixel_accuracy"]),
+        "iou": [rounded(value) for value in scores["iou"]],
+    }
+
+
+def only_classes(scores: dict[str, Any], columns: Sequence[int]) -> dict[str, Any]:
+    """Scores of some classes, by their indices, in the form that intervals are computed from."""
+    images: dict[str, Any] = {"names": scores["images"]["names"]}
+    for key in ("tp", "fp", "fn"):
+        counts = np.asarray(scores["images"][key])[:, columns]
+        images[key] = images[f"category_{key}"] = counts.tolist()
+    iou = [scores["iou"][column] for column in columns]
+    return {
+        "classes": [scores["classes"][column] for column in columns],
+        "categories": [],
+        "iou": iou,
+        "miou": float(np.mean(np.array(iou, dtype=float))),
+        "pixel_accuracy": scores["pixel_accuracy"],
+        "images": images,
+    }
+
+
+def rounded(value: float | None) -> float | None:
+    """Six decimals for a JSON file; NaN becomes None."""
+    return None if value is None or value != value else round(float(value), 6)
