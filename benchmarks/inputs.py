@@ -23,7 +23,7 @@ from seglib.data.cache import load_cache
 from seglib.data.transforms import MEAN, STD, TrainingSet, to_device
 from seglib.files import atomic_folder
 from seglib.labels import CITYSCAPES_19
-from seglib.training.loop import EpochBatches
+from seglib.training.setup import epoch_batches
 
 from .measuring import DATA, Comparison, interleave
 
@@ -73,8 +73,7 @@ def measure(repetitions: int) -> list[Comparison]:
 def _ours(root: Path, epoch: int) -> float:
     begin = time.perf_counter()
     cache = load_cache(root, "train", "fine", CONFIG.image_size, CITYSCAPES_19, progress=False)
-    batches = EpochBatches(len(cache), CONFIG)
-    batches.epoch = epoch
+    batches = epoch_batches(len(cache), CONFIG, epoch)
     images = 0
     for image, mask in DataLoader(TrainingSet(cache, CONFIG), batch_sampler=batches):
         image, mask = to_device(image, mask, torch.device("cpu"))

@@ -22,9 +22,10 @@ from seglib.devices import autocast, memory_format, resolve_precision
 from seglib.models import build_model
 from seglib.recipes import recipe
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint
-from seglib.training.loop import EpochBatches, OutOfTime, fit
-from seglib.training.losses import build_loss, sqrt_median_weights
+from seglib.training.loop import OutOfTime, fit
+from seglib.training.losses import SegmentationLoss, sqrt_median_weights
 from seglib.training.optim import build_optimizer, build_scheduler
+from seglib.training.setup import epoch_batches
 
 from .measuring import Comparison, interleave, quiet, seconds
 from .peers import WIDTHS, Normalised, OursInLightning, smp_unet, trainer
@@ -111,7 +112,7 @@ def fit_epoch(config: RunConfig, found: dict[str, dict] | None = None) -> float:
 
 
 def _loss(config: RunConfig, cache: SceneCache) -> torch.nn.Module:
-    return build_loss(config.loss, sqrt_median_weights(cache.class_pixels(_classes(config))))
+    return SegmentationLoss(config.loss, sqrt_median_weights(cache.class_pixels(_classes(config))))
 
 
 def _classes(config: RunConfig) -> int:
@@ -124,9 +125,9 @@ def bare_epoch(config: RunConfig) -> dict[str, torch.Tensor]:
     torch.manual_seed(config.seed)
     model = build_model(config.model, _classes(config), **config.model_options())
     model = model.to(memory_format=memory_format(CPU)).train()
-    batches = EpochBatches(len(cache), config)
+    batches = epoch_batches(len(cache), config, epoch=0)
     optimizer = build_optimizer(model, config, CPU)
-    scheduler = build_scheduler(optimizer, config, batches.steps)
+    scheduler = build_scheduler(optimizer, config, len(cache) // config.batch_size)
     loss_function = _loss(config, cache)
     precision = resolve_precision(config.precision, CPU)
     for image, mask in DataLoader(TrainingSet(cache, config), batch_sampler=batches):
@@ -155,7 +156,7 @@ def smp_epoch(config: RunConfig, encoder: str, precision: str) -> Callable[[], f
             config.weight_decay,
         )
         loader = Normalised(
-            TrainingSet(cache, config), batch_sampler=EpochBatches(len(cache), config)
+            TrainingSet(cache, config), batch_sampler=epoch_batches(len(cache), config, epoch=0)
         )
         trainer(folder, precision, max_epochs=1, gradient_clip_val=config.clip_norm).fit(
             module, loader

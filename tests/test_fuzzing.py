@@ -22,7 +22,7 @@ from seglib.errors import SeglibError
 from seglib.evaluation.predictor import Predictor
 from seglib.labels import CAMVID_11
 from seglib.records import Record, read_tensors, save_record, write_tensors
-from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, save_checkpoint
+from seglib.training.checkpoints import KEYS, checkpoint_folder, load_checkpoint, save_checkpoint
 from seglib.widgets import PhotoPanel
 from study.plan import load_study
 
@@ -199,7 +199,7 @@ def test_any_weights_file(record: Record, changes) -> None:
 @given(changes=CHANGES)
 def test_any_checkpoint_file(seglib_home: Path, changes) -> None:
     for epoch in (1, 2):
-        save_checkpoint("run", {"next_epoch": epoch, "weight": torch.arange(6.0)})
+        save_checkpoint("run", dict.fromkeys(KEYS, torch.arange(6.0)) | {"next_epoch": epoch})
     path = checkpoint_folder("run") / "last.ckpt"
     content = path.read_bytes()
     path.write_bytes(damaged(content, changes))

@@ -15,8 +15,10 @@ import torch
 
 from .. import paths
 from ..files import atomic_path
+from ..provenance import RESULTS_VERSION
 
 NAMES = ("last.ckpt", "previous.ckpt")
+KEYS = "model optimizer scheduler scaler history epoch_seconds best next_epoch".split()
 
 
 def checkpoint_folder(run_id: str) -> Path:
@@ -28,7 +30,7 @@ def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:
     """Write the state as the last checkpoint and keep the one before it as the previous one."""
     last, previous = (checkpoint_folder(run_id) / name for name in NAMES)
     buffer = io.BytesIO()
-    torch.save(state, buffer)
+    torch.save({**state, "results_version": RESULTS_VERSION}, buffer)
     with atomic_path(last) as temporary:
         with open(temporary, "wb") as file:
             file.write(hashlib.sha256(buffer.getbuffer()).digest())
@@ -38,7 +40,7 @@ def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(run_id: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest intact state, or None, and one line for each damaged file passed over."""
+    """The newest state that serves, or None, and one line for each file that is passed over."""
     passed_over = []
     for name in NAMES:
         path = checkpoint_folder(run_id) / name
@@ -46,9 +48,8 @@ def load_checkpoint(run_id: str) -> tuple[dict[str, Any] | None, list[str]]:
             return _read(path), passed_over
         except FileNotFoundError:
             continue
-        except Exception as problem:  # a damaged pickle can raise almost anything
-            reason = (str(problem).splitlines() or [type(problem).__name__])[0]
-            passed_over.append(f"{path.name} of {run_id} is damaged and passed over ({reason})")
+        except (OSError, ValueError) as problem:
+            passed_over.append(f"{name} of {run_id} is passed over: {problem}")
     return None, passed_over
 
 
@@ -56,10 +57,15 @@ def _read(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
     digest, body = content[:32], content[32:]
     if hashlib.sha256(body).digest() != digest:
-        raise ValueError("its digest does not match its content")
-    state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-    if not isinstance(state, dict):
+        raise ValueError("it is damaged: its digest does not match its content")
+    try:
+        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except Exception:  # foreign bytes can raise almost anything
+        raise ValueError("it is no file of tensors and plain values") from None
+    if not isinstance(state, dict) or any(key not in state for key in KEYS):
         raise ValueError("it does not hold a run's state")
+    if state.get("results_version") != RESULTS_VERSION:
+        raise ValueError("another results version made it")
     return state
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from seglib.training.checkpoints import (
+    KEYS,
     checkpoint_folder,
     load_checkpoint,
     remove_checkpoint,
@@ -20,7 +21,8 @@ RUN = "miniscapes-unet-00000000"
 
 
 def state(epoch: int) -> dict:
-    return {"next_epoch": epoch, "model": {"weight": torch.full((3,), float(epoch))}}
+    parts = {key: None for key in KEYS}
+    return {**parts, "next_epoch": epoch, "model": {"weight": torch.full((3,), float(epoch))}}
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def test_a_truncated_file_is_passed_over_and_named(folder: Path, kept: int) -> N
     loaded, passed_over = load_checkpoint(RUN)
     assert loaded["next_epoch"] == 1
     assert passed_over == [
-        f"last.ckpt of {RUN} is damaged and passed over (its digest does not match its content)"
+        f"last.ckpt of {RUN} is passed over: it is damaged: its digest does not match its content"
     ]
 
 
@@ -106,9 +108,10 @@ def test_any_forged_bytes_are_passed_over(folder: Path, body: bytes) -> None:
     assert loaded["next_epoch"] == 1 and len(passed_over) == 1
 
 
-def test_something_else_than_a_state_is_passed_over(folder: Path) -> None:
+@pytest.mark.parametrize("value", [[1, 2, 3], {}, {"next_epoch": 5}])
+def test_something_else_than_a_state_is_passed_over(folder: Path, value) -> None:
     buffer = io.BytesIO()
-    torch.save([1, 2, 3], buffer)
+    torch.save(value, buffer)
     forge(folder / "last.ckpt", buffer.getvalue())
     loaded, passed_over = load_checkpoint(RUN)
     assert loaded["next_epoch"] == 1

@@ -323,8 +323,8 @@ def test_an_interrupted_kernel_goes_on_where_it_was(home: Path) -> None:
 import time, torch
 from pathlib import Path
 torch.set_num_threads(1)
-from seglib import training
 from seglib.config import RunConfig
+from seglib.training import loop
 config = RunConfig.from_dict({CONFIG.to_dict()!r})
 step, steps = loop.to_device, 0
 def to_device(*arguments):
@@ -336,10 +336,10 @@ def to_device(*arguments):
     return step(*arguments)
 loop.to_device = to_device
 """
-    cell = "training.fit(config, device='cpu', progress=False)"
+    cell = "loop.fit(config, device='cpu', progress=False)"
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(loop.__file__).parents[1]),
+        "PYTHONPATH": str(Path(loop.__file__).parents[2]),
         "IPYTHONDIR": str(home / "ipython"),
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     }
@@ -480,11 +480,12 @@ def test_more_scores_on_a_full_disk_keep_the_old_ones(seglib_home, small_disk, m
 
 def test_a_checkpoint_on_a_full_disk_keeps_the_old_one(small_disk, monkeypatch) -> None:
     monkeypatch.setenv("SEGLIB_HOME", str(small_disk))
-    checkpoints.save_checkpoint("run", {"next_epoch": 1, "weight": torch.zeros(100)})
+    state = dict.fromkeys(checkpoints.KEYS)
+    checkpoints.save_checkpoint("run", state | {"next_epoch": 1, "model": torch.zeros(100)})
     before = everything(small_disk)
     fill(small_disk, 8192)
     with pytest.raises(OSError, match="No space left on device"):
-        checkpoints.save_checkpoint("run", {"next_epoch": 2, "weight": torch.zeros(10_000)})
+        checkpoints.save_checkpoint("run", state | {"next_epoch": 2, "model": torch.zeros(10_000)})
     assert everything(small_disk) == sorted([*before, "ballast"])
     assert checkpoints.load_checkpoint("run")[0]["next_epoch"] == 1
 
@@ -570,7 +571,7 @@ def test_the_command_reports_a_full_disk_in_one_line(tmp_path, small_disk, tiny_
         env={
             **os.environ,
             "SEGLIB_HOME": str(small_disk),
-            "PYTHONPATH": str(Path(loop.__file__).parent.parent),
+            "PYTHONPATH": str(Path(loop.__file__).parents[2]),
         },
         cwd=tmp_path,
         capture_output=True,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seglib.errors import ConfigError
 from seglib.labels import IGNORE_INDEX
-from seglib.training.losses import LOSSES, build_loss, sqrt_median_weights
+from seglib.training.losses import LOSSES, SegmentationLoss, sqrt_median_weights
 
 # Pixel 0 is class 0 and found at 0.75, pixel 1 is class 1 and found at 0.5, pixel 2 is ignored.
 PROBABILITY = torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.01, 0.99]])
@@ -46,7 +46,7 @@ def test_every_loss_has_a_hand_computed_value() -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_value_by_hand(name: str) -> None:
-    loss = build_loss(name)(logits_of(PROBABILITY), TRUTH)
+    loss = SegmentationLoss(name)(logits_of(PROBABILITY), TRUTH)
     assert loss.shape == ()
     assert loss.item() == pytest.approx(BY_HAND[name], abs=1e-6)
 
@@ -55,8 +55,10 @@ def test_class_weights_by_hand() -> None:
     weights = torch.tensor([1.0, 3.0])
     weighted = -(1 * math.log(0.75) + 3 * math.log(0.5)) / 4
     logits = logits_of(PROBABILITY)
-    assert build_loss("cross_entropy", weights)(logits, TRUTH).item() == pytest.approx(weighted)
-    combined = build_loss("cross_entropy+dice", weights)(logits, TRUTH).item()
+    assert SegmentationLoss("cross_entropy", weights)(logits, TRUTH).item() == pytest.approx(
+        weighted
+    )
+    combined = SegmentationLoss("cross_entropy+dice", weights)(logits, TRUTH).item()
     assert combined == pytest.approx(weighted + DICE)
 
 
@@ -67,7 +69,7 @@ def test_absent_class_does_not_contribute(name: str) -> None:
     truth = torch.zeros(1, 1, 1, dtype=torch.long)
     for absent in (1, 4):
         spread = [0.5] + [0.5 / absent] * absent
-        loss = build_loss(name)(logits_of(torch.tensor([spread])), truth)
+        loss = SegmentationLoss(name)(logits_of(torch.tensor([spread])), truth)
         assert loss.item() == pytest.approx(1 - overlap, abs=1e-6)
 
 
@@ -75,8 +77,8 @@ def test_absent_class_does_not_contribute(name: str) -> None:
 def test_overlap_is_of_the_batch_not_of_its_images(name: str) -> None:
     """A class with one pixel in the first image and 41 in the second has one overlap."""
     logits, mask = batch(classes=2)
-    whole = build_loss(name)(logits, mask)
-    side_by_side = build_loss(name)(
+    whole = SegmentationLoss(name)(logits, mask)
+    side_by_side = SegmentationLoss(name)(
         torch.cat(tuple(logits), dim=-1)[None], torch.cat(tuple(mask), dim=-1)[None]
     )
     assert whole.item() == pytest.approx(side_by_side.item(), abs=1e-6)
@@ -87,7 +89,7 @@ def test_overlap_is_of_the_batch_not_of_its_images(name: str) -> None:
 def test_all_ignored_batch_is_zero_with_zero_gradients(name: str, weights: str | None) -> None:
     logits, mask = batch()
     values = {"positive": [1.0, 2, 3, 4, 5], "with a zero": [1.0, 2, 0, 4, 5]}.get(weights or "")
-    loss = build_loss(name, torch.tensor(values) if values else None)(
+    loss = SegmentationLoss(name, torch.tensor(values) if values else None)(
         logits, torch.full_like(mask, IGNORE_INDEX)
     )
     loss.backward()
@@ -99,18 +101,18 @@ def test_all_ignored_batch_is_zero_with_zero_gradients(name: str, weights: str |
 def test_ignored_pixels_change_nothing_and_get_no_gradient(name: str) -> None:
     logits, mask = batch()
     ignored = (mask == IGNORE_INDEX)[:, None].expand_as(logits)
-    loss = build_loss(name)(logits, mask)
+    loss = SegmentationLoss(name)(logits, mask)
     loss.backward()
     assert torch.count_nonzero(logits.grad[ignored]) == 0
     assert torch.count_nonzero(logits.grad[~ignored]) > 0
     shaken = torch.where(ignored, 50 * torch.randn_like(logits), logits)
-    assert build_loss(name)(shaken, mask).item() == pytest.approx(loss.item(), abs=1e-6)
+    assert SegmentationLoss(name)(shaken, mask).item() == pytest.approx(loss.item(), abs=1e-6)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradient_raises_the_true_class_at_every_pixel(name: str) -> None:
     logits, mask = batch()
-    build_loss(name)(logits, mask).backward()
+    SegmentationLoss(name)(logits, mask).backward()
     scored = mask != IGNORE_INDEX
     true_class = mask.where(scored, 0)[:, None]
     gradient = logits.grad.gather(1, true_class)[:, 0][scored]
@@ -120,7 +122,7 @@ def test_gradient_raises_the_true_class_at_every_pixel(name: str) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_descent_finds_the_truth(name: str) -> None:
     logits, mask = batch()
-    loss = build_loss(name)
+    loss = SegmentationLoss(name)
     optimizer = torch.optim.Adam([logits], lr=0.5)
     first = loss(logits, mask).item()
     for _ in range(60):
@@ -138,7 +140,7 @@ def test_sure_and_right_costs_nothing_sure_and_wrong_costs_most(name: str) -> No
     scored = mask != IGNORE_INDEX
     right = torch.nn.functional.one_hot(mask.where(scored, 0), 5).movedim(-1, 1) * 100.0
     wrong = right.roll(1, dims=1)
-    loss = build_loss(name)
+    loss = SegmentationLoss(name)
     assert loss(right, mask).item() == pytest.approx(0, abs=1e-6)
     assert loss(wrong, mask).item() > 0.99
 
@@ -146,7 +148,7 @@ def test_sure_and_right_costs_nothing_sure_and_wrong_costs_most(name: str) -> No
 @pytest.mark.parametrize("name", LOSSES)
 def test_mask_may_be_bytes_and_logits_half_precision(name: str) -> None:
     logits, mask = batch()
-    loss = build_loss(name)
+    loss = SegmentationLoss(name)
     expected = loss(logits, mask)
     assert torch.equal(loss(logits, mask.to(torch.uint8)), expected)
     half = loss((logits * 1000).to(torch.bfloat16), mask)
@@ -158,18 +160,18 @@ def test_mask_may_be_bytes_and_logits_half_precision(name: str) -> None:
 def test_class_missing_from_one_batch_gives_finite_gradients(name: str) -> None:
     logits, mask = batch()
     mask[mask == 3] = 1
-    build_loss(name)(logits, mask).backward()
+    SegmentationLoss(name)(logits, mask).backward()
     assert torch.isfinite(logits.grad).all()
 
 
 def test_weights_move_with_the_module() -> None:
-    loss = build_loss("cross_entropy+iou", torch.tensor([1.0, 2.0]))
+    loss = SegmentationLoss("cross_entropy+iou", torch.tensor([1.0, 2.0]))
     assert [buffer.tolist() for buffer in loss.buffers()] == [[1.0, 2.0]]
 
 
 def test_unknown_loss_lists_the_valid_names() -> None:
     with pytest.raises(ConfigError) as caught:
-        build_loss("focal")
+        SegmentationLoss("focal")
     message = str(caught.value)
     assert "focal" in message and "\n" not in message
     assert all(name in message for name in LOSSES)

@@ -1,6 +1,7 @@
 """Training on a tiny tree: records, resuming bit for bit, learning rates, scores, and refusals."""
 
 import dataclasses
+import io
 import math
 import time
 from pathlib import Path
@@ -13,10 +14,13 @@ from PIL import Image
 from processes import Process
 from safetensors.torch import load_file
 from torch import nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
 
 from seglib.config import RunConfig
 from seglib.data.cache import SceneCache
 from seglib.data.images import read_instance_ids, read_label_ids
+from seglib.data.transforms import TrainingSet
 from seglib.data.tree import list_scenes
 from seglib.errors import ConfigError, DatasetError, RecordError
 from seglib.evaluation.evaluate import evaluate, export_predictions, score_split
@@ -24,10 +28,11 @@ from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.labels import CAMVID_11, CITYSCAPES_19
 from seglib.models import build_model
 from seglib.records import Record, load_record, save_record
-from seglib.training import loop, optim
+from seglib.training import checkpoints, loop, optim, setup
 from seglib.training.checkpoints import checkpoint_folder
-from seglib.training.loop import EpochBatches, NonFiniteLoss, OutOfTime, fit
-from seglib.training.losses import build_loss
+from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
+from seglib.training.losses import SegmentationLoss
+from seglib.training.setup import TrainingState, epoch_batches, initialize_from, make_accelerator
 
 TINY = RunConfig(
     model="fcn",
@@ -90,7 +95,7 @@ def test_fit_makes_a_complete_record_and_learns(home: Path, capsys) -> None:
 
 def test_a_recorded_run_is_not_trained_again(home: Path, monkeypatch, capsys) -> None:
     before = bytes_of(train())
-    monkeypatch.setattr(loop, "_Run", None)  # would fail if it were used
+    monkeypatch.setattr(loop, "load_data", None)  # would fail if it were used
     capsys.readouterr()
     record = train()
     assert capsys.readouterr().out == (
@@ -225,10 +230,11 @@ def test_worker_processes_change_nothing(home: Path) -> None:
 def test_a_checkpoint_of_other_code_is_not_continued(home: Path, monkeypatch, capsys) -> None:
     with pytest.raises(OutOfTime):
         train(deadline=0.0)
-    monkeypatch.setattr(loop, "RESULTS_VERSION", 99)
+    for module in (loop, checkpoints):
+        monkeypatch.setattr(module, "RESULTS_VERSION", 99)
     record = train()
     output = capsys.readouterr().out
-    assert "checkpoint is of another version" in output and "resumed" not in output
+    assert "passed over: another results version made it" in output and "resumed" not in output
     assert record.environment["results_version"] == 99
 
 
@@ -242,7 +248,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_previous_one(home, tmp_path, cap
     capsys.readouterr()
     record = train()
     output = capsys.readouterr().out.splitlines()
-    assert output[0].startswith(f"last.ckpt of {record.id} is damaged and passed over (")
+    assert output[0].startswith(f"last.ckpt of {record.id} is passed over: it is damaged")
     assert output[1] == f"{record.id}: resumed after epoch 1 of 3 on cpu"
     assert bytes_of(record) == expected
 
@@ -275,14 +281,10 @@ def fit_and_count(config: RunConfig, pause: float) -> int:
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_batches_of_all_processes_are_a_partition(processes: int, accumulation: int) -> None:
     config = changed(batch_size=8, accumulation=accumulation, seed=3)
-    samplers = [EpochBatches(21, config, rank, processes) for rank in range(processes)]
-    alone = EpochBatches(21, changed(batch_size=8, seed=3))
     for epoch in (0, 1):
-        for sampler in (*samplers, alone):
-            sampler.epoch = epoch
-        parts = [list(sampler) for sampler in samplers]
-        assert {len(part) for part in parts} == {len(samplers[0])} == {2 * accumulation}
-        assert samplers[0].steps == 2
+        parts = [epoch_batches(21, config, epoch, rank, processes) for rank in range(processes)]
+        alone = epoch_batches(21, changed(batch_size=8, seed=3), epoch)
+        assert {len(part) for part in parts} == {2 * accumulation} and len(alone) == 2
         keys = [key for part in parts for batch in part for key in batch]
         assert len(keys) == len(set(keys)) == 16 and {key[0] for key in keys} == {epoch}
         # Step by step, all processes together take the batch that one would take alone.
@@ -293,45 +295,36 @@ def test_batches_of_all_processes_are_a_partition(processes: int, accumulation: 
 
 
 def test_every_epoch_has_its_own_order() -> None:
-    sampler = EpochBatches(8, changed(batch_size=8))
-    orders = []
-    for sampler.epoch in range(3):
-        orders.append([position for _, position in next(iter(sampler))])
-        assert sorted(orders[-1]) == list(range(8))
-    assert len({tuple(order) for order in orders}) == 3
+    orders = set()
+    for epoch in range(3):
+        (batch,) = epoch_batches(8, changed(batch_size=8), epoch)
+        orders.add(tuple(position for _, position in batch))
+    assert len(orders) == 3 and all(sorted(order) == list(range(8)) for order in orders)
 
 
 def test_a_batch_that_cannot_be_divided_is_refused() -> None:
     with pytest.raises(ConfigError, match="batch_size 6 must be a multiple of 4 "):
-        EpochBatches(10, changed(batch_size=6, accumulation=2), processes=2)
+        epoch_batches(10, changed(batch_size=6, accumulation=2), 0, processes=2)
 
 
-def one_epoch(accumulation: int, optimizer_class=torch.optim.SGD) -> dict[str, torch.Tensor]:
+def one_epoch(accumulation: int) -> dict[str, torch.Tensor]:
     """The weights after two optimiser steps on four scenes each."""
     config = changed(batch_size=4, accumulation=accumulation, flip=False, rotation=0.0)
     noise = np.random.default_rng(0)
     images = noise.integers(0, 256, (8, 32, 64, 3), np.uint8)
     masks = noise.integers(0, 19, (8, 32, 64), np.uint8)
     cache = SceneCache([f"scene{i}" for i in range(8)], images, masks)
-    accelerator = loop.make_accelerator(config, torch.device("cpu"))
+    accelerator = make_accelerator(config, torch.device("cpu"))
     torch.manual_seed(0)
-    model, optimizer = build_model("fcn", 19, width=4), None
-    optimizer = optimizer_class(model.parameters(), lr=0.1)
-    model, optimizer = accelerator.prepare(model, optimizer)
-    loader = torch.utils.data.DataLoader(
-        loop.TrainingSet(cache, config), batch_sampler=EpochBatches(8, config)
-    )
-    seen = []
-    loop.train_one_epoch(
-        model,
-        loader,
-        build_loss("cross_entropy"),
-        optimizer,
-        None,
-        accelerator,
-        on_batch=lambda count, loss: seen.append((count, loss)),
-    )
-    assert [count for count, _ in seen] == [4 // accumulation] * (2 * accumulation)
+    model = build_model("fcn", 19, width=4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    prepared, optimizer = accelerator.prepare(model, optimizer)
+    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer.optimizer, 1.0)
+    state = TrainingState(model, prepared, optimizer, scheduler, scaler=None)
+    loader = DataLoader(TrainingSet(cache, config), batch_sampler=epoch_batches(8, config, epoch=0))
+    bar = tqdm(total=8, file=io.StringIO())
+    loop.train_one_epoch(state, loader, SegmentationLoss("cross_entropy"), accelerator, bar)
+    assert bar.n == 8 and len(loader) == 2 * accumulation
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
 
@@ -349,15 +342,15 @@ def test_a_loss_that_is_not_finite_names_the_scenes(home: Path, monkeypatch) -> 
             Broken.calls += 1
             return logits.sum() * (math.nan if Broken.calls == 2 else 0)
 
-    monkeypatch.setattr(loop, "build_loss", lambda *arguments: Broken())
+    monkeypatch.setattr(setup, "SegmentationLoss", lambda *arguments: Broken())
     with pytest.raises(NonFiniteLoss) as caught:
         train()
     message = str(caught.value)
     assert message.startswith("the loss is nan in epoch 1, batch 2 (scenes ")
     assert "\n" not in message
     scenes = [scene.name for scene in list_scenes(home / "data" / "miniscapes", "train")]
-    sampler = list(EpochBatches(6, TINY))
-    assert ", ".join(scenes[position] for _, position in sampler[1]) in message
+    batches = epoch_batches(6, TINY, epoch=0)
+    assert ", ".join(scenes[position] for _, position in batches[1]) in message
     assert not (home / "results" / TINY.run_id).exists()
 
 
@@ -465,7 +458,7 @@ def record_of(dataset: str, classes, **options) -> Record:
 def test_init_from_copies_weights(home: Path) -> None:
     record = train()
     model = build_model("fcn", 19, width=4)
-    loop.initialize_from(model, record, CITYSCAPES_19.names)
+    initialize_from(model, record, CITYSCAPES_19.names)
     for name, tensor in load_file(record.weights_path).items():
         assert torch.equal(model.state_dict()[name], tensor.float())
     started = train(changed(init_from=record.id, epochs=1, learning_rate=1e-9))
@@ -481,7 +474,7 @@ def test_init_from_another_dataset_matches_the_head_by_class_name(home: Path) ->
     torch.manual_seed(6)
     model = build_model("fcn", 19, width=4)
     fresh = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    loop.initialize_from(model, record, CITYSCAPES_19.names)
+    initialize_from(model, record, CITYSCAPES_19.names)
     target = model.state_dict()
     assert torch.equal(target["encoder.0.0.weight"], source["encoder.0.0.weight"])
     head, bias = "decoder.4.weight", "decoder.4.bias"  # (in, classes, 2, 2) and (classes,)
@@ -514,7 +507,7 @@ def test_init_from_another_architecture_is_refused(home: Path) -> None:
     [
         ({"batch_size": 7}, {}, "batch_size 7 is larger than the training split of 6 images"),
         ({"batch_size": 4, "train_images": 3}, {}, "training split of 3 images; use at most 3"),
-        ({"norm": True}, {}, "model 'fcn' has no option 'norm'"),
+        ({"norm": True}, {}, "norm True: not an option of fcn"),
         ({}, {"device": "tpu"}, "device 'tpu' is unknown; choose one of: cuda, mps, cpu"),
         ({}, {"device": "cuda:99"}, "device 'cuda:99' is not available here"),
         ({}, {"device": "cpu:x"}, "device 'cpu:x' is not available here"),
@@ -525,7 +518,7 @@ def test_a_run_that_cannot_work_is_refused_before_training(home, changes, option
     with pytest.raises(ConfigError, match=message) as caught:
         train(changed(**changes), **options)
     assert "\n" not in str(caught.value)
-    assert not (home / "results" / changed(**changes).run_id).exists()
+    assert not list(home.glob("results/*/config.json"))
 
 
 def test_a_missing_dataset_is_named(seglib_home: Path) -> None:
@@ -592,7 +585,12 @@ def test_a_network_without_a_scored_pixel_has_loss_zero(home: Path) -> None:
         ["void"], np.zeros((1, 32, 64, 3), np.uint8), np.full((1, 32, 64), 255, np.uint8)
     )
     loss, confusion = loop.validate(
-        build_model("fcn", 19, width=4), cache, build_loss("cross_entropy"), Accelerator(), 19, 1
+        build_model("fcn", 19, width=4),
+        cache,
+        SegmentationLoss("cross_entropy"),
+        Accelerator(),
+        19,
+        1,
     )
     assert loss == 0 and not confusion.any()
 
@@ -649,7 +647,7 @@ def test_two_processes_train_and_score_like_one(home: Path, tmp_path: Path) -> N
             **os.environ,
             "ACCELERATE_USE_CPU": "true",
             "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(loop.__file__).parent.parent),
+            "PYTHONPATH": str(Path(loop.__file__).parents[2]),
         },
         capture_output=True,
         text=True,

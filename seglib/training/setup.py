@@ -1,0 +1,192 @@
+"""What a training begins with: data and batches, network and optimiser, accelerate's front."""
+
+import math
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from torch import nn
+
+from ..config import RunConfig
+from ..data.cache import SceneCache, load_cache
+from ..data.datasets import dataset_spec
+from ..data.transforms import TrainingSet, mix_seed
+from ..devices import memory_format, resolve_precision
+from ..errors import ConfigError, RecordError
+from ..records import Record, load_record, read_tensors
+from .losses import SegmentationLoss, sqrt_median_weights
+from .optim import build_optimizer, build_scheduler
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run learns from and is validated on: the same in every epoch."""
+
+    training: TrainingSet
+    validation: SceneCache
+    loss: nn.Module
+    num_classes: int
+    steps: int  # of the optimiser in an epoch
+    workers: int  # processes that load data
+
+
+@dataclass
+class TrainingState:
+    """What training changes, and so what a checkpoint holds."""
+
+    model: nn.Module  # the network itself: what is saved and scored
+    prepared: nn.Module  # the same network as accelerate and torch.compile wrap it for training
+    optimizer: torch.optim.Optimizer
+    scheduler: torch.optim.lr_scheduler.LRScheduler
+    scaler: torch.amp.GradScaler  # of fp16; disabled in other precisions
+    history: list[dict[str, Any]] = field(default_factory=list)  # a row per validated epoch
+    epoch_seconds: list[float] = field(default_factory=list)
+    best: dict[str, Any] = field(default_factory=lambda: {"score": -math.inf, "weights": {}})
+    next_epoch: int = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values and tensors, for `save_checkpoint`."""
+        return {
+            name: value.state_dict() if hasattr(value, "state_dict") else value
+            for name, value in vars(self).items()
+            if name != "prepared"
+        }
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Go on where the run was whose `state_dict` is `saved`."""
+        for name in self.state_dict():
+            part = getattr(self, name)
+            if hasattr(part, "load_state_dict"):
+                part.load_state_dict(saved[name])
+            else:
+                setattr(self, name, saved[name])
+
+
+def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
+    """accelerate's front for this run's device, precision and accumulation."""
+    precision = resolve_precision(config.precision, device)
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        # A notebook runs several configs in one process; the first one's settings must not stick.
+        AcceleratorState._reset_state(reset_partial_state=True)
+    return Accelerator(
+        cpu=device.type == "cpu",
+        mixed_precision="no" if precision == "fp32" else precision,
+        gradient_accumulation_steps=config.accumulation,
+    )
+
+
+def load_data(
+    config: RunConfig, accelerator: Accelerator, workers: int | None = None, progress: bool = True
+) -> TrainingData:
+    """The scenes of train and val at the run's size, and the loss on the accelerator's device."""
+    spec, device = dataset_spec(config.dataset), accelerator.device
+    root, size, classes = spec.root(), config.image_size, spec.class_set
+    scenes = load_cache(root, "train", config.mode, size, classes, progress)
+    validation = load_cache(root, "val", "fine", size, classes, progress)
+    if config.train_images is not None:
+        scenes = scenes.subset(config.train_images, config.seed)
+    weights = None
+    if config.class_weights == "sqrt_median":
+        weights = sqrt_median_weights(scenes.class_pixels(classes.num_classes))
+    loss = SegmentationLoss(config.loss, weights).to(device)
+    if workers is None:
+        workers = min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
+    epoch_batches(len(scenes), config, 0, processes=accelerator.num_processes)  # or refuses
+    return TrainingData(
+        TrainingSet(scenes, config),
+        validation,
+        loss,
+        classes.num_classes,
+        steps=len(scenes) // config.batch_size,
+        workers=workers,
+    )
+
+
+def epoch_batches(
+    count: int, config: RunConfig, epoch: int, rank: int = 0, processes: int = 1
+) -> list[list[tuple[int, int]]]:
+    """The batches of one process: keys (epoch, position) in an order drawn from (seed, epoch).
+
+    Every process draws the same order of the `count` scenes and takes its slice of each batch. The
+    last, incomplete batch is left out. Raises `ConfigError` for a size that can't be divided.
+    """
+    size, parts = config.batch_size, config.accumulation * processes
+    if size % parts:
+        raise ConfigError(
+            f"batch_size {size} must be a multiple of {parts} (accumulated parts x processes)"
+        )
+    if size > count:
+        raise ConfigError(
+            f"batch_size {size} is larger than the training split of {count} images; "
+            f"use at most {count}"
+        )
+    generator = torch.Generator().manual_seed(mix_seed(config.seed, epoch))
+    order = torch.randperm(count, generator=generator)[: count - count % size]
+    mine = order.view(-1, processes, size // parts)[:, rank]  # (batches, images of each)
+    return [[(epoch, position) for position in batch] for batch in mine.tolist()]
+
+
+def new_state(
+    config: RunConfig, accelerator: Accelerator, data: TrainingData, compile_model: bool = False
+) -> TrainingState:
+    """The network with its initial weights, its optimiser and its schedule at the start."""
+    torch.manual_seed(config.seed)
+    model = config.build_model()
+    if config.init_from is not None:
+        class_names = dataset_spec(config.dataset).class_set.names
+        initialize_from(model, load_record(config.init_from), class_names)
+    model = model.to(accelerator.device, memory_format=memory_format(accelerator.device))
+    bare_optimizer = build_optimizer(model, config, accelerator.device)
+    prepared = torch.compile(model) if compile_model else model
+    prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
+    # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
+    scheduler = build_scheduler(bare_optimizer, config, data.steps)
+    scaler = accelerator.scaler or torch.amp.GradScaler(enabled=False)
+    return TrainingState(model, prepared, optimizer, scheduler, scaler)
+
+
+def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ...]) -> None:
+    """Copy a recorded run's weights into `model`; rows of the class head are matched by name.
+
+    A class that the recorded run did not know keeps its fresh weights. Raises `RecordError` if
+    anything but the head differs in shape.
+    """
+    old_names = record.dataset.class_set.names
+    shared = [name for name in class_names if name in old_names]
+    new_rows = torch.tensor([class_names.index(name) for name in shared])
+    old_rows = torch.tensor([old_names.index(name) for name in shared])
+    source = read_tensors(record.weights_path)
+    for name, tensor in model.state_dict().items():
+        if name not in source:
+            raise RecordError(f"init_from {record.id}: its architecture has no {name!r}")
+        old = source[name].to(tensor.dtype)
+        sizes = zip(old.shape, tensor.shape, strict=False)
+        of_classes = [pair == (len(old_names), len(class_names)) for pair in sizes]
+        if old.shape == tensor.shape:
+            tensor.copy_(old)
+        elif old.ndim == tensor.ndim and sum(of_classes) == 1:
+            axis = of_classes.index(True)  # 0 of a convolution, 1 of a transposed one
+            tensor.index_copy_(axis, new_rows, old.index_select(axis, old_rows))
+        else:
+            raise RecordError(
+                f"init_from {record.id}: {name!r} has shape {tuple(old.shape)}, "
+                f"this run needs {tuple(tensor.shape)}"
+            )
+
+
+def check_writable(folder: Path, variable: str) -> None:
+    """Raise `RecordError` now rather than after hours if `folder` can't be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".write-test.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as problem:
+        raise RecordError(
+            f"{folder}: this folder can't be written ({problem.strerror}); "
+            f"allow it or point {variable} elsewhere"
+        ) from None
