@@ -8,7 +8,9 @@ import contextlib
 import errno
 import functools
 import io
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -247,15 +249,18 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
     def deferred(*values: Any, **options: Any) -> Callable[[], None]:
         return functools.partial(command, *values, **options)
 
+    output = io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)  # by it tyro draws boxes
     errors = io.StringIO()
     try:
-        with contextlib.redirect_stderr(errors):
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
             if name == "train":
                 config, _ = tyro.cli(_recipe, args=rest, return_unknown_args=True, add_help=False)
                 deferred = functools.partial(deferred, config=config)
             return tyro.cli(deferred, args=rest, prog=f"seglib {name}", description=None)
     except SystemExit as stop:
         if stop.code in (0, None):
+            output.seek(0)
+            print(_wrapped(output.read()))
             return None
         raise ConfigError(f"{_one_line(errors.getvalue())} (see: seglib {name} --help)") from None
 
@@ -265,6 +270,12 @@ def _recipe(dataset: str = "miniscapes", model: str = "unet") -> Any:
     from .recipes import recipe
 
     return recipe(dataset, model)
+
+
+def _wrapped(text: str) -> str:
+    """tyro's help with long paragraphs wrapped, as what it puts into boxes is."""
+    width = shutil.get_terminal_size().columns
+    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
 
 
 def _one_line(box: str) -> str:
