@@ -1,6 +1,6 @@
 """The diagram of an encoder-decoder, drawn from the model object itself."""
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -10,33 +10,21 @@ from torch import nn
 from ..models.inspection import count_parameters, layer_table, multiply_adds
 from .style import TEXT_WIDTH, styled
 
-FILL = {"image": "#D9D9D9", "conv": "#6699CC", "pool": "#EECC66", "up": "#EE99AA",
-        "attention": "#66BB99", "skip": "#FFFFFF", "logits": "#004488"}
+FILL = {"image": "#D9D9D9", "conv": "#6699CC", "pool": "#EECC66", "attention": "#66BB99",
+        "up": "#EE99AA", "skip": "#FFFFFF", "logits": "#004488"}
 MEANING = {"conv": "convolution", "pool": "max-pool", "attention": "self-attention",
            "up": "transposed convolution", "skip": "copied by a skip connection",
            "logits": "logits"}
 KIND = {"Conv2d": "conv", "MaxPool2d": "pool", "ConvTranspose2d": "up"}
+GAP, ROOM, THINNEST = 0.14, 0.36, 0.022  # inches: between stages, for a label, of a slice
 
 
-@dataclass
-class _Slice:
-    """One feature map: `channels` wide, made by `kind`."""
-
-    kind: str
-    channels: int
-    x: float = 0.0
-    width: float = 0.0
-
-
-@dataclass
-class _Stage:
-    """Consecutive feature maps of one resolution."""
+class Stage(NamedTuple):
+    """Consecutive feature maps of one resolution: for each, what made it and its channels."""
 
     height: int
     width: int
-    slices: list[_Slice] = field(default_factory=list)
-    x: float = 0.0
-    extent: float = 0.0
+    maps: list[tuple[str, int]]
 
 
 @styled
@@ -56,115 +44,101 @@ def draw_network(
         size: (height, width) of the input.
         title: default: class name, parameters and multiply-adds.
     """
-    stages, skips = _stages(model, size)
-    _place(stages)
-    tallest = 1.65 / size[0]
-    figure, axis = plt.subplots(figsize=(TEXT_WIDTH, 2.85), layout="constrained")
-    for stage in stages:
+    stages, skips = find_stages(model, size)
+    widths = _slice_widths(stages)
+    tallest = 1.45 / size[0]  # inches per pixel of height
+    figure, axis = plt.subplots(figsize=(TEXT_WIDTH, 2.3), layout="constrained")
+    x, ends, copies = 0.0, [], {}  # where each stage ends, and where its copied maps begin
+    for number, (stage, row) in enumerate(zip(stages, widths, strict=True)):
         half = stage.height * tallest / 2
-        for piece in stage.slices:
-            style = {"hatch": "/////"} if piece.kind == "skip" else {}
-            edge = "#888888" if piece.kind == "skip" else "#333333"
-            box = Rectangle((piece.x, -half), piece.width, 2 * half, linewidth=0.5, **style)
-            box.set(edgecolor=edge, facecolor=FILL[piece.kind])
+        extent = max(ROOM, sum(row))
+        channels = ", ".join(str(count) for count in dict.fromkeys(c for _, c in stage.maps))
+        axis.text(x + extent / 2, -half - 0.05, f"{channels}\n{stage.height}×{stage.width}",
+                  ha="center", va="top", fontsize=6.2, linespacing=1.15)
+        left = x + (extent - sum(row)) / 2
+        if ends:
+            _arrow(axis, ends[-1], 0, left, "#333333")
+        for (kind, _), width in zip(stage.maps, row, strict=True):
+            if kind == "skip":
+                copies[number] = left
+            box = Rectangle((left, -half), width, 2 * half, linewidth=0.5, facecolor=FILL[kind])
+            box.set(edgecolor="#888888" if kind == "skip" else "#333333", hatch=_hatch(kind))
             axis.add_patch(box)
-        middle = stage.x + stage.extent / 2
-        channels = list(dict.fromkeys(piece.channels for piece in stage.slices))
-        text = ", ".join(str(count) for count in channels) + f"\n{stage.height}×{stage.width}"
-        axis.text(middle, -half - 0.05, text, ha="center", va="top", fontsize=6.2, linespacing=1.15)
-    for left, right in zip(stages, stages[1:], strict=False):
-        _arrow(axis, left.x + left.extent, 0, right.x, "#333333")
+            left += width
+        ends.append(left)
+        x += extent + GAP
     for source, target in skips:
-        y = 0.36 * source.height * tallest
-        start = source.slices[-1].x + source.slices[-1].width
-        end = next(piece.x for piece in target.slices if piece.kind == "skip")
-        _arrow(axis, start, y, end, "#BB5566")
-    kinds = {piece.kind for stage in stages for piece in stage.slices}
+        height = 0.36 * stages[source].height * tallest
+        _arrow(axis, ends[source], height, copies[target], "#BB5566")
+    drawn = {kind for stage in stages for kind, _ in stage.maps}
     handles = [
         Patch(facecolor=FILL[kind], edgecolor="#333333", linewidth=0.5, label=meaning,
-              hatch="/////" if kind == "skip" else None)
-        for kind, meaning in MEANING.items()
-        if kind in kinds
+              hatch=_hatch(kind))
+        for kind, meaning in MEANING.items() if kind in drawn
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, handlelength=1.2)
-    axis.set(xlim=(-0.05, stages[-1].x + stages[-1].extent + 0.05), ylim=(-1.2, 0.9))
+    axis.set(xlim=(-0.05, x - GAP + 0.05), ylim=(-1.05, 0.8))
     axis.set_axis_off()
+    work = multiply_adds(model, size) / 1e9
     axis.set_title(
-        title
-        if title is not None
-        else f"{type(model).__name__}: {count_parameters(model) / 1e6:.2f} M parameters, "
-        f"{multiply_adds(model, size) / 1e9:.2f} G multiply-adds at {size[0]}×{size[1]}"
+        f"{type(model).__name__}: {count_parameters(model) / 1e6:.2f} M parameters, {work:.2f} G "
+        f"multiply-adds at {size[0]}×{size[1]}" if title is None else title
     )
     return figure
 
 
-def _stages(
+def find_stages(
     model: nn.Module, size: tuple[int, int]
-) -> tuple[list[_Stage], list[tuple[_Stage, _Stage]]]:
-    """Group the feature maps by resolution; find the skips by the channels that appear."""
-    stages = [_Stage(*size, [_Slice("image", 3)])]
-    skips: list[tuple[_Stage, _Stage]] = []
-    table = layer_table(model, size)
-    for row in table.itertuples():
+) -> tuple[list[Stage], list[tuple[int, int]]]:
+    """The feature maps by resolution, and the skips as pairs of numbers of stages.
+
+    Where a convolution has more channels coming in than the map before it gave, and an earlier
+    stage of that resolution ended with just so many, a skip brought them.
+    """
+    stages = [Stage(*size, [("image", 3)])]
+    skips = []
+    for row in layer_table(model, size).itertuples():
         kind = "attention" if "Attention" in row.kind else KIND.get(row.kind)
         if kind is None:
             continue
-        channels, height, width = _map_shape(row.shape, kind, stages[-1])
-        previous = stages[-1].slices[-1].channels
-        if (height, width) != (stages[-1].height, stages[-1].width):
-            stages.append(_Stage(height, width))
-        elif len(stages) == 1:
-            stages.append(_Stage(height, width))  # the image stays a stage of its own
-        stage = stages[-1]
-        extra = row.input_shape[0] - previous
-        source = next(
-            (s for s in stages[1:-1] if s.height == height and s.slices[-1].channels == extra), None
-        )
-        if kind == "conv" and source is not None:
-            stage.slices.append(_Slice("skip", extra))
-            skips.append((source, stage))
-        stage.slices.append(_Slice(kind, channels))
-    last = stages[-1].slices.pop()
-    if stages[-1].slices:
-        stages.append(_Stage(stages[-1].height, stages[-1].width))
-    stages[-1].slices.append(_Slice("logits", last.channels))
+        channels, *resolution = row.shape
+        if kind == "attention":  # tokens come as (L, C) or (H, W, C)
+            *resolution, channels = row.shape
+        if len(resolution) == 1:
+            resolution = stages[-1][:2]
+        extra = row.input_shape[0] - stages[-1].maps[-1][1]
+        if len(stages) == 1 or tuple(resolution) != stages[-1][:2]:  # the image is on its own
+            stages.append(Stage(*resolution, []))
+        for source, stage in enumerate(stages[1:-1], 1):
+            if kind == "conv" and (stage.height, stage.maps[-1][1]) == (resolution[0], extra):
+                stages[-1].maps.append(("skip", extra))
+                skips.append((source, len(stages) - 1))
+                break
+        stages[-1].maps.append((kind, channels))
+    logits = stages[-1].maps.pop()
+    if stages[-1].maps:
+        stages.append(Stage(*stages[-1][:2], []))
+    stages[-1].maps.append(("logits", logits[1]))
     return stages, skips
 
 
-def _map_shape(shape: tuple[int, ...], kind: str, before: _Stage) -> tuple[int, int, int]:
-    """Channels, height and width of a layer's output; tokens come as (L, C) or (H, W, C)."""
-    if kind != "attention":
-        return shape
-    if len(shape) == 3:
-        return shape[2], shape[0], shape[1]
-    return shape[1], before.height, before.width
-
-
-def _place(stages: list[_Stage]) -> None:
-    """Give every slice its x and width in inches, so that the whole fills the page's width."""
-    gap, pitch = 0.14, 0.36  # between stages; least room for a stage's label
-    total = sum(piece.channels for stage in stages for piece in stage.slices)
-    widest = max(piece.channels for stage in stages for piece in stage.slices)
-    scale = min(0.5 / widest, 4.4 / total)
-    for _ in range(40):  # labels need room: shrink the scale until the drawing fits
-        x = 0.0
-        for stage in stages:
-            widths = [max(0.022, piece.channels * scale) for piece in stage.slices]
-            stage.extent = sum(widths)
-            stage.x = x + max(0.0, (pitch - stage.extent) / 2)
-            x = stage.x + stage.extent + max(0.0, (pitch - stage.extent) / 2) + gap
-            offset = stage.x
-            for piece, width in zip(stage.slices, widths, strict=True):
-                piece.x, piece.width = offset, width
-                offset += width
-        if x - gap <= TEXT_WIDTH - 0.3:
-            return
+def _slice_widths(stages: list[Stage]) -> list[list[float]]:
+    """Inches of every slice, by stage, so that the whole with its labels fits the page."""
+    channels = [count for stage in stages for _, count in stage.maps]
+    scale = min(0.5 / max(channels), 4.4 / sum(channels))
+    for _ in range(40):
+        widths = [[max(THINNEST, c * scale) for _, c in stage.maps] for stage in stages]
+        if sum(max(ROOM, sum(row)) + GAP for row in widths) - GAP <= TEXT_WIDTH - 0.3:
+            break
         scale *= 0.93
+    return widths
+
+
+def _hatch(kind: str) -> str | None:
+    return "/////" if kind == "skip" else None
 
 
 def _arrow(axis: plt.Axes, start: float, y: float, end: float, color: str) -> None:
-    axis.annotate(
-        "", (end, y), (start, y),
-        arrowprops={"arrowstyle": "-|>,head_length=0.25,head_width=0.12", "color": color,
-                    "linewidth": 0.8, "shrinkA": 0.5, "shrinkB": 0.5},
-    )
+    style = {"arrowstyle": "-|>,head_length=0.25,head_width=0.12", "linewidth": 0.8}
+    axis.annotate("", (end, y), (start, y),
+                  arrowprops={"color": color, "shrinkA": 0.5, "shrinkB": 0.5, **style})

@@ -1,6 +1,9 @@
-"""Pictures: photographs, masks and predictions side by side, always in the label palette."""
+"""Pictures: photographs, masks and predictions side by side, always in the label palette.
 
-from collections.abc import Sequence
+Everywhere, an image is uint8 (H, W, 3) and a mask class indices uint8 (H, W), 255 is void.
+"""
+
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -8,164 +11,148 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from .style import (
-    CORRECT,
-    IGNORED,
-    TEXT_WIDTH,
-    WRONG,
-    class_legend,
-    colorize,
-    legend_height,
-    overlay,
-    styled,
-)
+from ..labels import IGNORE_INDEX
+from .style import CORRECT, TEXT_WIDTH, WRONG, class_legend, overlay, picture_axes, styled
+
+Pictures = Sequence[np.ndarray]
 
 
 @styled
 def show_scenes(
-    images: Sequence[np.ndarray],
-    masks: Sequence[np.ndarray],
-    class_set: Any,
-    names: Sequence[str] | None = None,
+    images: Pictures, masks: Pictures, class_set: Any, names: Sequence[str] = ()
 ) -> Figure:
     """Image, mask and both overlaid, one row per scene, with the legend of the classes shown.
 
-    `images`: uint8 (H, W, 3). `masks`: class indices uint8 (H, W), 255 is void. `names`: written
-    beside the rows. All scenes have one size.
+    All scenes have one size. `names`: written beside the rows.
     """
     rows = [
-        (image, colorize(mask, class_set), overlay(image, mask, class_set))
+        (image, mask, overlay(image, mask, class_set))
         for image, mask in zip(images, masks, strict=True)
     ]
-    figure = _picture_grid(rows, ("image", "mask", "overlay"), names, _entries(masks))
+    figure, _ = _plate(rows, ("image", "mask", "overlay"), class_set, names)
     class_legend(figure, class_set, masks)
     return figure
 
 
 @styled
 def predictions(
-    images: Sequence[np.ndarray],
-    truths: Sequence[np.ndarray],
-    predicted: Sequence[np.ndarray],
-    class_set: Any,
-    names: Sequence[str] | None = None,
+    images: Pictures, truths: Pictures, predicted: Pictures, class_set: Any,
+    names: Sequence[str] = (),
 ) -> Figure:
     """Image, truth, prediction and error map, one row per scene.
 
-    `images`: uint8 (H, W, 3). `truths`, `predicted`: class indices uint8 (H, W); truth may be
-    255. The error map shows wrong pixels in red, right ones in grey and void ones in white.
+    The error map shows wrong pixels in red, right ones in grey and void ones in white.
     """
-    rows = []
-    for image, truth, guess in zip(images, truths, predicted, strict=True):
-        errors = np.where((truth == guess)[..., None], CORRECT, WRONG).astype(np.uint8)
-        errors[truth == IGNORED] = 255
-        rows.append((image, colorize(truth, class_set), colorize(guess, class_set), errors))
-    titles = ("image", "truth", "prediction", "errors")
-    masks = [*truths, *predicted]
-    figure = _picture_grid(rows, titles, names, _entries(masks) + 1)
+    rows = [
+        (image, truth, guess, agreement(truth, guess, void=255))
+        for image, truth, guess in zip(images, truths, predicted, strict=True)
+    ]
+    figure, _ = _plate(rows, ("image", "truth", "prediction", "errors"), class_set, names)
     wrong = Patch(facecolor=np.array(WRONG) / 255, label="wrong pixel")
-    class_legend(figure, class_set, masks, extra=[wrong])
+    class_legend(figure, class_set, [*truths, *predicted], extra=[wrong])
     return figure
 
 
 @styled
 def fine_coarse_scenes(
-    images: Sequence[np.ndarray],
-    fine: Sequence[np.ndarray],
-    coarse: Sequence[np.ndarray],
-    class_set: Any,
-    names: Sequence[str] | None = None,
+    images: Pictures, fine: Pictures, coarse: Pictures, class_set: Any
 ) -> Figure:
     """Overlays of the fine and the coarse mask, and where they disagree, one row per scene.
 
     The third column shows pixels that coarse leaves unlabeled in white, agreement in grey and
-    contradiction in red; what fine ignores is black. Masks as in `show_scenes`.
+    contradiction in red; what fine ignores is black.
     """
     rows = []
     for image, exact, rough in zip(images, fine, coarse, strict=True):
-        verdict = np.where((exact == rough)[..., None], CORRECT, WRONG).astype(np.uint8)
-        verdict[rough == IGNORED] = 255
-        verdict[exact == IGNORED] = 0
-        rows.append((overlay(image, exact, class_set), overlay(image, rough, class_set), verdict))
-    masks = [*fine, *coarse]
-    titles = ("fine mask", "coarse mask", "agreement")
-    figure = _picture_grid(rows, titles, names, _entries(masks) + 3)
+        overlays = [overlay(image, mask, class_set) for mask in (exact, rough)]
+        same = agreement(exact, rough, void=0)
+        same[(rough == IGNORE_INDEX) & (exact != IGNORE_INDEX)] = 255
+        rows.append((*overlays, same))
+    figure, _ = _plate(rows, ("fine mask", "coarse mask", "agreement"), class_set)
     extra = [
         Patch(facecolor=np.array(CORRECT) / 255, label="same class"),
         Patch(facecolor="white", edgecolor="#666666", linewidth=0.3, label="not in coarse"),
-        Patch(facecolor=np.array(WRONG) / 255, label="contradiction"),
     ]
-    class_legend(figure, class_set, masks, extra=extra)
+    if any((same == WRONG).all(axis=-1).any() for *_, same in rows):
+        extra.append(Patch(facecolor=np.array(WRONG) / 255, label="contradiction"))
+    class_legend(figure, class_set, [*fine, *coarse], extra=extra)
     return figure
 
 
 @styled
 def label_pictures(
-    pictures: Sequence[np.ndarray], titles: Sequence[str], class_set: Any | None = None,
-    columns: int = 3,
+    pictures: Pictures, titles: Sequence[str], class_set: Any | None = None, columns: int = 3
 ) -> Figure:
-    """Pictures in a grid, each under its title.
+    """Images, and masks in the colours of `class_set`, in a grid, each under its title.
 
-    `pictures`: images uint8 (h, w, 3), or masks of class indices uint8 (h, w), which are coloured
-    with `class_set` and get its legend. Sizes may differ: all are drawn equally large, so that the
-    pixels of a small one show as squares.
+    Sizes may differ: all are drawn equally large, so that the pixels of a small one show as
+    squares.
     """
-    masks = [picture for picture in pictures if picture.ndim == 2]
-    painted = [colorize(p, class_set) if p.ndim == 2 else p for p in pictures]
-    columns = min(columns, len(painted))
-    rows = -(-len(painted) // columns)
-    height, width = painted[0].shape[:2]
-    cell = TEXT_WIDTH / columns
-    entries = _entries(masks) if masks else 0
-    figure, axes = plt.subplots(
-        rows, columns, squeeze=False, layout="compressed",
-        figsize=(TEXT_WIDTH, rows * (cell * height / width + 0.18) + legend_height(entries)),
-    )
-    for axis in axes.flat[len(painted) :]:
-        axis.set_visible(False)
-    for axis, picture, title in zip(axes.flat, painted, titles, strict=False):
-        axis.imshow(picture, aspect=height * picture.shape[1] / (width * picture.shape[0]))
-        axis.set_title(title, pad=3)
-        _bare(axis)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    if masks:
+    figure, _ = _plate([pictures], titles, class_set, columns=columns)
+    if masks := [picture for picture in pictures if picture.ndim == 2]:
         class_legend(figure, class_set, masks)
     return figure
 
 
-def _entries(masks: Sequence[np.ndarray]) -> int:
-    return len(set().union(*(np.unique(mask).tolist() for mask in masks)))
-
-
-def _bare(axis: plt.Axes) -> None:
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.spines[:].set_visible(False)
-
-
-def _picture_grid(
-    rows: Sequence[Sequence[np.ndarray]],
-    titles: Sequence[str],
-    names: Sequence[str] | None,
-    legend_entries: int,
+@styled
+def closeups(
+    rows: Sequence[Pictures], titles: Sequence[str], class_set: Any,
+    grid: tuple[float, float] | None = None, offsets: Iterable[tuple[int, int]] = (),
+    columns: int = 5,
 ) -> Figure:
-    """Equal pictures in rows and columns, as tight as a printed plate."""
-    height, width = rows[0][0].shape[:2]
-    cell = (TEXT_WIDTH - (0.16 if names else 0)) / len(titles)
-    figure, axes = plt.subplots(
-        len(rows), len(titles), squeeze=False, layout="compressed",
-        figsize=(TEXT_WIDTH,
-                 len(rows) * (cell * height / width + 0.03) + 0.2 + legend_height(legend_entries)),
-    )
-    for i, row in enumerate(rows):
-        for j, picture in enumerate(row):
-            axes[i, j].imshow(picture)
-            _bare(axes[i, j])
-            if i == 0:
-                axes[i, j].set_title(titles[j], pad=3)
-        if names:
-            room = 72 * cell * height / width  # points; a letter takes about half its font size
-            axes[i, 0].set_ylabel(names[i], fontsize=min(6.5, 1.8 * room / len(names[i])),
-                                  labelpad=2)
-    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.01, hspace=0.01)
+    """Cut-outs of images and masks side by side, the lines of the network's grid over the masks.
+
+    Args:
+        rows: one per cut-out, each an image followed by masks. All of one size.
+        titles: of the image and of each mask.
+        grid: (height, width) of a grid cell in pixels of the cut-outs; None draws no lines.
+        offsets: (row, column) of each cut-out's upper left pixel in its scene, where the grid
+            starts.
+        columns: pictures side by side; more titles than that continue below.
+    """
+    figure, axes = _plate(rows, titles, class_set, columns=columns)
+    for number, offset in enumerate(offsets if grid else ()):
+        start = number * len(titles)
+        for axis in axes[start + 1 : start + len(titles)]:
+            _draw_grid(axis, rows[0][0].shape, grid, offset)
+    class_legend(figure, class_set, [mask for row in rows for mask in row[1:]])
     return figure
+
+
+def agreement(truth: np.ndarray, other: np.ndarray, void: int) -> np.ndarray:
+    """Pixels that agree in grey, others in red, the truth's void ones in the grey `void`."""
+    colors = np.where((truth == other)[..., None], CORRECT, WRONG).astype(np.uint8)
+    colors[truth == IGNORE_INDEX] = void
+    return colors
+
+
+def _plate(
+    rows: Sequence[Pictures], titles: Sequence[str], class_set: Any, names: Sequence[str] = (),
+    columns: int = 5,
+) -> tuple[Figure, list[plt.Axes]]:
+    """Pictures in rows, under titles of their columns or, where a row wraps, of their own."""
+    height, width = rows[0][0].shape[:2]
+    columns = min(columns, len(titles))
+    room = {"head": 0.03, "extra": 0.2} if columns == len(titles) else {}
+    figure, axes = picture_axes(len(rows) * len(titles), columns, height / width, **room)
+    for number, axis in enumerate(axes):
+        row, column = divmod(number, len(titles))
+        picture = rows[row][column]
+        aspect = height * picture.shape[1] / (width * picture.shape[0])
+        axis.imshow(class_set.colorize(picture) if picture.ndim == 2 else picture, aspect=aspect)
+        if row == 0 or not room:
+            axis.set_title(titles[column], pad=3)
+    points = 72 * TEXT_WIDTH / columns * height / width  # along a picture's side
+    for axis, name in zip(axes[::columns], names, strict=False):
+        # A letter takes about half its font size.
+        axis.set_ylabel(name, fontsize=min(6.5, 1.8 * points / len(name)), labelpad=2)
+    return figure, axes
+
+
+def _draw_grid(axis, size, grid, offset) -> None:
+    """Thin lines where the cells of the network's grid meet, inside the cut-out."""
+    for side, draw in enumerate((axis.axhline, axis.axvline)):
+        step, start = grid[side], offset[side]
+        first = int(np.ceil(start / step)) * step
+        for line in np.arange(first, start + size[side] + 1e-6, step):
+            draw(line - start - 0.5, color="white", linewidth=0.35, alpha=0.8)

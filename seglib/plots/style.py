@@ -1,8 +1,10 @@
-"""One look for every figure: the report's page size, fonts, colours, and how files are saved."""
+"""One look for every figure: the report's page size, fonts, a colour per network, saved files."""
 
 import functools
 import io
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -10,20 +12,31 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
 
-from ..errors import ConfigError, choose
+from ..errors import ConfigError
 from ..files import atomic_path
+from ..labels import IGNORE_INDEX
 from ..paths import figures_dir
+from ..text import MODEL_NAMES
 
 TEXT_WIDTH = 6.3  # inches: the report's text block
-IGNORED = 255
-VOID_COLOR = (0, 0, 0)
 
-# Paul Tol's "high contrast" and "medium contrast" schemes: safe for colour-blind readers, and dark,
-# middle and light in this order, so that the first three differ in grey print too.
-COLORS = ("#004488", "#BB5566", "#DDAA33", "#000000", "#6699CC", "#EE99AA", "#997700")
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)), (0, (8, 2)))
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+# A network's colour and marker in every figure, by the first word of its name. From Paul Tol's
+# "high contrast" and "medium contrast" schemes, so that colour-blind readers and grey print tell
+# them apart; what is left over in hue, purple and green, draws everything that is no network.
+NETWORKS = {
+    "FCN": ("#000000", "D"),
+    "U-Net": ("#004488", "o"),
+    "Swin": ("#BB5566", "s"),
+    "EfficientNet": ("#6699CC", "v"),
+    "ViT": ("#DDAA33", "^"),
+}
+COLORS = ("#762A83", "#5AAE61", "#C2A5CF", "#1B7837", "#9970AB", "#A6DBA0", "#997700")
+MARKERS = ("P", "X", "v", "*", "<", ">", "p")
+BETTER, WORSE, UNCLEAR = "#1B7837", "#762A83", "#999999"
+TRAINING, VALIDATION = "-", "--"  # a line's style never means anything else
+INK, PALE = "#333333", "#BBBBBB"
 CORRECT, WRONG = (222, 226, 230), (187, 35, 60)
 
 STYLE: dict[str, Any] = {
@@ -76,74 +89,168 @@ def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapper
 
 
-def save_figure(figure: Figure, name: str, kind: str = "plot", note: str | None = None) -> None:
+def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Colour, marker and filling of every run in a figure, by name, as `Axes.plot` takes them.
+
+    A name that begins with a network's, or that is a key of `MODEL_NAMES`, has that network's
+    colour and marker; with more words, as in "U-Net, from MiniScapes", it is hollow and thin.
+    Other names take colours and markers that no network has, in their order.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    spare = iter(zip(COLORS * 3, MARKERS * 3, strict=True))
+    for name in dict.fromkeys(names):
+        word, *more = re.split(r"[ ,:]+", MODEL_NAMES.get(name, name))
+        color, marker = NETWORKS[word] if word in NETWORKS else next(spare)
+        found[name] = {"color": color, "marker": marker}
+        if word in NETWORKS and more:
+            found[name] |= {"markerfacecolor": "white", "linewidth": 0.8}
+    return found
+
+
+def save_figure(figure: Figure, name: str, dataset: str = "miniscapes") -> None:
     """Write a figure into `figures/`, with the same bytes every time.
+
+    Figures of another dataset than the default go to a folder of its name, which git ignores: they
+    neither replace the committed ones nor publish photographs under licences of their own.
 
     Args:
         figure: what one of the plot functions returned.
-        name: file name without suffix; its prefix names the notebook, as in "02_fcn_curves".
-        kind: "plot" writes a PDF, "picture" (photographs, masks) a PNG of 200 dots per inch.
-        note: kept in the file's metadata, such as what it was drawn from.
+        name: file name that begins with the notebook's number: "02_fcn_curves.pdf" for a plot,
+            "01_scenes.png" for photographs and masks (200 dots per inch).
 
     Raises:
-        ConfigError: `kind` is another word, or `name` is not a plain file name.
+        ConfigError: `name` is no plain file name that ends in .pdf or .png.
     """
-    choose("figure kind", kind, ("plot", "picture"))
-    if not name or not name.replace("_", "").replace("-", "").isalnum():
-        raise ConfigError(f"figure name {name!r}: use letters, digits, '_' and '-' only")
-    fixed = {"Creator": "seglib", "Producer": "matplotlib", "CreationDate": None}
-    about = {"Software": "seglib"}
-    if note is not None:
-        fixed["Subject"] = about["Description"] = note
+    if not re.fullmatch(r"[\w-]+\.(pdf|png)", name):
+        raise ConfigError(
+            f"figure name {name!r}: use letters, digits, '_' and '-', and .pdf or .png at the end"
+        )
+    folder = figures_dir() if dataset == "miniscapes" else figures_dir() / dataset
+    suffix = Path(name).suffix[1:]
+    about = {"Creator": "seglib", "Producer": "matplotlib", "CreationDate": None}
     # Drawn in memory: on a full disk matplotlib's PDF writer fails with an error of its own.
     drawn = io.BytesIO()
     with plt.rc_context(STYLE):
-        if kind == "plot":
-            figure.savefig(drawn, format="pdf", metadata=fixed)
+        if suffix == "pdf":
+            figure.savefig(drawn, format="pdf", metadata=about)
         else:
-            figure.savefig(drawn, format="png", dpi=200, metadata=about)
-    suffix = "pdf" if kind == "plot" else "png"
-    with atomic_path(figures_dir() / f"{name}.{suffix}") as path:
+            figure.savefig(drawn, format="png", dpi=200, metadata={"Software": "seglib"})
+    with atomic_path(folder / name) as path:
         path.write_bytes(drawn.getvalue())
 
 
-def percent(values: Any) -> np.ndarray:
-    """Shares as percentages, float64; None becomes NaN."""
-    return 100 * np.asarray(values, dtype=np.float64)
+def percentages(shares: Any) -> np.ndarray:
+    """Shares of 1 in percent, float64; None becomes NaN."""
+    return 100 * np.asarray(shares, dtype=np.float64)
 
 
-def colorize(mask: np.ndarray, class_set: Any) -> np.ndarray:
-    """Class indices uint8 (H, W) in the label palette, uint8 (H, W, 3); ignored is black."""
-    return class_set.colorize(mask)
+def signed(points: float) -> str:
+    """A difference in points as in "−1.3", with a sign as long as a plus."""
+    return f"{points:+.1f}".replace("-", "−")
+
+
+def verdict(low: float, high: float) -> str:
+    """The colour of a difference by its interval: grey where that holds zero."""
+    return BETTER if low > 0 else WORSE if high < 0 else UNCLEAR
+
+
+def axes_row(count: int, height: float, **options: Any) -> tuple[Figure, list[plt.Axes]]:
+    """A figure as wide as the text with axes side by side; `options` as `plt.subplots` takes."""
+    figure, axes = plt.subplots(
+        1, count, squeeze=False, figsize=(TEXT_WIDTH, height), layout="constrained", **options
+    )
+    return figure, list(axes[0])
+
+
+def picture_axes(
+    count: int, columns: int, aspect: float, head: float = 0.18, extra: float = 0.0
+) -> tuple[Figure, list[plt.Axes]]:
+    """Axes without frames for equal pictures, row by row, as tight as a printed plate.
+
+    `aspect`: height over width of a picture. `head`: inches above each row, for titles. `extra`:
+    inches of the whole figure for something else, such as a legend.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    height = rows * (TEXT_WIDTH / columns * aspect + head) + extra
+    figure, axes = plt.subplots(
+        rows, columns, squeeze=False, layout="compressed", figsize=(TEXT_WIDTH, height)
+    )
+    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.01, hspace=0.01)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
+    for axis in axes.flat[count:]:
+        axis.set_visible(False)
+    return figure, list(axes.flat[:count])
+
+
+def name_rows(axis: plt.Axes, names: Sequence[str], colors: np.ndarray | None = None) -> None:
+    """Make the y axis a list of names from the top down, each with a chip of its class's colour.
+
+    `colors`: uint8 (rows, 3); None draws no chips.
+    """
+    axis.set_yticks(range(len(names)), names)
+    axis.tick_params(axis="y", length=0, pad=3 if colors is None else 11)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.grid(axis="x")
+    for place, color in enumerate([] if colors is None else colors / 255):
+        axis.plot(
+            -0.014, place, "s", color=color, markersize=5, markeredgecolor="#666666",
+            markeredgewidth=0.3, clip_on=False, transform=axis.get_yaxis_transform(),
+        )
+
+
+def whisker(axis: plt.Axes, place: float, values: Sequence[float], **look: Any) -> None:
+    """A dot in row `place` with its interval; `values`: (middle, low, high) in the axis's unit."""
+    middle, low, high = values
+    axis.plot((low, high), (place, place), color=look["color"])
+    axis.plot(middle, place, **({"marker": "o", "markersize": 4.5} | look))
+
+
+def note(
+    axis: plt.Axes, text: str, point: tuple[float, float], offset: tuple[float, float],
+    **style: Any,
+) -> None:
+    """Small words `offset` points beside a point, readable across lines."""
+    style = {"fontsize": 7, "ha": "center", "va": "center"} | style
+    axis.annotate(
+        text, point, offset, textcoords="offset points", zorder=4,
+        path_effects=[withStroke(linewidth=2, foreground="white")], **style,
+    )
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, class_set: Any, alpha: float = 0.55) -> np.ndarray:
     """The mask's colours laid over the image, uint8 (H, W, 3); ignored pixels show the image."""
-    colors = colorize(mask, class_set).astype(np.float32)
-    blend = (1 - alpha) * image + alpha * colors
-    return np.where((mask == IGNORED)[..., None], image, blend).round().astype(np.uint8)
+    blend = (1 - alpha) * image + alpha * class_set.colorize(mask).astype(np.float32)
+    return np.where((mask == IGNORE_INDEX)[..., None], image, blend).round().astype(np.uint8)
 
 
 def class_legend(
-    figure: Figure, class_set: Any, masks: Sequence[np.ndarray], extra: Sequence[Patch] = ()
+    figure: Figure, class_set: Any, masks: Iterable[np.ndarray], extra: Sequence[Patch] = ()
 ) -> None:
-    """Put a legend of the classes that occur in `masks` under the figure."""
-    present = sorted(set().union(*(np.unique(mask).tolist() for mask in masks)))
+    """Put a legend of the classes that occur in `masks` under the figure, and make room for it."""
+    present = set().union(*(np.unique(mask).tolist() for mask in masks))
     handles = [
-        Patch(facecolor=class_set.colors[index] / 255.0, edgecolor="#666666", linewidth=0.3,
+        Patch(facecolor=class_set.colors[index] / 255, edgecolor="#666666", linewidth=0.3,
               label=class_set.names[index])
-        for index in present
-        if index != IGNORED
+        for index in sorted(present - {IGNORE_INDEX})
     ]
-    if IGNORED in present:
+    if IGNORE_INDEX in present:
         handles.append(Patch(facecolor="black", label="void"))
     handles += extra
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + 0.16 * -(-len(handles) // 8) + 0.08)
     figure.legend(
         handles=handles, loc="outside lower center", ncols=min(len(handles), 8),
         handlelength=1.1, handleheight=0.9, columnspacing=1.0, handletextpad=0.4, labelspacing=0.3,
     )
 
 
-def legend_height(entries: int) -> float:
-    """Inches that a class legend of so many entries takes."""
-    return 0.16 * -(-entries // 8) + 0.08
+def joint_legend(figure: Figure, where: str = "outside upper center", columns: int = 4) -> None:
+    """One legend for all panels of a figure, each label once."""
+    handles: dict[str, Any] = {}
+    for axis in figure.axes:
+        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(handles.values(), handles.keys(), loc=where, ncols=columns)

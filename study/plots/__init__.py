@@ -1,11 +1,9 @@
-"""Figures of one notebook's question each: arrays or records in, a matplotlib Figure out.
-"""
+"""Figures of one notebook's question each: arrays or records in, a matplotlib Figure out."""
 
 from .attention import attention_distances, attention_maps, cost_growth, shift_steps, token_windows
 from .comparison import (
     accuracy_cost,
     band_iou,
-    class_models,
     generalisation,
     pair_matrix,
     reliability,
@@ -34,33 +32,10 @@ from .hyperparameters import (
 )
 
 __all__ = [
-    "accuracy_cost",
-    "attention_distances",
-    "attention_maps",
-    "band_iou",
-    "class_frequencies",
-    "class_models",
-    "cooccurrence",
-    "cost_gain",
-    "cost_growth",
-    "factor_intervals",
-    "fine_coarse",
-    "generalisation",
-    "halving_work",
-    "importance",
-    "instance_sizes",
-    "interactions",
-    "marginal_effects",
-    "pair_matrix",
-    "parallel_coordinates",
-    "reliability",
-    "robustness",
-    "seed_spread",
-    "shift_steps",
-    "spatial_priors",
-    "split_shift",
-    "step_decay",
-    "survival",
-    "sweep_rungs",
-    "token_windows",
+    "accuracy_cost", "attention_distances", "attention_maps", "band_iou", "class_frequencies",
+    "cooccurrence", "cost_gain", "cost_growth", "factor_intervals", "fine_coarse",
+    "generalisation", "halving_work", "importance", "instance_sizes", "interactions",
+    "marginal_effects", "pair_matrix", "parallel_coordinates", "reliability", "robustness",
+    "seed_spread", "shift_steps", "spatial_priors",
+    "split_shift", "step_decay", "survival", "sweep_rungs", "token_windows",
 ]

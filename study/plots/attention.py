@@ -10,14 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from seglib.plots.scenes import _bare
-from seglib.plots.style import COLORS, LINES, MARKERS, TEXT_WIDTH, styled
+from seglib.plots.style import COLORS, MARKERS, TEXT_WIDTH, axes_row, looks, picture_axes, styled
 
 from ..attention import window_ids
 
 QUERY_COLOR = "#33CCEE"
 PASTELS = ("#BBCCEE", "#CCEEFF", "#CCDDAA", "#EEEEBB", "#FFCCCC", "#DDDDDD", "#EECCDD", "#DDEEDD",
-           "#FFE0C0")  # fmt: skip
+           "#FFE0C0")
 
 
 @styled
@@ -34,28 +33,19 @@ def token_windows(
             of its tokens; the point's own token is blue.
     """
     height, width = image.shape[:2]
-    columns = min(2, len(grids))
-    rows = -(-len(grids) // columns)
-    cell = TEXT_WIDTH / columns
-    figure, axes = plt.subplots(
-        rows, columns, squeeze=False, layout="compressed",
-        figsize=(TEXT_WIDTH, rows * (cell * height / width + 0.2)),
-    )
-    for axis in axes.flat[len(grids) :]:
-        axis.set_visible(False)
-    for axis, (title, ids) in zip(axes.flat, grids, strict=False):
+    figure, axes = picture_axes(len(grids), 2, height / width)
+    for axis, (title, ids) in zip(axes, grids, strict=True):
         side = (height / ids.shape[0], width / ids.shape[1])
         row, column = int(query[0] / side[0]), int(query[1] / side[1])
         inside = ids == ids[row, column]
         dimmed = np.where(_enlarged(inside, (height, width))[..., None], image, 0.55 * image)
         axis.imshow(dimmed.round().astype(np.uint8), extent=(0, width, height, 0))
-        _token_lines(axis, inside, side)
+        for place in np.argwhere(inside):
+            _frame(axis, place, side, "white", linewidth=0.25, alpha=0.7)
         _window_lines(axis, ids, side, "white", 0.8)
-        _mark(axis, (row, column), side)
+        _frame(axis, (row, column), side, QUERY_COLOR, linewidth=1.2, zorder=3)
         axis.set(xlim=(0, width), ylim=(height, 0))
         axis.set_title(title, pad=3)
-        _bare(axis)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     return figure
 
 
@@ -66,9 +56,9 @@ def shift_steps(
     """The windows of a small map before, during and after the cyclic shift, and the masks.
 
     Args:
-        maps: pairs of a title and the number of each token's window, int (H, W); one number has
-            one colour. Lines are drawn around equal numbers, and in the last map, after the roll,
-            around the windows in which attention is computed.
+        maps: pairs of a title and the number of each token's piece, int (H, W) from 0, written
+            counted from 1; one number has one colour. Lines are drawn around equal numbers, and in
+            the last map, after the roll, around the windows in which attention is computed.
         masks: bool (window², window²) of each window after the shift, in reading order; the pairs
             of tokens that may look at each other are light.
         window: side of a window in tokens.
@@ -81,14 +71,14 @@ def shift_steps(
         axis.imshow(ids % len(PASTELS), cmap=ListedColormap(PASTELS), vmin=-0.5,
                     vmax=len(PASTELS) - 0.5, extent=(0, width, height, 0))
         for (row, column), piece in np.ndenumerate(ids):
-            axis.text(column + 0.5, row + 0.54, str(piece), ha="center", va="center",
+            axis.text(column + 0.5, row + 0.54, str(piece + 1), ha="center", va="center",
                       fontsize=6.5, color="#333333")
         _window_lines(axis, ids, (1, 1), "#888888", 0.7, "--")
         whole = window_ids(ids.shape, window).numpy() if number == len(maps) else ids
         _window_lines(axis, whole, (1, 1), "black", 1.4)
         axis.add_patch(Rectangle((0, 0), width, height, fill=False, clip_on=False, linewidth=1.4))
         axis.set_title(title, pad=4)
-        _bare(axis)
+        axis.set_axis_off()
     axes = lower.subplots(1, len(masks))
     for number, (axis, mask) in enumerate(zip(axes, masks, strict=True), 1):
         axis.imshow(mask, cmap=ListedColormap(("#444444", "#F4F4F4")), vmin=0, vmax=1)
@@ -115,17 +105,10 @@ def attention_maps(
         columns: pictures side by side.
     """
     height, width = image.shape[:2]
-    rows = -(-len(maps) // columns)
-    cell = TEXT_WIDTH / columns
-    figure, axes = plt.subplots(
-        rows, columns, squeeze=False, layout="compressed",
-        figsize=(TEXT_WIDTH, rows * (cell * height / width + 0.19)),
-    )
-    for axis in axes.flat[len(maps) :]:
-        axis.set_visible(False)
+    figure, axes = picture_axes(len(maps), columns, height / width)
     colormap = plt.get_cmap("inferno")
     grey = image.mean(axis=-1, keepdims=True) / 255
-    for axis, (title, weights, query) in zip(axes.flat, maps, strict=False):
+    for axis, (title, weights, query) in zip(axes, maps, strict=True):
         side = (height / weights.shape[0], width / weights.shape[1])
         strength = _enlarged(weights / np.nanmax(weights), (height, width))
         under = np.where(np.isnan(strength)[..., None], 0.45 * grey, 0.2 + 0.6 * grey)
@@ -133,11 +116,9 @@ def attention_maps(
         glow = strength[..., None] ** 0.5
         axis.imshow((1 - glow) * under + glow * colormap(0.15 + 0.85 * strength)[..., :3],
                     extent=(0, width, height, 0))
-        _mark(axis, query, side)
+        _frame(axis, query, side, QUERY_COLOR, linewidth=1.2, zorder=3)
         axis.set(xlim=(0, width), ylim=(height, 0))
         axis.set_title(title, pad=3)
-        _bare(axis)
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
     return figure
 
 
@@ -151,23 +132,21 @@ def attention_distances(
     every block the distance of a head that looks everywhere it can alike, drawn as a grey bar.
     """
     widths = [len(heads) for _, heads, _ in networks]
-    figure, axes = plt.subplots(
-        1, len(networks), sharey=True, squeeze=False, figsize=(TEXT_WIDTH, 2.3),
-        layout="constrained", width_ratios=widths,
-    )
-    for axis, (title, heads, even) in zip(axes[0], networks, strict=True):
+    figure, axes = axes_row(len(networks), 2.3, sharey=True, width_ratios=widths)
+    for axis, (title, heads, even) in zip(axes, networks, strict=True):
         blocks = np.arange(1, len(heads) + 1)
+        dot = {"linestyle": "none", "markersize": 2.6, **looks([title])[title]}
         axis.hlines(even, blocks - 0.36, blocks + 0.36, color="#999999", linewidth=2,
                     label="looking everywhere alike")
         for block, values in zip(blocks, heads, strict=True):
             spread = np.linspace(-0.25, 0.25, len(values)) if len(values) > 1 else [0]
-            axis.plot(block + np.asarray(spread), np.sort(values), "o", color=COLORS[0],
-                      markersize=2.6, label="one head" if block == 1 else None)
+            axis.plot(block + np.asarray(spread), np.sort(values), **dot,
+                      label="one head" if block == 1 else None)
         axis.set_xticks(blocks)
         axis.set(title=title, xlabel="block", xlim=(0.4, len(heads) + 0.6))
         axis.grid(axis="y")
-    axes[0, 0].set(ylabel="mean distance (pixels)", ylim=(0, None))
-    axes[0, 0].legend(loc="lower left")
+    axes[0].set(ylabel="mean distance (pixels)", ylim=(0, None))
+    axes[0].legend(loc="lower left")
     return figure
 
 
@@ -180,15 +159,15 @@ def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float])
             `multiply_adds`).
         exponents: by (attention, column) the p of cost ∝ pixels^p, written into each panel.
     """
-    figure, axes = plt.subplots(1, 3, figsize=(TEXT_WIDTH, 2.6), layout="constrained")
+    figure, axes = axes_row(3, 2.6)
     panels = {"seconds": ("time", "seconds", 1), "megabytes": ("memory", "megabytes", 1),
               "multiply_adds": ("work", "multiply-adds (G)", 1e9)}
     kinds = list(dict.fromkeys(table["attention"]))
     for axis, (column, (title, label, unit)) in zip(axes, panels.items(), strict=True):
         for i, kind in enumerate(kinds):
             rows = table[table["attention"] == kind]
-            axis.plot(rows["side"], rows[column] / unit, color=COLORS[i], linestyle=LINES[i],
-                      marker=MARKERS[i], label=f"{exponents[kind, column]:.2f}")
+            axis.plot(rows["side"], rows[column] / unit, color=COLORS[i], marker=MARKERS[i],
+                      label=f"{exponents[kind, column]:.2f}")
         sides = sorted(table["side"].unique())
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")
@@ -200,7 +179,7 @@ def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float])
         axis.grid()
         axis.legend(loc="upper left", handlelength=2.6, title="∝ pixels$^p$ with p =",
                     title_fontsize=7.5)
-    figure.legend(axes[0].lines, kinds, loc="outside lower center", ncols=3, handlelength=2.6)
+    figure.legend(axes[0].lines, kinds, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -219,15 +198,7 @@ def _window_lines(axis, ids, side, color, linewidth, linestyle="-") -> None:
     axis.vlines((columns + 1) * side[1], rows * side[0], (rows + 1) * side[0], **style)
 
 
-def _token_lines(axis, inside, side) -> None:
-    """A thin frame around each token that is `inside`."""
-    for row, column in np.argwhere(inside):
-        corner = (column * side[1], row * side[0])
-        axis.add_patch(Rectangle(corner, side[1], side[0], fill=False, edgecolor="white",
-                                 linewidth=0.25, alpha=0.7))
-
-
-def _mark(axis, place, side) -> None:
+def _frame(axis, place, side, color, **style) -> None:
+    """A frame around the token at (row, column)."""
     corner = (place[1] * side[1], place[0] * side[0])
-    axis.add_patch(Rectangle(corner, side[1], side[0], fill=False, edgecolor=QUERY_COLOR,
-                             linewidth=1.2, zorder=3))
+    axis.add_patch(Rectangle(corner, side[1], side[0], fill=False, edgecolor=color, **style))

@@ -1,7 +1,6 @@
-"""Networks side by side: pairs, classes, boundaries, calibration, cost, robustness, other streets.
+"""Networks side by side: pairs, boundaries, calibration, cost, robustness, other streets.
 
-`panels` is everywhere a mapping from a dataset's title to a mapping from run names to values. A run
-of one name has one colour and one marker in all panels.
+`panels` is everywhere a mapping from a dataset's title to a mapping from run names to values.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,85 +11,68 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from seglib.plots.boundaries import TRUTH_COLOR
-from seglib.plots.results import share_heatmap
-from seglib.plots.style import COLORS, LINES, MARKERS, TEXT_WIDTH, percent, styled
+from seglib.plots.style import (
+    PALE,
+    TEXT_WIDTH,
+    UNCLEAR,
+    axes_row,
+    joint_legend,
+    looks,
+    name_rows,
+    note,
+    percentages,
+    signed,
+    styled,
+)
 
 Panels = Mapping[str, Mapping[str, Any]]
+Difference = tuple[float, float, float]
 
 
 @styled
 def pair_matrix(
-    names: Sequence[str], differences: Mapping[tuple[str, str], tuple[float, float, float]]
+    names: Mapping[str, Sequence[str]], differences: Mapping[str, Mapping[tuple, Difference]]
 ) -> Figure:
     """Difference in mIoU of every pair of runs: the row's minus the column's, in points.
 
-    `differences`: (first, second) to (difference, low, high), shares of 1, every pair in one order.
-    Coloured where the interval leaves out zero, grey where it does not; the interval stands below.
+    Args:
+        names: of the runs, by the title of the panel.
+        differences: by title, (first, second) to (difference, low, high), shares of 1, every pair
+            in one order. Coloured where the interval leaves out zero, grey where it does not.
     """
-    count = len(names)
-    largest = max((abs(value) for value, _, _ in differences.values()), default=1) or 1
-    figure, axis = plt.subplots(
-        figsize=(min(TEXT_WIDTH, 1.6 + 0.95 * count), 0.7 + 0.42 * count), layout="constrained"
-    )
-    colors = plt.get_cmap("RdBu")
-    for i, row in enumerate(names):
-        for j, column in enumerate(names):
-            if (row, column) in differences:
-                value, low, high = differences[row, column]
-            elif (column, row) in differences:
-                value, high, low = (-part for part in differences[column, row])
-            else:
-                continue
-            real = low > 0 or high < 0
-            shade = colors(0.5 + 0.25 * value / largest) if real else "#EEEEEE"
-            axis.add_patch(
-                plt.Rectangle(
-                    (j - 0.5, i - 0.5), 1, 1, facecolor=shade, edgecolor="white", linewidth=1.5
-                )
-            )
-            axis.text(
-                j,
-                i - 0.1,
-                _signed(100 * value),
-                ha="center",
-                va="center",
-                fontsize=8.5,
-                color="black" if real else "#666666",
-            )
-            axis.text(
-                j,
-                i + 0.25,
-                f"{_signed(100 * low)} to {_signed(100 * high)}",
-                ha="center",
-                va="center",
-                fontsize=5.8,
-                color="#333333" if real else "#666666",
-            )
-    axis.set(
-        xlim=(-0.5, count - 0.5),
-        ylim=(count - 0.5, -0.5),
-        ylabel="mIoU of …",
-        xlabel="… minus mIoU of … (points)",
-    )
-    axis.set_xticks(range(count), names)
-    axis.set_yticks(range(count), names)
-    axis.tick_params(length=0)
-    axis.spines[:].set_visible(False)
+    counts = [len(runs) for runs in names.values()]
+    height = 0.4 * sum(counts) + 0.8 * len(counts)
+    figure, axes = plt.subplots(len(counts), 1, squeeze=False, layout="constrained",
+                                figsize=(TEXT_WIDTH, height), height_ratios=counts)
+    values = [value for found in differences.values() for value, _, _ in found.values()]
+    largest = max(map(abs, values), default=1) or 1
+    for axis, (title, runs) in zip(axes[:, 0], names.items(), strict=True):
+        for (better, worse), points in differences[title].items():
+            value, low, high = percentages(points)
+            j, i = runs.index(worse), runs.index(better)
+            _pair(axis, j, i, (value, low, high), largest)
+            _pair(axis, i, j, (-value, -high, -low), largest)
+        axis.set_xticks(range(len(runs)), [name.replace(", ", ",\n") for name in runs])
+        name_rows(axis, runs)
+        axis.grid(False)
+        axis.tick_params(length=0)
+        axis.spines[:].set_visible(False)
+        axis.set(title=title, xlim=(-0.5, len(runs) - 0.5), ylim=(len(runs) - 0.5, -0.5),
+                 ylabel="mIoU of …")
+    axis.set_xlabel("… minus mIoU of … (points)")
     return figure
 
 
-@styled
-def class_models(results: Mapping[str, Mapping[str, Any]]) -> Figure:
-    """IoU of every class (columns) for several runs (rows), in percent; grey where absent.
-
-    `results`: run name to the scores of one split (`classes`, `iou`, `miou`); the last column is
-    the mean.
-    """
-    first = next(iter(results.values()))
-    share = np.array([[*percent(s["iou"]), percent(s["miou"]).item()] for s in results.values()])
-    columns = [*first["classes"], "mean"]
-    return share_heatmap(share, list(results), columns, "class", "", "IoU (%)")
+def _pair(axis, x: int, y: int, points: Difference, largest: float) -> None:
+    value, low, high = points
+    real = low > 0 or high < 0
+    shade = plt.get_cmap("PRGn")(0.5 + 0.0025 * value / largest) if real else "#EEEEEE"
+    axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=shade, edgecolor="white",
+                                 linewidth=1.5))
+    color = "black" if real else "#666666"
+    axis.text(x, y - 0.1, signed(value), ha="center", va="center", fontsize=8.5, color=color)
+    axis.text(x, y + 0.25, f"{signed(low)} to {signed(high)}", ha="center", va="center",
+              fontsize=5.8, color=color)
 
 
 @styled
@@ -99,23 +81,23 @@ def band_iou(panels: Panels) -> Figure:
 
     Values: `bands` of a `boundaries` measurement of one split.
     """
-    figure, axes, looks = _row(panels, 2.45)
+    figure, axes, run_looks = _row(panels, 2.5)
     for axis, (title, runs) in zip(axes, panels.items(), strict=True):
         for name, bands in runs.items():
             widths = [band["width"] for band in bands]
-            low, middle, high = (
-                percent([band[key] for band in bands]) for key in ("low", "miou", "high")
+            low, middle, high = percentages(
+                [[band[key] for band in bands] for key in ("low", "miou", "high")]
             )
-            color = looks[name]["color"]
+            color = run_looks[name]["color"]
             axis.fill_between(widths, low, high, color=color, alpha=0.15, linewidth=0)
-            axis.plot(widths, middle, label=name, **looks[name])
+            axis.plot(widths, middle, label=name, **run_looks[name])
         axis.set_xscale("log", base=2)
         axis.set_xticks(widths, [f"{width}" for width in widths])
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set(title=title, xlabel="within … pixels of a boundary", ylim=(0, None))
         axis.grid(axis="y")
     axes[0].set_ylabel("mIoU there (%)")
-    _legend(figure, axes)
+    joint_legend(figure)
     return figure
 
 
@@ -126,22 +108,18 @@ def reliability(panels: Panels) -> Figure:
     Values: one split of a `calibration` measurement. Bins with less than a thousandth of the pixels
     are left out. Above the diagonal a network is better than it believes.
     """
-    figure, axes, looks = _row(panels, 3.0)
+    figure, axes, run_looks = _row(panels, 3.0)
     for axis, (title, runs) in zip(axes, panels.items(), strict=True):
-        axis.plot([0, 100], [0, 100], color=TRUTH_COLOR, linewidth=0.8)
+        axis.plot([0, 100], [0, 100], color=UNCLEAR, linewidth=0.8)
         for name, found in runs.items():
             pixels = sum(each["pixels"] for each in found["bins"])
             bins = [each for each in found["bins"] if each["pixels"] >= 0.001 * pixels]
-            axis.plot(
-                percent([each["confidence"] for each in bins]),
-                percent([each["accuracy"] for each in bins]),
-                label=name,
-                **looks[name],
-            )
+            sure, right = ([each[key] for each in bins] for key in ("confidence", "accuracy"))
+            axis.plot(percentages(sure), percentages(right), label=name, **run_looks[name])
         axis.set(title=title, xlabel="confidence (%)", xlim=(0, 101), ylim=(0, 101), aspect="equal")
         axis.grid()
     axes[0].set_ylabel("right pixels (%)")
-    _legend(figure, axes)
+    joint_legend(figure)
     return figure
 
 
@@ -154,20 +132,20 @@ def accuracy_cost(
     Values: (cost, mIoU as a share, low, high). `fronts`: the runs on the Pareto front of each
     panel, by rising cost. `label`: of the cost's axis, in which the cost is multiplied by `scale`.
     """
-    figure, axes, looks = _row(panels, 2.55)
+    figure, axes, run_looks = _row(panels, 2.4)
     for axis, (title, runs) in zip(axes, panels.items(), strict=True):
         steps = [(scale * runs[name][0], 100 * runs[name][1]) for name in fronts[title]]
         if steps:
-            axis.step(*np.transpose(steps), where="post", color=TRUTH_COLOR, linewidth=2, zorder=0)
+            axis.step(*np.transpose(steps), where="post", color=PALE, linewidth=2, zorder=0)
         for name, (cost, score, low, high) in runs.items():
-            look = looks[name] | {"linestyle": "none", "markersize": 6}
+            look = run_looks[name] | {"linestyle": "none", "markersize": 6}
             axis.plot([scale * cost] * 2, [100 * low, 100 * high], color=look["color"])
             axis.plot(scale * cost, 100 * score, label=name, **look)
         axis.set_xlim(0, 1.15 * scale * max(cost for cost, *_ in runs.values()))
         axis.set(title=title, xlabel=label)
         axis.grid(axis="y")
     axes[0].set_ylabel("mIoU (%)")
-    _legend(figure, axes)
+    joint_legend(figure)
     return figure
 
 
@@ -178,26 +156,17 @@ def robustness(panels: Panels) -> Figure:
     Values: a `robustness` measurement.
     """
     kinds = list(next(iter(next(iter(panels.values())).values()))["corruptions"])
-    looks = _looks(panels)
+    run_looks = looks(name for runs in panels.values() for name in runs)
     figure, axes = plt.subplots(
-        len(panels),
-        len(kinds),
-        squeeze=False,
-        sharex=True,
-        sharey="row",
-        layout="constrained",
+        len(panels), len(kinds), squeeze=False, sharex=True, sharey="row", layout="constrained",
         figsize=(TEXT_WIDTH, 0.55 + 1.4 * len(panels)),
     )
     for row, (title, runs) in zip(axes, panels.items(), strict=True):
         for axis, kind in zip(row, kinds, strict=True):
             for name, found in runs.items():
                 levels = [found["clean"], *found["corruptions"][kind]]
-                axis.plot(
-                    range(len(levels)),
-                    percent([level["miou"] for level in levels]),
-                    label=name,
-                    **looks[name],
-                )
+                scores = percentages([level["miou"] for level in levels])
+                axis.plot(range(len(levels)), scores, label=name, **run_looks[name])
             axis.set_ylim(0, None)
             axis.set_xticks(range(len(levels)))
             axis.grid(axis="y")
@@ -205,74 +174,36 @@ def robustness(panels: Panels) -> Figure:
     for axis, kind in zip(axes[0], kinds, strict=True):
         axis.set_title("JPEG" if kind == "jpeg" else kind)
     figure.supxlabel("strength", fontsize=8.5)
-    _legend(figure, axes.flat)
+    joint_legend(figure)
     return figure
 
 
 @styled
-def generalisation(rows: Sequence[tuple[str, float, float]], title: str = "") -> Figure:
+def generalisation(rows: Sequence[tuple[str, float, float]]) -> Figure:
     """mIoU on the run's own dataset and on another one without training there, a row per run.
 
-    `rows`: label, home, abroad (shares of 1, over the same classes).
+    `rows`: label, which begins with the network, home, abroad (shares of 1, over the same classes).
     """
-    figure, axis = plt.subplots(figsize=(TEXT_WIDTH, 0.75 + 0.24 * len(rows)), layout="constrained")
-    places = np.arange(len(rows))
-    home, abroad = (percent([row[i] for row in rows]) for i in (1, 2))
-    axis.hlines(places, abroad, home, color="#BBBBBB", linewidth=1)
-    axis.plot(home, places, MARKERS[0], color=COLORS[0], label="at home")
-    axis.plot(abroad, places, MARKERS[1], color=COLORS[1], label="abroad, untrained")
-    for place, values in zip(places, zip(home, abroad, strict=True), strict=True):
-        for value, align, gap in zip(values, ("left", "right"), (6, -6), strict=True):
-            axis.annotate(
-                f"{value:.1f}",
-                (value, place),
-                (gap, 0),
-                textcoords="offset points",
-                ha=align,
-                va="center",
-                fontsize=7,
-            )
-    axis.set_yticks(places, [row[0] for row in rows])
-    axis.tick_params(axis="y", length=0)
-    axis.set(
-        xlabel="mIoU over the shared classes (%)",
-        xlim=(0, 100),
-        title=title,
-        ylim=(len(rows) - 0.5, -0.5),
-    )
-    axis.grid(axis="x")
-    figure.legend(loc="outside upper center", ncols=2)
+    figure, (axis,) = axes_row(1, 0.75 + 0.24 * len(rows))
+    for place, (label, *values) in enumerate(rows):
+        home, abroad = percentages(values)
+        (color, marker), = {(v["color"], v["marker"]) for v in looks([label]).values()}
+        axis.plot((abroad, home), (place, place), color=PALE, linewidth=1)
+        axis.plot(home, place, marker, color=color)
+        axis.plot(abroad, place, marker, color=color, markerfacecolor="white")
+        for value, side in ((home, 1), (abroad, -1)):
+            side = side if home >= abroad else -side
+            note(axis, f"{value:.1f}", (value, place), (6 * side, 0),
+                 ha="left" if side > 0 else "right")
+    name_rows(axis, [label for label, *_ in rows])
+    axis.set(xlabel="mIoU over the shared classes (%)", xlim=(0, 100))
+    handles = [plt.Line2D([], [], color="#333333", marker="o", linestyle="none",
+                          markerfacecolor=face) for face in ("#333333", "white")]
+    figure.legend(handles, ["at home", "abroad, untrained"], loc="outside upper center", ncols=2)
     return figure
 
 
-def _signed(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−")
-
-
-def _looks(panels: Panels) -> dict[str, dict[str, Any]]:
-    """Colour, line and marker of each run, in the order in which the names first come up."""
-    names = list(dict.fromkeys(name for runs in panels.values() for name in runs))
-    return {
-        name: {
-            "color": COLORS[i % len(COLORS)],
-            "linestyle": LINES[i % len(LINES)],
-            "marker": MARKERS[i % len(MARKERS)],
-        }
-        for i, name in enumerate(names)
-    }
-
-
-def _row(panels: Panels, height: float) -> tuple[Figure, np.ndarray, dict[str, dict[str, Any]]]:
-    figure, axes = plt.subplots(
-        1, len(panels), squeeze=False, figsize=(TEXT_WIDTH, height), layout="constrained"
-    )
-    return figure, axes[0], _looks(panels)
-
-
-def _legend(figure: Figure, axes: Any) -> None:
-    """One legend for all panels, above them."""
-    handles: dict[str, Any] = {}
-    for axis in axes:
-        for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
+def _row(panels: Panels, height: float) -> tuple[Figure, list[plt.Axes], dict[str, dict[str, Any]]]:
+    """A row of axes, one per panel, and the look of every run in any of them."""
+    figure, axes = axes_row(len(panels), height)
+    return figure, axes, looks(name for runs in panels.values() for name in runs)

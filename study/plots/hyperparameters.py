@@ -14,13 +14,29 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from seglib.plots.boundaries import TRUTH_COLOR
-from seglib.plots.style import COLORS, LINES, MARKERS, TEXT_WIDTH, percent, styled
-from seglib.text import setting_name, setting_value
+from seglib.plots.style import (
+    BETTER,
+    COLORS,
+    INK,
+    MARKERS,
+    TEXT_WIDTH,
+    UNCLEAR,
+    WORSE,
+    axes_row,
+    looks,
+    name_rows,
+    note,
+    percentages,
+    styled,
+    verdict,
+    whisker,
+)
+from seglib.text import percent, setting_name, setting_value
 
-from .exploration import _ratio
+from .exploration import ratio_text
 
-FADED = "#9AA4AE"
+Panels = Mapping[str, pd.DataFrame]
+KEPT, FADED = COLORS[0], "#9AA4AE"
 
 
 @styled
@@ -30,11 +46,11 @@ def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
     `rates`: label to the learning rate of every epoch. `marked`: the epoch after which the runs of
     a sweep end. The distance counts in epochs at the first learning rate.
     """
-    figure, (rate, way) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.3), layout="constrained")
+    figure, (rate, way) = axes_row(2, 2.3)
     for i, (label, values) in enumerate(rates.items()):
         values = np.asarray(values, dtype=np.float64)
-        look = {"color": COLORS[i], "linestyle": LINES[i], "label": label}
         epochs = np.arange(len(values) + 1)
+        look = {"color": COLORS[i], "marker": MARKERS[i], "markevery": 10, "label": label}
         rate.step(epochs, [*values, values[-1]], where="post", **look)
         way.plot(epochs, [0, *values.cumsum() / values[0]], **look)
     rate.set_yscale("log")
@@ -42,16 +58,12 @@ def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
     rate.set(ylabel="learning rate")
     way.set(ylabel="distance (epochs at full rate)", ylim=(0, None))
     for axis in (rate, way):
-        axis.axvline(marked, color=TRUTH_COLOR, linewidth=0.8, zorder=0)
+        axis.axvline(marked, color=UNCLEAR, linewidth=0.8, zorder=0)
         axis.set_xlabel("epoch")
         axis.margins(x=0)
         axis.grid(axis="y")
-    rate.annotate(
-        "a sweep's run ends", (marked, 0.03), (3, 0), xycoords=("data", "axes fraction"),
-        textcoords="offset points", fontsize=7, color="#555555",
-    )  # fmt: skip
-    figure.legend(*rate.get_legend_handles_labels(), loc="outside upper center", ncols=len(rates),
-                  handlelength=2.6)  # fmt: skip
+    note(rate, "a sweep's run ends", (marked, rate.get_ylim()[0]), (3, 8), ha="left")
+    figure.legend(*rate.get_legend_handles_labels(), loc="outside upper center", ncols=len(rates))
     return figure
 
 
@@ -62,62 +74,45 @@ def halving_work(rungs: pd.DataFrame) -> Figure:
     `rungs`: a row per rung, the full grid last: `name`, `candidates`, `images` (of one epoch) and
     `work` (any unit).
     """
-    figure, (left, right) = plt.subplots(
-        1, 2, sharey=True, figsize=(TEXT_WIDTH, 0.6 + 0.24 * len(rungs)), layout="constrained"
-    )
-    places = np.arange(len(rungs))
-    full = rungs["work"].iloc[-1]
-    colors = [COLORS[0]] * (len(rungs) - 1) + [FADED]
-    bars = left.barh(places, rungs["candidates"], 0.7, color=colors)
-    left.bar_label(
-        bars,
-        [f"{row.candidates} × {row.images} images" for row in rungs.itertuples()],
-        padding=3,
-        fontsize=7.5,
-    )
-    bars = right.barh(places, 100 * rungs["work"] / full, 0.7, color=colors)
-    right.bar_label(bars, [f"{100 * work / full:.1f} %" for work in rungs["work"]], padding=3,
-                    fontsize=7.5)  # fmt: skip
-    left.set_yticks(places, rungs["name"])
-    left.set(xlabel="candidates", ylim=(len(rungs) - 0.5, -0.5))
-    left.set_xlim(0, 1.5 * rungs["candidates"].max())
-    right.set(xlabel="work (% of the full grid's)", xlim=(0, 118))
-    for axis in (left, right):
-        axis.tick_params(axis="y", length=0)
+    figure, (left, right) = axes_row(2, 0.6 + 0.24 * len(rungs), sharey=True)
+    work = rungs["work"] / rungs["work"].iloc[-1]
+    counts = [f"{row.candidates} × {row.images} images" for row in rungs.itertuples()]
+    panels = ((left, rungs["candidates"], counts), (right, 100 * work, map(percent, work)))
+    for axis, values, words in panels:
+        bars = axis.barh(rungs.index, values, 0.7, color=[KEPT] * (len(rungs) - 1) + [FADED])
+        axis.bar_label(bars, list(words), padding=3, fontsize=7.5)
         axis.grid(axis="x")
+    name_rows(left, rungs["name"])
+    right.tick_params(axis="y", length=0)
+    left.set(xlabel="candidates", xlim=(0, 1.5 * rungs["candidates"].max()))
+    right.set(xlabel="work (% of the full grid's)", xlim=(0, 118))
     return figure
 
 
 @styled
-def sweep_rungs(panels: Mapping[str, pd.DataFrame], label: str = "val mIoU (%)") -> Figure:
+def sweep_rungs(panels: Panels, label: str = "val mIoU (%)") -> Figure:
     """Every candidate's score on each rung, as it went: the dropped half faded, survivors joined.
 
-    Values: `sweep.sweep_table`. `label`: of the score.
+    Values: `halving.sweep_table`. `label`: of the score.
     """
-    figure, axes = plt.subplots(
-        1, len(panels), squeeze=False, figsize=(TEXT_WIDTH, 3.0), layout="constrained"
-    )
-    for axis, (title, table) in zip(axes[0], panels.items(), strict=True):
+    figure, axes = axes_row(len(panels), 2.3)
+    marks = {
+        "kept": {"marker": "o", "color": KEPT},
+        "dropped": {"marker": "o", "color": FADED, "markerfacecolor": "none"},
+        "undecided": {"marker": "o", "color": INK, "markerfacecolor": "none"},
+        "winner": {"marker": "*", "color": COLORS[1], "markersize": 10, "markeredgecolor": "black",
+                   "markeredgewidth": 0.6},
+        "diverged": {"marker": "x", "color": WORSE},
+    }
+    seen: dict[str, Line2D] = {}
+    for axis, (title, table) in zip(axes, panels.items(), strict=True):
         scored = table.dropna(subset="score")
-        floor = _floor(scored["score"])
-        places = _rung_places(scored, floor)
+        places = _rung_places(scored)
         for _, steps in places.groupby("candidate"):
             axis.plot(steps["x"], steps["y"], color="#C8CDD2", linewidth=0.6, zorder=1)
-        kept, dropped = places["kept"].eq(True).fillna(False), places["kept"].eq(False)
-        dropped = dropped.fillna(False) & ~places["diverged"]
-        groups = (
-            (dropped, {"marker": "o", "color": FADED, "alpha": 0.6, "markerfacecolor": "none"}),
-            (places["kept"].isna(), {"marker": "o", "color": "#333333", "markerfacecolor": "none"}),
-            (places["diverged"], {"marker": "x", "color": COLORS[1]}),
-            (kept, {"marker": "o", "color": COLORS[0]}),
-        )
-        for chosen, look in groups:
-            rows = places[chosen]
-            axis.plot(rows["x"], rows["y"], linestyle="none", zorder=2, **look)
-        best = places[kept & (places["rung"] == places["rung"].max())]
-        if len(best) == 1:
-            axis.plot(best["x"], best["y"], "*", color=COLORS[2], markersize=10, zorder=3,
-                      markeredgecolor="black", markeredgewidth=0.6)  # fmt: skip
+        for fate, rows in places.groupby("fate"):
+            (seen[fate],) = axis.plot(rows["x"], rows["y"], linestyle="none", zorder=2,
+                                      **marks[fate])
         rungs = scored.groupby("rung")
         names = [
             f"{'all' if rows['images'].isna().all() else rows['images'].iloc[0]}\n{len(rows)}"
@@ -128,336 +123,81 @@ def sweep_rungs(panels: Mapping[str, pd.DataFrame], label: str = "val mIoU (%)")
         axis.tick_params(axis="x", length=0)
         axis.set(title=title, xlabel="training images, below them the number of runs")
         axis.grid(axis="y")
-    axes[0, 0].set_ylabel(label)
-    marks = {"linestyle": "none", "markersize": 4.5}
-    handles = {
-        "kept": Line2D([], [], marker="o", color=COLORS[0], **marks),
-        "dropped": Line2D([], [], marker="o", color=FADED, markerfacecolor="none", **marks),
-        "winner": Line2D([], [], marker="*", color=COLORS[2], markeredgecolor="black",
-                         markeredgewidth=0.6, linestyle="none", markersize=9),
-    }  # fmt: skip
-    if any(np.isneginf(table["score"].astype(float)).any() for table in panels.values()):
-        handles["diverged"] = Line2D([], [], marker="x", color=COLORS[1], **marks)
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=4)
+    axes[0].set_ylabel(label)
+    fates = [fate for fate in marks if fate in seen]
+    figure.legend([seen[fate] for fate in fates], fates, loc="outside upper center", ncols=5)
     return figure
+
+
+def _rung_places(scored: pd.DataFrame) -> pd.DataFrame:
+    """The scored rows with `x`, `y` and what became of each run; candidates stand side by side."""
+    kept, diverged = scored["kept"].eq(True).fillna(False), np.isneginf(scored["score"])
+    last = kept & (scored["rung"] == scored["rung"].max())
+    fate = np.select(
+        [diverged, last & (last.sum() == 1), kept, scored["kept"].isna()],
+        ["diverged", "winner", "kept", "undecided"], default="dropped",
+    )
+    order = scored["candidate"].rank(method="dense") - 1
+    spread = 0.62 * (order / max(1, order.max()) - 0.5)
+    return scored.assign(x=scored["rung"] + spread, y=_heights(scored["score"]), fate=fate)
 
 
 @styled
 def parallel_coordinates(
-    panels: Mapping[str, pd.DataFrame], fields: Sequence[str], label: str = "val mIoU (%)"
+    panels: Panels, fields: Sequence[str], label: str = "val mIoU (%)"
 ) -> Figure:
     """One line per candidate through its settings to its score on the first rung.
 
-    Values: `sweep.sweep_table` with a complete first rung. The darker a line, the later the
+    Values: `halving.sweep_table` with a complete first rung. The darker a line, the later the
     candidate was dropped. Within the bundle of a value, better candidates run higher.
     """
-    figure, axes = plt.subplots(
-        len(panels),
-        1,
-        squeeze=False,
-        figsize=(TEXT_WIDTH, 0.35 + 2.0 * len(panels)),
-        layout="constrained",
-    )
+    figure, axes = plt.subplots(len(panels), 1, squeeze=False, layout="constrained",
+                                figsize=(TEXT_WIDTH, 0.35 + 2.0 * len(panels)))
+    shades = plt.get_cmap("Purples")
+    best = {"color": BETTER, "linewidth": 2.5, "zorder": 3}
     for axis, (title, table) in zip(axes[:, 0], panels.items(), strict=True):
         rows = table[table["rung"] == 1].set_index("candidate")
         last = int(table["rung"].max())
         reached = table.groupby("candidate")["rung"].max()
         final = table[(table["rung"] == last) & table["kept"].eq(True).fillna(False)]
         winner = final["candidate"].iloc[0] if last > 1 and len(final) == 1 else None
-        floor = _floor(rows["score"])
-        scores = percent(rows["score"].replace(-np.inf, floor))
+        scores = _heights(rows["score"])
         low, high = scores.min(), scores.max()
-        heights = {"": pd.Series((scores - low) / max(high - low, 1e-9), rows.index)}
-        heights = {**{name: _bundles(rows, name) for name in fields}, **heights}
+        places = [_bundles(rows, name) for name in fields]
+        places.append((scores - low) / max(high - low, 1e-9))
         for candidate in rows.sort_values("score").index:
             share = (reached[candidate] - 1) / max(1, last - 1)
-            look = {"color": plt.get_cmap("Blues")(0.3 + 0.65 * share)}
-            look |= {"linewidth": 0.6 + 0.9 * share, "zorder": 1 + share}
-            if candidate == winner:
-                look = {"color": COLORS[1], "linewidth": 2, "linestyle": "--", "zorder": 3}
-            axis.plot([column[candidate] for column in heights.values()], **look)
+            look = {"color": shades(0.3 + 0.65 * share), "linewidth": 0.6 + 0.9 * share,
+                    "zorder": 1 + share}
+            heights = [column[candidate] for column in places]
+            axis.plot(heights, **(best if candidate == winner else look))
         for place, name in enumerate(fields):
-            axis.axvline(place, color="#444444", linewidth=0.6, zorder=0)
             for value, height in _value_heights(rows, name).items():
-                axis.annotate(
-                    setting_value(value), (place, height), (-5, 0), textcoords="offset points",
-                    ha="right", va="center", fontsize=7.5, zorder=4,
-                    bbox={"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.8},
-                )  # fmt: skip
-        axis.axvline(len(fields), color="#444444", linewidth=0.6, zorder=0)
+                note(axis, setting_value(value), (place, height), (-5, 0), ha="right",
+                     fontsize=7.5)
         for share in (0, 0.5, 1):
-            axis.annotate(
-                f"{low + share * (high - low):.1f}", (len(fields), share), (5, 0),
-                textcoords="offset points", va="center", fontsize=7.5,
-            )  # fmt: skip
+            note(axis, f"{low + share * (high - low):.1f}", (len(fields), share), (5, 0),
+                 ha="left", fontsize=7.5)
+        axis.vlines(range(len(fields) + 1), -0.12, 1.12, color="#444444", linewidth=0.6, zorder=0)
         count = rows["images"].iloc[0]
         where = "" if pd.isna(count) else f"\non {count} images"
         axis.set_xticks(range(len(fields) + 1), [*map(setting_name, fields), f"{label}{where}"])
         axis.set(title=title, yticks=[], xlim=(-0.3, len(fields) + 0.25), ylim=(-0.12, 1.12))
         axis.tick_params(axis="x", length=0)
         axis.spines[:].set_visible(False)
-    shades = [Line2D([], [], color=plt.get_cmap("Blues")(0.3 + 0.65 * share), linewidth=w)
-              for share, w in ((0, 0.8), (0.5, 1.2), (1, 1.6))]  # fmt: skip
-    shades.append(Line2D([], [], color=COLORS[1], linewidth=2, linestyle="--"))
+    lines = [Line2D([], [], color=shades(0.3 + 0.65 * share), linewidth=0.8 + 0.8 * share)
+             for share in (0, 0.5, 1)]
     names = ["dropped at once", "dropped later", "finalist", "winner"]
-    figure.legend(shades, names, loc="outside upper center", ncols=4, handlelength=2.6)
+    figure.legend([*lines, Line2D([], [], **best)], names, loc="outside upper center", ncols=4)
     return figure
 
 
-@styled
-def marginal_effects(panels: Mapping[str, pd.DataFrame], label: str = "val mIoU (%)") -> Figure:
-    """Mean score of each value of each setting with its 95 % interval; the dashes are all runs.
-
-    Values: `effects.marginal_effects`. A row of axes per panel, a column per setting.
-    """
-    fields = list(dict.fromkeys(next(iter(panels.values()))["field"]))
-    figure, axes = plt.subplots(
-        len(panels),
-        len(fields),
-        squeeze=False,
-        sharey="row",
-        figsize=(TEXT_WIDTH, 0.35 + 1.55 * len(panels)),
-        layout="constrained",
-    )
-    for i, (row, (title, table)) in enumerate(zip(axes, panels.items(), strict=True)):
-        for axis, name in zip(row, fields, strict=True):
-            rows = table[table["field"] == name]
-            _interval_line(axis, rows, COLORS[i], LINES[0], MARKERS[i])
-            overall = np.average(rows["mean"], weights=rows["runs"])
-            axis.axhline(100 * overall, color=TRUTH_COLOR, linewidth=0.8, linestyle="--", zorder=0)
-            axis.set_xticks(range(len(rows)), [setting_value(value) for value in rows["value"]])
-            axis.set_xlim(-0.5, len(rows) - 0.5)
-            axis.grid(axis="y")
-            if i == len(panels) - 1:
-                axis.set_xlabel(setting_name(name))
-        row[0].set_ylabel(f"{title}\nmean {label}")
-    return figure
-
-
-@styled
-def importance(panels: Mapping[str, pd.DataFrame]) -> Figure:
-    """Share of the scores' variance of each setting and each pair, with 95 % intervals.
-
-    Values: `effects.importance`. Solid is what exceeds the share that a part without effect
-    reaches by chance in one of twenty cases, which a black tick marks; the others are hollow.
-    """
-    parts = list(next(iter(panels.values()))["part"])
-    figure, axes = plt.subplots(
-        1,
-        len(panels),
-        squeeze=False,
-        sharey=True,
-        figsize=(TEXT_WIDTH, 0.75 + 0.17 * len(parts)),
-        layout="constrained",
-    )
-    for axis, (title, table) in zip(axes[0], panels.items(), strict=True):
-        for place, row in enumerate(table.itertuples()):
-            real = row.share > row.by_chance
-            rest = np.isnan(row.by_chance)
-            color = "#DDDDDD" if rest else COLORS[0] if real else "white"
-            edge = FADED if rest else COLORS[0]
-            axis.barh(place, 100 * row.share, 0.62, color=color, edgecolor=edge, linewidth=0.7)
-            axis.plot((100 * row.low, 100 * row.high), (place, place), color=COLORS[2],
-                      linewidth=1.6)  # fmt: skip
-            if not rest:
-                axis.plot([100 * row.by_chance] * 2, (place - 0.42, place + 0.42), color="black",
-                          linewidth=1)  # fmt: skip
-        axis.set(title=title, xlabel="share of the variance (%)", xlim=(0, 101))
-        axis.set_ylim(len(parts) - 0.4, -0.6)
-        axis.tick_params(axis="y", length=0)
-        axis.grid(axis="x")
-    axes[0, 0].set_yticks(range(len(parts)), [setting_name(part) for part in parts])
-    handles = [
-        plt.Rectangle((0, 0), 1, 1, color=COLORS[0]),
-        plt.Rectangle((0, 0), 1, 1, facecolor="white", edgecolor=COLORS[0], linewidth=0.7),
-        Line2D([], [], color=COLORS[2], linewidth=1.6),
-        Line2D([], [], color="black", marker="|", linestyle="none", markersize=8),
-    ]
-    names = ["more than chance", "maybe chance", "95 % interval", "reached by chance, 1 in 20"]
-    figure.legend(handles, names, loc="outside upper center", ncols=4)
-    return figure
-
-
-@styled
-def interactions(
-    tables: Sequence[pd.DataFrame], title: str = "", label: str = "val mIoU (%)"
-) -> Figure:
-    """Mean scores of pairs of settings with 95 % intervals; parallel lines: no interaction.
-
-    `tables`: `effects.interaction` each, whose first two columns are the pair; the second setting
-    is on the axis, a line is drawn for each value of the first. `title`: such as the network.
-    """
-    columns = min(3, len(tables))
-    rows = -(-len(tables) // columns)
-    figure, axes = plt.subplots(
-        rows,
-        columns,
-        squeeze=False,
-        sharey=True,
-        figsize=(TEXT_WIDTH, 0.15 + 1.95 * rows),
-        layout="constrained",
-    )
-    for axis in axes.flat[len(tables) :]:
-        axis.set_visible(False)
-    for axis, table in zip(axes.flat, tables, strict=False):
-        first, second = table.columns[:2]
-        for i, (value, part) in enumerate(table.groupby(first, sort=False)):
-            _interval_line(axis, part, COLORS[i], LINES[i], MARKERS[i], setting_value(value),
-                           0.1 * (i - (table[first].nunique() - 1) / 2))  # fmt: skip
-        values = list(dict.fromkeys(table[second]))
-        axis.set_xticks(range(len(values)), [setting_value(value) for value in values])
-        axis.set(xlabel=setting_name(second), xlim=(-0.5, len(values) - 0.5))
-        axis.grid(axis="y")
-        axis.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), title=setting_name(first), ncols=3,
-            title_fontsize=7.5, handlelength=1.8, columnspacing=0.8, borderaxespad=0.1,
-        )  # fmt: skip
-    for axis in axes[:, 0]:
-        axis.set_ylabel(f"mean {label}")
-    figure.suptitle(title)
-    return figure
-
-
-@styled
-def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
-    """What changing one factor at a time does to a run, and what it costs.
-
-    Args:
-        summary: `study.one_factor_summary` with a column `cost`, the work of training relative to
-            the unchanged run. Lines are 95 % intervals of the mean gain, grey where they hold zero.
-        runs: `study.one_factor_table`: every seed's gain, drawn as a small mark, and which level is
-            the unchanged run itself, drawn hollow.
-    """
-    base = runs[runs["is_base"]].groupby("factor")["level"].first()
-    count = len(summary) + summary["factor"].nunique()
-    figure, (left, right) = plt.subplots(
-        1, 2, sharey=True, figsize=(TEXT_WIDTH, 0.5 + 0.155 * count), width_ratios=(2.6, 1),
-        layout="constrained",
-    )  # fmt: skip
-    ticks: dict[float, str] = {}
-    place = 0.0
-    for factor, rows in summary.groupby("factor", sort=False):
-        left.text(-0.02, place, factor, transform=left.get_yaxis_transform(), ha="right",
-                  va="center", fontsize=7.5, fontweight="bold")  # fmt: skip
-        for row in rows.itertuples():
-            place += 1
-            ticks[place] = row.level
-            right.plot(row.cost, place, "D", color=COLORS[0], markersize=3)
-            if row.level == base.get(factor):
-                left.plot(0, place, "o", color="#444444", markerfacecolor="white", zorder=3)
-                continue
-            clear = row.low > 0 or row.high < 0
-            color = (COLORS[0] if row.gain > 0 else COLORS[1]) if clear else TRUTH_COLOR
-            mine = (runs["factor"] == factor) & (runs["level"] == row.level)
-            gains = percent(runs.loc[mine, "gain"])
-            left.plot((100 * row.low, 100 * row.high), (place, place), color=color)
-            left.plot(gains, [place] * len(gains), "|", color="#333333", markersize=5, zorder=3)
-            left.plot(100 * row.gain, place, "o", color=color, markersize=4.5, zorder=2)
-        place += 1
-    left.axvline(0, color="#444444", linewidth=0.8, zorder=0)
-    right.axvline(1, color="#444444", linewidth=0.8, zorder=0)
-    left.set_yticks(list(ticks), list(ticks.values()))
-    left.set(xlabel="gain in val mIoU over the unchanged run (points)", ylim=(place - 0.4, -0.6))
-    _ratio_axis(right, summary["cost"])
-    right.set_xlabel("work of training")
-    for axis in (left, right):
-        axis.tick_params(axis="y", length=0)
-        axis.grid(axis="x")
-    handles = [
-        Line2D([], [], color=COLORS[0], marker="o", markersize=4.5),
-        Line2D([], [], color=COLORS[1], marker="o", markersize=4.5),
-        Line2D([], [], color=TRUTH_COLOR, marker="o", markersize=4.5),
-        Line2D([], [], color="#333333", marker="|", markersize=5, linestyle="none"),
-        Line2D([], [], color="#444444", marker="o", markerfacecolor="white", linestyle="none"),
-    ]
-    names = ["better", "worse", "unclear", "one seed", "unchanged"]
-    figure.legend(handles, names, loc="outside upper center", ncols=5)
-    return figure
-
-
-@styled
-def cost_gain(summary: pd.DataFrame, sweeps: Mapping[str, pd.DataFrame]) -> Figure:
-    """What more work brings: levels of single factors, and the rungs of the sweeps.
-
-    Args:
-        summary: as `factor_intervals` takes it. Levels of factors that change the work by half or
-            more are joined and named, with 95 % intervals.
-        sweeps: title to a table with a row per rung: `work` up to and with it, as a share of the
-            full grid's, `best` score, and `images` (NaN: all).
-    """
-    figure, (left, right) = plt.subplots(1, 2, figsize=(TEXT_WIDTH, 2.75), layout="constrained")
-    dear = summary.groupby("factor")["cost"].transform(lambda cost: cost.max() / cost.min() >= 1.5)
-    same = summary[~dear]
-    left.plot(same["cost"], percent(same["gain"]), "_", color=TRUTH_COLOR, markersize=7,
-              label="other factors")  # fmt: skip
-    for i, (factor, rows) in enumerate(summary[dear].groupby("factor", sort=False)):
-        rows = rows.sort_values("cost")
-        gains = percent(rows["gain"])
-        spans = np.abs(percent(rows[["low", "high"]]).T - gains)
-        left.errorbar(
-            rows["cost"], gains, np.nan_to_num(spans), color=COLORS[i], label=factor,
-            marker=MARKERS[i], linestyle=LINES[i], elinewidth=0.8,
-        )  # fmt: skip
-        for cost, gain, level in zip(rows["cost"], gains, rows["level"], strict=True):
-            if abs(np.log2(cost)) > 0.1:
-                _beside(left, level, (cost, gain), above=cost < 1)
-    _ratio_axis(left, summary["cost"])
-    left.axhline(0, color="#444444", linewidth=0.8, zorder=0)
-    left.set(xlabel="work of training", ylabel="gain in val mIoU (points)", title="single factors")
-    highest = max(sweeps, key=lambda title: sweeps[title]["best"].max())
-    for i, (title, rungs) in enumerate(sweeps.items()):
-        work, best = 100 * rungs["work"], percent(rungs["best"])
-        right.plot(work, best, color=COLORS[i], linestyle=LINES[i], marker=MARKERS[i], label=title)
-        for x, y, images in zip(work, best, rungs["images"], strict=True):
-            text = "all" if pd.isna(images) else f"{images:.0f}"
-            _beside(right, text, (x, y), above=title == highest)
-    right.set(xlabel="work so far (% of the full grid's)", ylabel="best val mIoU (%)",
-              title="rungs of the sweeps, by training images", xlim=(0, None))  # fmt: skip
-    right.margins(0.1)
-    for axis in (left, right):
-        axis.grid(axis="y")
-    left.legend(loc="lower right")
-    right.legend(loc="lower right")
-    return figure
-
-
-@styled
-def seed_spread(scores: Mapping[str, Sequence[float]], means: Mapping[str, Any]) -> Figure:
-    """Scores of the same run with several seeds, as ticks, with their mean and its 95 % interval.
-
-    `scores`: run name to the scores of its seeds. `means`: name to (mean, low, high).
-    """
-    figure, axis = plt.subplots(
-        figsize=(TEXT_WIDTH, 0.55 + 0.26 * len(scores)), layout="constrained"
-    )
-    for place, (name, values) in enumerate(scores.items()):
-        mean, low, high = percent(means[name])
-        axis.plot((low, high), (place, place), color=COLORS[0])
-        axis.plot(mean, place, "o", color=COLORS[0], markersize=4.5)
-        axis.plot(percent(values), [place] * len(values), "|", color="#333333", markersize=7,
-                  zorder=3)  # fmt: skip
-    axis.set_yticks(range(len(scores)), list(scores))
-    axis.set(xlabel="val mIoU (%)",
-             ylim=(len(scores) - 0.5, -0.5))  # fmt: skip
-    axis.tick_params(axis="y", length=0)
-    axis.grid(axis="x")
-    return figure
-
-
-def _floor(scores: pd.Series) -> float:
-    """Where diverged runs are drawn: a little below the lowest score there is."""
+def _heights(scores: pd.Series) -> pd.Series:
+    """Scores in percent; diverged runs stand a little below the lowest score there is."""
     finite = scores.astype(float).replace(-np.inf, np.nan)
     low, high = finite.min(), finite.max()
-    return 0.0 if np.isnan(low) else low - 0.08 * max(high - low, 0.01)
-
-
-def _rung_places(scored: pd.DataFrame, floor: float) -> pd.DataFrame:
-    """The scored rows with a place `x`, `y` each; within a rung, candidates stand side by side."""
-    diverged = np.isneginf(scored["score"].astype(float))
-    order = scored["candidate"].rank(method="dense") - 1
-    spread = 0.62 * (order / max(1, order.max()) - 0.5)
-    heights = percent(scored["score"].where(~diverged, floor))
-    return scored.assign(x=scored["rung"] + spread, y=heights, diverged=diverged)
+    floor = 0.0 if np.isnan(low) else low - 0.08 * max(high - low, 0.01)
+    return 100 * finite.fillna(floor)
 
 
 def _value_heights(rows: pd.DataFrame, field: str) -> dict[Any, float]:
@@ -473,18 +213,195 @@ def _bundles(rows: pd.DataFrame, field: str) -> pd.Series:
     return heights + 0.2 * (place - 0.5)
 
 
-def _interval_line(axis, rows, color, linestyle, marker, label=None, shift=0.0) -> None:
-    """Means of a setting's values, joined, with their intervals."""
+@styled
+def marginal_effects(panels: Panels, label: str = "val mIoU (%)") -> Figure:
+    """Mean score of each value of each setting with its 95 % interval; the line is all runs.
+
+    Values: `anova.marginal_effects`. A row of axes per panel, a column per setting.
+    """
+    fields = list(dict.fromkeys(next(iter(panels.values()))["field"]))
+    figure, axes = plt.subplots(
+        len(panels), len(fields), squeeze=False, sharey="row", layout="constrained",
+        figsize=(TEXT_WIDTH, 0.35 + 1.55 * len(panels)),
+    )
+    for row, (title, table) in zip(axes, panels.items(), strict=True):
+        for axis, name in zip(row, fields, strict=True):
+            rows = table[table["field"] == name]
+            _interval_line(axis, rows, "value", looks([title])[title])
+            overall = np.average(rows["mean"], weights=rows["runs"])
+            axis.axhline(100 * overall, color=UNCLEAR, linewidth=0.8, zorder=0)
+        row[0].set_ylabel(f"{title}\nmean {label}")
+    for axis, name in zip(axes[-1], fields, strict=True):
+        axis.set_xlabel(setting_name(name))
+    return figure
+
+
+@styled
+def interactions(
+    tables: Sequence[pd.DataFrame], title: str = "", label: str = "val mIoU (%)"
+) -> Figure:
+    """Mean scores of pairs of settings with 95 % intervals; parallel lines: no interaction.
+
+    `tables`: `anova.interaction` each, whose first two columns are the pair; the second setting
+    is on the axis, a line is drawn for each value of the first. `title`: such as the network.
+    """
+    columns = min(3, len(tables))
+    rows = -(-len(tables) // columns)
+    figure, axes = plt.subplots(rows, columns, squeeze=False, sharey=True, layout="constrained",
+                                figsize=(TEXT_WIDTH, 0.15 + 1.95 * rows))
+    for axis in axes.flat[len(tables) :]:
+        axis.set_visible(False)
+    for axis, table in zip(axes.flat, tables, strict=False):
+        first, second = table.columns[:2]
+        for i, (value, part) in enumerate(table.groupby(first, sort=False)):
+            look = {"color": COLORS[i], "marker": MARKERS[i], "label": setting_value(value)}
+            shift = 0.1 * (i - (table[first].nunique() - 1) / 2)
+            _interval_line(axis, part, second, look, shift)
+        axis.set_xlabel(setting_name(second))
+        axis.legend(
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), title=setting_name(first), ncols=3,
+            title_fontsize=7.5, handlelength=1.8, columnspacing=0.8, borderaxespad=0.1,
+        )
+    for axis in axes[:, 0]:
+        axis.set_ylabel(f"mean {label}")
+    figure.suptitle(title)
+    return figure
+
+
+def _interval_line(axis, rows: pd.DataFrame, column: str, look: dict, shift: float = 0) -> None:
+    """Means of a setting's values, joined, with their intervals; `column` holds the values."""
     places = np.arange(len(rows)) + shift
-    axis.vlines(places, percent(rows["low"]), percent(rows["high"]), color=color, linewidth=1)
-    axis.plot(places, percent(rows["mean"]), color=color, linestyle=linestyle, marker=marker,
-              linewidth=0.9, label=label)  # fmt: skip
+    axis.vlines(places, 100 * rows["low"], 100 * rows["high"], color=look["color"], linewidth=1)
+    axis.plot(places, 100 * rows["mean"], **look | {"linewidth": 0.9})
+    axis.set_xticks(range(len(rows)), map(setting_value, rows[column]))
+    axis.set_xlim(-0.5, len(rows) - 0.5)
+    axis.grid(axis="y")
 
 
-def _beside(axis, text: str, point: tuple[float, float], above: bool) -> None:
-    """A small word to the upper left of a point, or to its lower right."""
-    axis.annotate(text, point, (-5, 5) if above else (5, -8), textcoords="offset points",
-                  ha="right" if above else "left", fontsize=7)  # fmt: skip
+@styled
+def importance(panels: Panels) -> Figure:
+    """Share of the scores' variance of each setting and each pair, with 95 % intervals.
+
+    Values: `anova.importance`. Filled is what exceeds the share that a part without effect reaches
+    by chance in one of twenty cases, which a tick marks. The axis shows square roots, on which
+    small shares are seen.
+    """
+    parts = list(next(iter(panels.values()))["part"])
+    figure, axes = axes_row(len(panels), 0.75 + 0.17 * len(parts), sharey=True)
+    for axis, (title, table) in zip(axes, panels.items(), strict=True):
+        for place, row in enumerate(table.itertuples()):
+            look = {"color": KEPT if row.share > row.by_chance else FADED}
+            if row.share <= row.by_chance:
+                look["markerfacecolor"] = "white"
+            whisker(axis, place, percentages((row.share, row.low, row.high)), **look)
+            axis.plot(100 * row.by_chance, place, "|", color=INK, markersize=9)
+        axis.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
+        axis.set_xticks([0, 1, 5, 20, 50, 100])
+        axis.set(title=title, xlabel="share of the variance (%)", xlim=(0, 101))
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="x")
+    name_rows(axes[0], [setting_name(part) for part in parts])
+    dot = {"marker": "o", "markersize": 4.5}
+    handles = [
+        Line2D([], [], color=KEPT, **dot),
+        Line2D([], [], color=FADED, markerfacecolor="white", **dot),
+        Line2D([], [], color=INK, marker="|", linestyle="none", markersize=9),
+    ]
+    names = ["more than chance", "maybe chance", "reached by chance, 1 in 20"]
+    figure.legend(handles, names, loc="outside upper center", ncols=3)
+    return figure
+
+
+@styled
+def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
+    """What changing one factor at a time does to a run, and what it costs.
+
+    Args:
+        summary: `run.one_factor_summary` with a column `cost`, the work of training relative to
+            the unchanged run. Lines are 95 % intervals of the mean gain, grey where they hold zero.
+        runs: `run.one_factor_table`: every seed's gain, drawn as a small mark, and which level is
+            the unchanged run itself, drawn hollow.
+    """
+    base = runs[runs["is_base"]].groupby("factor")["level"].first()
+    names: list[str] = []
+    height = 0.5 + 0.155 * (len(summary) + summary["factor"].nunique())
+    figure, (left, right) = axes_row(2, height, sharey=True, width_ratios=(2.6, 1))
+    unchanged = {"color": "#444444", "markerfacecolor": "white"}
+    for factor, rows in summary.groupby("factor", sort=False):
+        left.text(-0.02, len(names), factor, transform=left.get_yaxis_transform(), ha="right",
+                  va="center", fontsize=7.5, fontweight="bold")
+        names.append("")
+        for row in rows.itertuples():
+            place = len(names)
+            names.append(row.level)
+            right.plot(row.cost, place, "D", color=INK, markersize=3)
+            if row.level == base.get(factor):
+                left.plot(0, place, "o", zorder=3, **unchanged)
+                continue
+            mine = runs[(runs["factor"] == factor) & (runs["level"] == row.level)]
+            left.plot(100 * mine["gain"], [place] * len(mine), "|", color=INK, markersize=5,
+                      zorder=3)
+            color = verdict(row.low, row.high)
+            whisker(left, place, percentages((row.gain, row.low, row.high)), color=color)
+    name_rows(left, names)
+    left.axvline(0, color="#444444", linewidth=0.8, zorder=0)
+    right.axvline(1, color="#444444", linewidth=0.8, zorder=0)
+    left.set_xlabel("gain in val mIoU over the unchanged run (points)")
+    _ratio_axis(right, summary["cost"])
+    right.set_xlabel("work of training")
+    right.tick_params(axis="y", length=0)
+    right.grid(axis="x")
+    handles = [Line2D([], [], color=color, marker="o") for color in (BETTER, WORSE, UNCLEAR)]
+    handles.append(Line2D([], [], color=INK, marker="|", markersize=5, linestyle="none"))
+    handles.append(Line2D([], [], marker="o", linestyle="none", **unchanged))
+    words = ["better", "worse", "unclear", "one seed", "unchanged"]
+    figure.legend(handles, words, loc="outside upper center", ncols=5)
+    return figure
+
+
+@styled
+def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
+    """What more work brings: levels of single factors, and the rungs of the sweeps.
+
+    Args:
+        summary: as `factor_intervals` takes it. Levels of factors that change the work by half or
+            more are joined and named, with 95 % intervals.
+        sweeps: title to a table with a row per rung: `work` up to and with it, as a share of the
+            full grid's, `best` score, and `images` (NaN: all).
+    """
+    figure, (left, *others) = axes_row(1 + len(sweeps), 2.5)
+    dear = summary.groupby("factor")["cost"].transform(lambda cost: cost.max() / cost.min() >= 1.5)
+    same = summary[~dear]
+    left.plot(same["cost"], 100 * same["gain"], "_", color=UNCLEAR, markersize=7,
+              label="other factors")
+    for i, (factor, rows) in enumerate(summary[dear].groupby("factor", sort=False)):
+        rows = rows.sort_values("cost")
+        gains = 100 * rows["gain"]
+        spans = np.abs(percentages(rows[["low", "high"]]).T - gains.to_numpy())
+        left.errorbar(rows["cost"], gains, np.nan_to_num(spans), color=COLORS[i], label=factor,
+                      marker=MARKERS[i], elinewidth=0.8)
+        for cost, gain, level in zip(rows["cost"], gains, rows["level"], strict=True):
+            if abs(np.log2(cost)) > 0.1:
+                side = -1 if cost < 1 else 1
+                note(left, level, (cost, gain), (6 * side, -8 * side),
+                     ha="right" if cost < 1 else "left")
+    _ratio_axis(left, summary["cost"])
+    left.axhline(0, color="#444444", linewidth=0.8, zorder=0)
+    left.set(xlabel="work of training", ylabel="gain in val mIoU (points)", title="single factors")
+    left.legend(loc="lower right")
+    for axis, (title, rungs) in zip(others, sweeps.items(), strict=True):
+        axis.sharey(others[0])
+        work, best = 100 * rungs["work"], 100 * rungs["best"]
+        axis.plot(work, best, **looks([title])[title])
+        for x, y, images in zip(work, best, rungs["images"], strict=True):
+            text = "all" if pd.isna(images) else f"{images:.0f}"
+            note(axis, text, (x, y), (-4, 6), ha="right")
+        axis.set(title=f"{title}'s rungs", xlabel="work (% of the grid's)", xlim=(0, None))
+        axis.margins(0.1)
+    others[0].set_ylabel("best val mIoU (%)")
+    for axis in figure.axes:
+        axis.grid(axis="y")
+    return figure
 
 
 def _ratio_axis(axis, costs: pd.Series) -> None:
@@ -493,5 +410,21 @@ def _ratio_axis(axis, costs: pd.Series) -> None:
     axis.set_xscale("log", base=2)
     axis.set_xlim(2 ** -(reach + 0.6), 2 ** (reach + 0.6))
     axis.set_xticks([2.0**power for power in range(-round(reach), round(reach) + 1)])
-    axis.xaxis.set_major_formatter(FuncFormatter(_ratio))
+    axis.xaxis.set_major_formatter(FuncFormatter(ratio_text))
     axis.xaxis.set_minor_locator(NullLocator())
+
+
+@styled
+def seed_spread(scores: Mapping[str, Sequence[float]], means: Mapping[str, Any]) -> Figure:
+    """Scores of the same run with several seeds, as ticks, with their mean and its 95 % interval.
+
+    `scores`: run name to the scores of its seeds. `means`: name to (mean, low, high).
+    """
+    figure, (axis,) = axes_row(1, 0.55 + 0.26 * len(scores))
+    for place, (name, look) in enumerate(looks(scores).items()):
+        whisker(axis, place, percentages(means[name]), **look)
+        axis.plot(percentages(scores[name]), [place] * len(scores[name]), "|", color=INK,
+                  markersize=7, zorder=3)
+    name_rows(axis, list(scores))
+    axis.set_xlabel("val mIoU (%)")
+    return figure
