@@ -4,13 +4,14 @@ Nothing here trains or loads; only `save_figure` writes. Masks are always drawn 
 with a legend, a network always in its own colour.
 """
 
-from .boundaries import error_distance, grid_phases
 from .network import draw_network
 from .results import (
     class_differences,
     class_scores,
     confusion_heatmap,
     curves,
+    error_distance,
+    grid_phases,
     receptive_fields,
     run_intervals,
 )

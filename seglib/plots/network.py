@@ -1,6 +1,6 @@
 """The diagram of an encoder-decoder, drawn from the model object itself."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
@@ -8,13 +8,18 @@ from matplotlib.patches import Patch, Rectangle
 from torch import nn
 
 from ..models.inspection import count_parameters, layer_table, multiply_adds
+from ..text import MODEL_NAMES
 from .style import TEXT_WIDTH, styled
 
-FILL = {"image": "#D9D9D9", "conv": "#6699CC", "pool": "#EECC66", "attention": "#66BB99",
-        "up": "#EE99AA", "skip": "#FFFFFF", "logits": "#004488"}
-MEANING = {"conv": "convolution", "pool": "max-pool", "attention": "self-attention",
-           "up": "transposed convolution", "skip": "copied by a skip connection",
-           "logits": "logits"}
+LEGEND = {
+    "image": ("image", "#D9D9D9"),
+    "conv": ("convolution", "#6699CC"),
+    "pool": ("max-pool", "#EECC66"),
+    "attention": ("self-attention", "#66BB99"),
+    "up": ("transposed convolution", "#EE99AA"),
+    "skip": ("copied by a skip connection", "#FFFFFF"),
+    "logits": ("logits", "#004488"),
+}
 KIND = {"Conv2d": "conv", "MaxPool2d": "pool", "ConvTranspose2d": "up"}
 GAP, ROOM, THINNEST = 0.14, 0.36, 0.022  # inches: between stages, for a label, of a slice
 
@@ -28,9 +33,7 @@ class Stage(NamedTuple):
 
 
 @styled
-def draw_network(
-    model: nn.Module, size: tuple[int, int] = (160, 320), title: str | None = None
-) -> Figure:
+def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure:
     """Draw an encoder-decoder as its feature maps from left to right.
 
     A slice is one feature map: its height is proportional to the resolution, its width to the
@@ -42,7 +45,6 @@ def draw_network(
     Args:
         model: takes float (1, 3, H, W); its layers are those of `inspection.layer_table`.
         size: (height, width) of the input.
-        title: default: class name, parameters and multiply-adds.
     """
     stages, skips = find_stages(model, size)
     widths = _slice_widths(stages)
@@ -61,9 +63,7 @@ def draw_network(
         for (kind, _), width in zip(stage.maps, row, strict=True):
             if kind == "skip":
                 copies[number] = left
-            box = Rectangle((left, -half), width, 2 * half, linewidth=0.5, facecolor=FILL[kind])
-            box.set(edgecolor="#888888" if kind == "skip" else "#333333", hatch=_hatch(kind))
-            axis.add_patch(box)
+            axis.add_patch(Rectangle((left, -half), width, 2 * half, **_fill(kind)))
             left += width
         ends.append(left)
         x += extent + GAP
@@ -71,18 +71,14 @@ def draw_network(
         height = 0.36 * stages[source].height * tallest
         _arrow(axis, ends[source], height, copies[target], "#BB5566")
     drawn = {kind for stage in stages for kind, _ in stage.maps}
-    handles = [
-        Patch(facecolor=FILL[kind], edgecolor="#333333", linewidth=0.5, label=meaning,
-              hatch=_hatch(kind))
-        for kind, meaning in MEANING.items() if kind in drawn
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=5, handlelength=1.2)
+    handles = [Patch(label=LEGEND[kind][0], **_fill(kind)) for kind in LEGEND if kind in drawn]
+    figure.legend(handles=handles, loc="outside lower center", ncols=6, handlelength=1.2)
     axis.set(xlim=(-0.05, x - GAP + 0.05), ylim=(-1.05, 0.8))
     axis.set_axis_off()
-    work = multiply_adds(model, size) / 1e9
+    name = MODEL_NAMES.get(type(model).__name__.lower(), type(model).__name__)
     axis.set_title(
-        f"{type(model).__name__}: {count_parameters(model) / 1e6:.2f} M parameters, {work:.2f} G "
-        f"multiply-adds at {size[0]}×{size[1]}" if title is None else title
+        f"{name}: {count_parameters(model) / 1e6:.2f} M parameters, "
+        f"{multiply_adds(model, size) / 1e9:.2f} G multiply-adds at {size[0]}×{size[1]}"
     )
     return figure
 
@@ -134,8 +130,9 @@ def _slice_widths(stages: list[Stage]) -> list[list[float]]:
     return widths
 
 
-def _hatch(kind: str) -> str | None:
-    return "/////" if kind == "skip" else None
+def _fill(kind: str) -> dict[str, Any]:
+    look = {"facecolor": LEGEND[kind][1], "edgecolor": "#333333", "linewidth": 0.5}
+    return look | {"edgecolor": "#888888", "hatch": "/////"} if kind == "skip" else look
 
 
 def _arrow(axis: plt.Axes, start: float, y: float, end: float, color: str) -> None:

@@ -1,35 +1,19 @@
-"""What training and scoring gave: curves, scores with intervals, confusion, receptive fields."""
+"""What training and scoring gave: curves, scores with intervals, errors by place, fields."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from .style import (
-    INK,
-    PALE,
-    TEXT_WIDTH,
-    TRAINING,
-    VALIDATION,
-    axes_row,
-    joint_legend,
-    looks,
-    name_rows,
-    note,
-    percentages,
-    picture_axes,
-    signed,
-    styled,
-    verdict,
-    whisker,
-)
+from . import style
 
 
-@styled
+@style.styled
 def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figure:
     """Loss and validation mIoU per epoch of one or several runs; validation is dashed.
 
@@ -39,15 +23,15 @@ def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figur
     with the best validation mIoU.
     """
     labels = list(labels) if labels else [record.id for record in records]
-    figure, (loss, score) = axes_row(2, 2.2)
-    for record, (label, look) in zip(records, looks(labels).items(), strict=True):
+    figure, (loss, score) = style.axes_row(2, 2.2)
+    for record, (label, look) in zip(records, style.looks(labels).items(), strict=True):
         history = record.history
         validated = history.dropna(subset=["val_loss", "val_miou"])
-        epochs, miou = validated["epoch"], percentages(validated["val_miou"])
+        epochs, miou = validated["epoch"], style.percentages(validated["val_miou"])
         best = int(np.argmax(miou))
-        loss.plot(history["epoch"], history["train_loss"], TRAINING, markevery=[-1], **look)
-        loss.plot(epochs, validated["val_loss"], VALIDATION, markevery=[-1], **look)
-        score.plot(epochs, miou, VALIDATION, markevery=[best],
+        loss.plot(history["epoch"], history["train_loss"], style.TRAINING, markevery=[-1], **look)
+        loss.plot(epochs, validated["val_loss"], style.VALIDATION, markevery=[-1], **look)
+        score.plot(epochs, miou, style.VALIDATION, markevery=[best],
                    label=f"{label} (best {miou[best]:.1f})", **look)
     loss.set(xlabel="epoch", ylabel="loss", ylim=(min(0, loss.get_ylim()[0]), None))
     score.set(xlabel="epoch", ylabel="validation mIoU (%)", ylim=(0, None))
@@ -55,13 +39,13 @@ def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figur
         axis.grid(axis="y")
         axis.margins(x=0.02)
         axis.xaxis.get_major_locator().set_params(integer=True)
-    styles = [Line2D([], [], color=INK, linestyle=line) for line in (TRAINING, VALIDATION)]
-    loss.legend(styles, ["training", "validation"])
+    lines = {"training": style.TRAINING, "validation": style.VALIDATION}
+    loss.legend([Line2D([], [], color=style.INK, linestyle=line) for line in lines.values()], lines)
     score.legend(loc="best")
     return figure
 
 
-@styled
+@style.styled
 def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any]]) -> Figure:
     """IoU of every class for one or several runs, as marks on one line per class.
 
@@ -70,28 +54,28 @@ def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any
     written beside it. Classes stand in the order of the mean over the runs, best first.
     """
     most = max(class_set.num_classes for _, class_set in panels.values())
-    figure, axes = axes_row(len(panels), 0.85 + 0.135 * most)
-    run_looks = looks(name for runs, _ in panels.values() for name in runs)
+    figure, axes = style.axes_row(len(panels), 0.85 + 0.135 * most)
+    run_looks = style.looks(name for runs, _ in panels.values() for name in runs)
     for axis, (title, (runs, class_set)) in zip(axes, panels.items(), strict=True):
-        shares = percentages([[*scores["iou"], scores["miou"]] for scores in runs.values()])
+        shares = style.percentages([[*scores["iou"], scores["miou"]] for scores in runs.values()])
         order = np.argsort(-np.nan_to_num(shares[:, :-1]).mean(axis=0), kind="stable")
         shares = shares[:, [*order, -1]]
         names = [*(class_set.names[index] for index in order), "mean"]
         places = np.arange(len(names))
-        axis.hlines(places, np.nanmin(shares, axis=0), np.nanmax(shares, axis=0), color=PALE)
+        axis.hlines(places, np.nanmin(shares, axis=0), np.nanmax(shares, axis=0), color=style.PALE)
         for number, (name, values) in enumerate(zip(runs, shares, strict=True)):
             axis.plot(values, places, label=name, **run_looks[name] | {"linestyle": "none"})
-            for place, value in enumerate(values if len(panels) == 1 else ()):
-                text = "absent" if np.isnan(value) else f"{value:.1f}"
-                axis.text(1.02 + 0.07 * number, place, text, fontsize=7, va="center",
-                          color=run_looks[name]["color"], transform=axis.get_yaxis_transform())
-        name_rows(axis, names, class_set.colors[order])
+            words = ["absent" if np.isnan(value) else f"{value:.1f}" for value in values]
+            for place, word in enumerate([name, *words] if len(panels) == 1 else (), -1):
+                axis.text(1.05 + 0.075 * number, place, word, fontsize=7, ha="center", va="center",
+                          transform=axis.get_yaxis_transform())
+        style.name_rows(axis, names, class_set.colors[order])
         axis.set(title=title, xlabel="IoU (%)", xlim=(-2, 102), ylim=(most + 0.6, -0.6))
-    joint_legend(figure, "outside lower center")
+    style.joint_legend(figure, "outside lower center")
     return figure
 
 
-@styled
+@style.styled
 def run_intervals(
     runs: Sequence[tuple[str, float, tuple[float, float]]],
     differences: Mapping[str, tuple[float, float, float]],
@@ -101,22 +85,21 @@ def run_intervals(
     `runs`: label, score and interval, all shares of 1; the first is the reference. `differences`:
     label of another run to its (difference, low, high) from the reference.
     """
-    figure, (left, right) = axes_row(2, 0.75 + 0.3 * len(runs), sharey=True)
-    run_looks = looks(label for label, _, _ in runs)
+    figure, (left, right) = style.axes_row(2, 0.75 + 0.3 * len(runs), sharey=True)
+    run_looks = style.looks(label for label, _, _ in runs)
     right.axvline(0, color="#444444", linewidth=0.8)
     for place, (label, score, interval) in enumerate(runs):
-        values = percentages((score, *interval))
-        whisker(left, place, values, **run_looks[label])
-        note(left, f"{values[0]:.1f}", (values[0], place), (0, 8), fontsize=7.5)
+        style.whisker(left, place, (score, *interval), **run_looks[label])
+        style.note(left, f"{100 * score:.1f}", (100 * score, place), (0, 8), fontsize=7.5)
         if label in differences:
-            values = percentages(differences[label])
-            color = verdict(*values[1:])
-            whisker(right, place, values, color=color)
-            note(right, signed(values[0]), (values[0], place), (0, 8), fontsize=7.5, color=color)
-    name_rows(left, [label for label, _, _ in runs])
+            style.whisker(right, place, differences[label])
+            points, color = 100 * differences[label][0], style.verdict(*differences[label][1:])
+            style.note(right, style.signed(points), (points, place), (0, 8), fontsize=7.5,
+                       color=color)
+    style.name_rows(left, [label for label, _, _ in runs])
     left.set(xlabel="mIoU (%)", ylim=(len(runs) - 0.5, -0.75))
     right.set(xlabel=f"difference from “{runs[0][0]}” (points)")
-    note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color="#444444")
+    style.note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color="#444444")
     right.tick_params(axis="y", length=0)
     right.grid(axis="x")
     for axis in (left, right):
@@ -124,7 +107,7 @@ def run_intervals(
     return figure
 
 
-@styled
+@style.styled
 def class_differences(
     differences: Sequence[tuple[float, float, float]], class_set: Any, label: str
 ) -> Figure:
@@ -133,19 +116,19 @@ def class_differences(
     `differences`: (difference, low, high) per class, shares of 1; NaN where a class is absent.
     `label`: of the axis, naming the two runs. Grey where the interval holds zero.
     """
-    figure, (axis,) = axes_row(1, 0.5 + 0.155 * class_set.num_classes)
-    for place, values in enumerate(percentages(differences)):
+    figure, (axis,) = style.axes_row(1, 0.5 + 0.155 * class_set.num_classes)
+    for place, values in enumerate(differences):
         if np.isnan(values[0]):
-            note(axis, "absent", (0, place), (3, 0), ha="left")
+            style.note(axis, "absent", (0, place), (3, 0), ha="left")
         else:
-            whisker(axis, place, values, color=verdict(*values[1:]))
+            style.whisker(axis, place, values)
     axis.axvline(0, color="#444444", linewidth=0.8)
-    name_rows(axis, class_set.names, class_set.colors)
+    style.name_rows(axis, class_set.names, class_set.colors)
     axis.set_xlabel(label)
     return figure
 
 
-@styled
+@style.styled
 def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
     """Where the pixels of each true class went, in percent of that class (rows sum to 100).
 
@@ -153,12 +136,12 @@ def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
     classes without a pixel too.
     """
     confusion = np.asarray(confusion, dtype=np.float64)
-    shares = percentages(confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1))
+    shares = style.percentages(confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1))
     labels = ("predicted class", "true class", "share of the true class's pixels (%)")
     return share_heatmap(shares, class_set.names, class_set.names, labels)
 
 
-@styled
+@style.styled
 def share_heatmap(
     shares: np.ndarray, rows: Sequence[str], columns: Sequence[str], labels: tuple[str, str, str]
 ) -> Figure:
@@ -166,39 +149,87 @@ def share_heatmap(
 
     `labels`: of the columns, the rows and the colour bar.
     """
-    cell = min(0.3, (TEXT_WIDTH - 1.7) / len(columns))
-    figure, axis = plt.subplots(figsize=(TEXT_WIDTH, cell * len(rows) + 0.95), layout="compressed")
-    colormap = plt.get_cmap("Blues").with_extremes(bad="#E4E4E4")
-    picture = axis.imshow(np.ma.masked_invalid(shares), cmap=colormap, vmin=0, vmax=100)
-    size = 5.6 if len(columns) > 12 else 7
-    for (i, j), value in np.ndenumerate(shares):
-        if value >= 0.5:
-            color = "white" if value > 55 else "#222222"
-            axis.text(j, i, f"{value:.0f}", ha="center", va="center", fontsize=size, color=color)
-    axis.set_xticks(range(len(columns)), columns, rotation=55, ha="right", rotation_mode="anchor")
-    axis.set_yticks(range(len(rows)), rows)
+    import seaborn  # here, since it takes long and nothing else needs it
+
+    cell = min(0.3, (style.TEXT_WIDTH - 1.7) / len(columns))
+    size = (style.TEXT_WIDTH, cell * len(rows) + 0.95)
+    figure, axis = plt.subplots(figsize=size, layout="compressed")
+    words = [[f"{share:.0f}" if share >= 0.5 else "" for share in row] for row in shares]
+    axis.set_facecolor("#E4E4E4")
+    seaborn.heatmap(
+        shares, vmin=0, vmax=100, cmap="Blues", annot=words, fmt="", square=True, ax=axis,
+        annot_kws={"fontsize": 5.6 if len(columns) > 12 else 7},
+        xticklabels=columns, yticklabels=rows,
+        cbar_kws={"label": labels[2], "shrink": 0.6, "aspect": 25, "pad": 0.02},
+    )
+    axis.set_xticks(axis.get_xticks(), columns, rotation=55, ha="right", rotation_mode="anchor")
     axis.tick_params(length=0)
     axis.set(xlabel=labels[0], ylabel=labels[1])
-    axis.spines[:].set_visible(False)
-    bar = figure.colorbar(picture, ax=axis, shrink=0.6, aspect=25, pad=0.02)
-    bar.set_label(labels[2])
-    bar.outline.set_visible(False)
     return figure
 
 
-@styled
+@style.styled
+def error_distance(tables: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
+    """Share of wrong pixels by distance from a boundary, and how many of all errors lie so near.
+
+    `tables`: pairs of a label and a table of `boundaries.errors_by_distance` on the same scenes.
+    """
+    figure, (rate, near) = style.axes_row(2, 2.2)
+    names, pixels = tables[0][1]["distance"], tables[0][1]["pixels"]
+    near.plot(names, 100 * pixels.cumsum() / pixels.sum(), color=style.UNCLEAR, linewidth=2,
+              zorder=0, label="all pixels")
+    run_looks = style.looks(label for label, _ in tables)
+    for label, table in tables:
+        wrong = table["wrong"]
+        rate.plot(names, 100 * wrong / table["pixels"], label=label, **run_looks[label])
+        near.plot(names, 100 * wrong.cumsum() / max(wrong.sum(), 1), **run_looks[label])
+    rate.set(ylabel="wrong pixels at this distance (%)", ylim=(0, None))
+    near.set(ylabel="errors up to this distance (%)", ylim=(0, 103))
+    for axis, corner in ((rate, "upper right"), (near, "lower right")):
+        axis.set_xlabel("distance to the nearest boundary (pixels)")
+        axis.grid(axis="y")
+        axis.legend(loc=corner)
+    return figure
+
+
+@style.styled
+def grid_phases(phases: Sequence[tuple[str, np.ndarray]], truth: np.ndarray) -> Figure:
+    """Where boundaries of predictions lie within a network's grid cell, against the truth's.
+
+    `phases`: pairs of a label and counts of `boundaries.boundary_phases`; `truth`: the counts of
+    the true masks.
+    """
+    figure, (axis,) = style.axes_row(1, 2.1)
+    shares = pd.DataFrame({label: 100 * counts / counts.sum() for label, counts in phases})
+    colors = [look["color"] for look in style.looks(shares).values()]
+    shares.plot.bar(ax=axis, color=colors, width=0.8, rot=0, legend=False)
+    edges = np.arange(len(truth) + 1) - 0.5
+    axis.stairs(100 * truth / truth.sum(), edges, baseline=None, color=style.UNCLEAR, linewidth=2,
+                label="truth")
+    axis.set_xticks(shares.index, ["on a line\nof the grid", *(f"+{i}" for i in shares.index[1:])])
+    axis.tick_params(axis="x", length=0)
+    axis.set(xlabel="place of the boundary within the grid cell (input pixels)",
+             ylabel="share of boundaries (%)")
+    axis.grid(axis="y")
+    style.joint_legend(figure)
+    return figure
+
+
+@style.styled
 def receptive_fields(fields: Sequence[tuple[str, np.ndarray, int | None]]) -> Figure:
     """How far the centre pixel's logits look: gradient strength and the theoretical square.
 
     `fields`: label, strength (H, W) with maximum 1 (`inspection.effective_receptive_field`) and
-    the side of the theoretical receptive field in pixels (None: everything).
+    the side of the theoretical receptive field in pixels (None: everything), which is drawn where
+    it fits the map.
     """
     height, width = fields[0][1].shape
-    figure, axes = picture_axes(len(fields), 3, height / width, head=0.2, extra=0.1)
+    figure, axes = style.picture_axes(len(fields), 3, height / width, head=0.2, extra=0.1)
     for axis, (label, strength, side) in zip(axes, fields, strict=True):
         picture = axis.imshow(np.log10(np.maximum(strength, 1e-12)), "inferno", vmin=-4, vmax=0)
-        if side is not None:
-            corner = [_start(strength.max(axis=i) > 0, side) - 0.5 for i in (0, 1)]
+        if side is not None and side <= min(height, width):
+            # Not centred on the pixel: a network with strides sees all pixels of a cell alike.
+            corner = [np.flatnonzero(strength.max(axis=i))[0] - 0.5 for i in (0, 1)]
             box = Rectangle(corner, side, side, fill=False, edgecolor="#33CCEE", linewidth=1)
             axis.add_patch(box)
         axis.set(title=label, xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
@@ -207,14 +238,3 @@ def receptive_fields(fields: Sequence[tuple[str, np.ndarray, int | None]]) -> Fi
     bar.set_label("relative gradient")
     bar.outline.set_visible(False)
     return figure
-
-
-def _start(reached: np.ndarray, side: int) -> int:
-    """Where a field of `side` pixels begins: around what is reached, else around the centre.
-
-    It isn't centred on its pixel: a network with strides sees all pixels of a cell alike.
-    """
-    first, *_, last = np.flatnonzero(reached).repeat(2)
-    if first == 0 and last == len(reached) - 1:  # larger than the map
-        return len(reached) // 2 - side // 2
-    return last + 1 - side if first == 0 else first

@@ -2,9 +2,9 @@
 
 import functools
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -13,12 +13,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from matplotlib.transforms import offset_copy
 
 from ..errors import ConfigError
 from ..files import atomic_path
 from ..labels import IGNORE_INDEX
 from ..paths import figures_dir
-from ..text import MODEL_NAMES
 
 TEXT_WIDTH = 6.3  # inches: the report's text block
 
@@ -45,37 +45,29 @@ STYLE: dict[str, Any] = {
     "font.size": 8.5,
     "axes.titlesize": 9,
     "axes.labelsize": 8.5,
-    "xtick.labelsize": 7.5,
-    "ytick.labelsize": 7.5,
     "legend.fontsize": 7.5,
     "legend.frameon": False,
     "figure.titlesize": 9.5,
     "figure.dpi": 120,
-    "figure.figsize": (TEXT_WIDTH, 2.6),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.linewidth": 0.6,
     "axes.edgecolor": "#444444",
     "axes.axisbelow": True,
-    "axes.grid": False,
     "axes.prop_cycle": matplotlib.cycler(color=COLORS),
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.5,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.major.size": 2.5,
-    "ytick.major.size": 2.5,
-    "xtick.minor.visible": False,
-    "ytick.minor.visible": False,
     "lines.linewidth": 1.3,
     "lines.markersize": 3.5,
     "image.interpolation": "nearest",
     "hatch.linewidth": 0.5,
     "pdf.fonttype": 42,
-    "svg.hashsalt": "seglib",
     "savefig.bbox": "tight",
     "savefig.pad_inches": 0.03,
 }
+for axis in "xy":
+    ticks = {"labelsize": 7.5, "major.width": 0.6, "major.size": 2.5}
+    STYLE |= {f"{axis}tick.{key}": size for key, size in ticks.items()}
 
 
 def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -89,21 +81,26 @@ def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
     return wrapper
 
 
+def series(number: int) -> dict[str, Any]:
+    """Colour and marker of the `number`-th of several things that are no networks."""
+    return {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number % len(MARKERS)]}
+
+
 def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, marker and filling of every run in a figure, by name, as `Axes.plot` takes them.
 
-    A name that begins with a network's, or that is a key of `MODEL_NAMES`, has that network's
-    colour and marker; with more words, as in "U-Net, from MiniScapes", it is hollow and thin.
-    Other names take colours and markers that no network has, in their order.
+    A name that begins with a network's has that network's colour and marker; with more words, as
+    in "U-Net, from MiniScapes", it is hollow and thin. Other names are a `series`.
     """
     found: dict[str, dict[str, Any]] = {}
-    spare = iter(zip(COLORS * 3, MARKERS * 3, strict=True))
+    others = itertools.count()
     for name in dict.fromkeys(names):
-        word, *more = re.split(r"[ ,:]+", MODEL_NAMES.get(name, name))
-        color, marker = NETWORKS[word] if word in NETWORKS else next(spare)
-        found[name] = {"color": color, "marker": marker}
-        if word in NETWORKS and more:
-            found[name] |= {"markerfacecolor": "white", "linewidth": 0.8}
+        word, *more = re.split(r"[ ,:]+", name)
+        if word in NETWORKS:
+            found[name] = dict(zip(("color", "marker"), NETWORKS[word], strict=True))
+            found[name] |= {"markerfacecolor": "white", "linewidth": 0.8} if more else {}
+        else:
+            found[name] = series(next(others))
     return found
 
 
@@ -113,28 +110,21 @@ def save_figure(figure: Figure, name: str, dataset: str = "miniscapes") -> None:
     Figures of another dataset than the default go to a folder of its name, which git ignores: they
     neither replace the committed ones nor publish photographs under licences of their own.
 
-    Args:
-        figure: what one of the plot functions returned.
-        name: file name that begins with the notebook's number: "02_fcn_curves.pdf" for a plot,
-            "01_scenes.png" for photographs and masks (200 dots per inch).
-
-    Raises:
-        ConfigError: `name` is no plain file name that ends in .pdf or .png.
+    `name`: file name that begins with the notebook's number, "02_fcn_curves.pdf" for a plot or
+    "01_scenes.png" for pictures, at 200 dots per inch. Raises `ConfigError` for any other.
     """
     if not re.fullmatch(r"[\w-]+\.(pdf|png)", name):
         raise ConfigError(
             f"figure name {name!r}: use letters, digits, '_' and '-', and .pdf or .png at the end"
         )
     folder = figures_dir() if dataset == "miniscapes" else figures_dir() / dataset
-    suffix = Path(name).suffix[1:]
-    about = {"Creator": "seglib", "Producer": "matplotlib", "CreationDate": None}
+    about = {"Software": "seglib"}
+    if name.endswith("pdf"):
+        about = {"Creator": "seglib", "Producer": "matplotlib", "CreationDate": None}
     # Drawn in memory: on a full disk matplotlib's PDF writer fails with an error of its own.
     drawn = io.BytesIO()
     with plt.rc_context(STYLE):
-        if suffix == "pdf":
-            figure.savefig(drawn, format="pdf", metadata=about)
-        else:
-            figure.savefig(drawn, format="png", dpi=200, metadata={"Software": "seglib"})
+        figure.savefig(drawn, format=name[-3:], dpi=200, metadata=about)
     with atomic_path(folder / name) as path:
         path.write_bytes(drawn.getvalue())
 
@@ -185,39 +175,38 @@ def picture_axes(
     return figure, list(axes.flat[:count])
 
 
-def name_rows(axis: plt.Axes, names: Sequence[str], colors: np.ndarray | None = None) -> None:
+def name_rows(axis: plt.Axes, names: Sequence[str], colors: Sequence[np.ndarray] = ()) -> None:
     """Make the y axis a list of names from the top down, each with a chip of its class's colour.
 
-    `colors`: uint8 (rows, 3); None draws no chips.
+    `colors`: uint8 (3,) of the first names; the others have no chip.
     """
     axis.set_yticks(range(len(names)), names)
-    axis.tick_params(axis="y", length=0, pad=3 if colors is None else 11)
+    axis.tick_params(axis="y", length=0, pad=11 if len(colors) else 3)
     axis.set_ylim(len(names) - 0.4, -0.6)
     axis.grid(axis="x")
-    for place, color in enumerate([] if colors is None else colors / 255):
-        axis.plot(
-            -0.014, place, "s", color=color, markersize=5, markeredgecolor="#666666",
-            markeredgewidth=0.3, clip_on=False, transform=axis.get_yaxis_transform(),
-        )
+    beside = offset_copy(axis.get_yaxis_transform(), axis.figure, x=-6.5, units="points")
+    chip = {"marker": "s", "markersize": 5, "markeredgecolor": "#666666", "markeredgewidth": 0.3}
+    for place, color in enumerate(colors):
+        axis.plot(0, place, color=color / 255, clip_on=False, transform=beside, **chip)
 
 
-def whisker(axis: plt.Axes, place: float, values: Sequence[float], **look: Any) -> None:
-    """A dot in row `place` with its interval; `values`: (middle, low, high) in the axis's unit."""
-    middle, low, high = values
+def whisker(axis: plt.Axes, place: float, shares: Sequence[float], **look: Any) -> None:
+    """A dot in row `place` with its interval, in percent; (middle, low, high) are shares of 1.
+
+    Without a colour they are a difference, and the colour is its verdict's.
+    """
+    middle, low, high = percentages(shares)
+    look = {"color": verdict(low, high), "marker": "o", "markersize": 4.5} | look
     axis.plot((low, high), (place, place), color=look["color"])
-    axis.plot(middle, place, **({"marker": "o", "markersize": 4.5} | look))
+    axis.plot(middle, place, **look)
 
 
-def note(
-    axis: plt.Axes, text: str, point: tuple[float, float], offset: tuple[float, float],
-    **style: Any,
-) -> None:
+def note(axis: plt.Axes, text: str, point: Sequence[float], offset: Sequence[float],
+         **style: Any) -> None:
     """Small words `offset` points beside a point, readable across lines."""
-    style = {"fontsize": 7, "ha": "center", "va": "center"} | style
-    axis.annotate(
-        text, point, offset, textcoords="offset points", zorder=4,
-        path_effects=[withStroke(linewidth=2, foreground="white")], **style,
-    )
+    style = {"fontsize": 7, "ha": "center", "va": "center", "zorder": 4} | style
+    halo = [withStroke(linewidth=2, foreground="white")]
+    axis.annotate(text, point, offset, textcoords="offset points", path_effects=halo, **style)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, class_set: Any, alpha: float = 0.55) -> np.ndarray:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import NullLocator
 
-from seglib.plots.style import COLORS, MARKERS, TEXT_WIDTH, axes_row, looks, picture_axes, styled
+from seglib.plots.style import TEXT_WIDTH, axes_row, looks, picture_axes, series, styled
 
 from ..attention import window_ids
 
@@ -166,8 +166,8 @@ def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float])
     for axis, (column, (title, label, unit)) in zip(axes, panels.items(), strict=True):
         for i, kind in enumerate(kinds):
             rows = table[table["attention"] == kind]
-            axis.plot(rows["side"], rows[column] / unit, color=COLORS[i], marker=MARKERS[i],
-                      label=f"{exponents[kind, column]:.2f}")
+            power = f"{exponents[kind, column]:.2f}"
+            axis.plot(rows["side"], rows[column] / unit, label=power, **series(i))
         sides = sorted(table["side"].unique())
         axis.set_xscale("log", base=2)
         axis.set_yscale("log")

@@ -11,25 +11,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
-from seglib.plots.style import (
-    PALE,
-    TEXT_WIDTH,
-    UNCLEAR,
-    axes_row,
-    joint_legend,
-    looks,
-    name_rows,
-    note,
-    percentages,
-    signed,
-    styled,
-)
+from seglib.plots import style
 
 Panels = Mapping[str, Mapping[str, Any]]
 Difference = tuple[float, float, float]
 
 
-@styled
+@style.styled
 def pair_matrix(
     names: Mapping[str, Sequence[str]], differences: Mapping[str, Mapping[tuple, Difference]]
 ) -> Figure:
@@ -43,17 +31,17 @@ def pair_matrix(
     counts = [len(runs) for runs in names.values()]
     height = 0.4 * sum(counts) + 0.8 * len(counts)
     figure, axes = plt.subplots(len(counts), 1, squeeze=False, layout="constrained",
-                                figsize=(TEXT_WIDTH, height), height_ratios=counts)
+                                figsize=(style.TEXT_WIDTH, height), height_ratios=counts)
     values = [value for found in differences.values() for value, _, _ in found.values()]
     largest = max(map(abs, values), default=1) or 1
     for axis, (title, runs) in zip(axes[:, 0], names.items(), strict=True):
         for (better, worse), points in differences[title].items():
-            value, low, high = percentages(points)
+            value, low, high = style.percentages(points)
             j, i = runs.index(worse), runs.index(better)
             _pair(axis, j, i, (value, low, high), largest)
             _pair(axis, i, j, (-value, -high, -low), largest)
         axis.set_xticks(range(len(runs)), [name.replace(", ", ",\n") for name in runs])
-        name_rows(axis, runs)
+        style.name_rows(axis, runs)
         axis.grid(False)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
@@ -70,12 +58,12 @@ def _pair(axis, x: int, y: int, points: Difference, largest: float) -> None:
     axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=shade, edgecolor="white",
                                  linewidth=1.5))
     color = "black" if real else "#666666"
-    axis.text(x, y - 0.1, signed(value), ha="center", va="center", fontsize=8.5, color=color)
-    axis.text(x, y + 0.25, f"{signed(low)} to {signed(high)}", ha="center", va="center",
+    axis.text(x, y - 0.1, style.signed(value), ha="center", va="center", fontsize=8.5, color=color)
+    axis.text(x, y + 0.25, f"{style.signed(low)} to {style.signed(high)}", ha="center", va="center",
               fontsize=5.8, color=color)
 
 
-@styled
+@style.styled
 def band_iou(panels: Panels) -> Figure:
     """mIoU within bands of growing width around the boundaries of the truth, with 95 % intervals.
 
@@ -85,7 +73,7 @@ def band_iou(panels: Panels) -> Figure:
     for axis, (title, runs) in zip(axes, panels.items(), strict=True):
         for name, bands in runs.items():
             widths = [band["width"] for band in bands]
-            low, middle, high = percentages(
+            low, middle, high = style.percentages(
                 [[band[key] for band in bands] for key in ("low", "miou", "high")]
             )
             color = run_looks[name]["color"]
@@ -97,11 +85,11 @@ def band_iou(panels: Panels) -> Figure:
         axis.set(title=title, xlabel="within … pixels of a boundary", ylim=(0, None))
         axis.grid(axis="y")
     axes[0].set_ylabel("mIoU there (%)")
-    joint_legend(figure)
+    style.joint_legend(figure)
     return figure
 
 
-@styled
+@style.styled
 def reliability(panels: Panels) -> Figure:
     """How often pixels are right against how sure the network is of them, by bins of confidence.
 
@@ -110,20 +98,21 @@ def reliability(panels: Panels) -> Figure:
     """
     figure, axes, run_looks = _row(panels, 3.0)
     for axis, (title, runs) in zip(axes, panels.items(), strict=True):
-        axis.plot([0, 100], [0, 100], color=UNCLEAR, linewidth=0.8)
+        axis.plot([0, 100], [0, 100], color=style.UNCLEAR, linewidth=0.8)
         for name, found in runs.items():
             pixels = sum(each["pixels"] for each in found["bins"])
             bins = [each for each in found["bins"] if each["pixels"] >= 0.001 * pixels]
-            sure, right = ([each[key] for each in bins] for key in ("confidence", "accuracy"))
-            axis.plot(percentages(sure), percentages(right), label=name, **run_looks[name])
+            keys = ("confidence", "accuracy")
+            sure, right = style.percentages([[each[key] for each in bins] for key in keys])
+            axis.plot(sure, right, label=name, **run_looks[name])
         axis.set(title=title, xlabel="confidence (%)", xlim=(0, 101), ylim=(0, 101), aspect="equal")
         axis.grid()
     axes[0].set_ylabel("right pixels (%)")
-    joint_legend(figure)
+    style.joint_legend(figure)
     return figure
 
 
-@styled
+@style.styled
 def accuracy_cost(
     panels: Panels, fronts: Mapping[str, Sequence[str]], label: str, scale: float = 1
 ) -> Figure:
@@ -136,7 +125,7 @@ def accuracy_cost(
     for axis, (title, runs) in zip(axes, panels.items(), strict=True):
         steps = [(scale * runs[name][0], 100 * runs[name][1]) for name in fronts[title]]
         if steps:
-            axis.step(*np.transpose(steps), where="post", color=PALE, linewidth=2, zorder=0)
+            axis.step(*np.transpose(steps), where="post", color=style.PALE, linewidth=2, zorder=0)
         for name, (cost, score, low, high) in runs.items():
             look = run_looks[name] | {"linestyle": "none", "markersize": 6}
             axis.plot([scale * cost] * 2, [100 * low, 100 * high], color=look["color"])
@@ -145,27 +134,27 @@ def accuracy_cost(
         axis.set(title=title, xlabel=label)
         axis.grid(axis="y")
     axes[0].set_ylabel("mIoU (%)")
-    joint_legend(figure)
+    style.joint_legend(figure)
     return figure
 
 
-@styled
+@style.styled
 def robustness(panels: Panels) -> Figure:
     """mIoU under every corruption by its strength; strength 0 is the clean photograph.
 
     Values: a `robustness` measurement.
     """
     kinds = list(next(iter(next(iter(panels.values())).values()))["corruptions"])
-    run_looks = looks(name for runs in panels.values() for name in runs)
+    run_looks = style.looks(name for runs in panels.values() for name in runs)
     figure, axes = plt.subplots(
         len(panels), len(kinds), squeeze=False, sharex=True, sharey="row", layout="constrained",
-        figsize=(TEXT_WIDTH, 0.55 + 1.4 * len(panels)),
+        figsize=(style.TEXT_WIDTH, 0.55 + 1.4 * len(panels)),
     )
     for row, (title, runs) in zip(axes, panels.items(), strict=True):
         for axis, kind in zip(row, kinds, strict=True):
             for name, found in runs.items():
                 levels = [found["clean"], *found["corruptions"][kind]]
-                scores = percentages([level["miou"] for level in levels])
+                scores = style.percentages([level["miou"] for level in levels])
                 axis.plot(range(len(levels)), scores, label=name, **run_looks[name])
             axis.set_ylim(0, None)
             axis.set_xticks(range(len(levels)))
@@ -174,28 +163,28 @@ def robustness(panels: Panels) -> Figure:
     for axis, kind in zip(axes[0], kinds, strict=True):
         axis.set_title("JPEG" if kind == "jpeg" else kind)
     figure.supxlabel("strength", fontsize=8.5)
-    joint_legend(figure)
+    style.joint_legend(figure)
     return figure
 
 
-@styled
+@style.styled
 def generalisation(rows: Sequence[tuple[str, float, float]]) -> Figure:
     """mIoU on the run's own dataset and on another one without training there, a row per run.
 
     `rows`: label, which begins with the network, home, abroad (shares of 1, over the same classes).
     """
-    figure, (axis,) = axes_row(1, 0.75 + 0.24 * len(rows))
+    figure, (axis,) = style.axes_row(1, 0.75 + 0.24 * len(rows))
     for place, (label, *values) in enumerate(rows):
-        home, abroad = percentages(values)
-        (color, marker), = {(v["color"], v["marker"]) for v in looks([label]).values()}
-        axis.plot((abroad, home), (place, place), color=PALE, linewidth=1)
-        axis.plot(home, place, marker, color=color)
-        axis.plot(abroad, place, marker, color=color, markerfacecolor="white")
+        home, abroad = style.percentages(values)
+        look = style.looks([label])[label] | {"markerfacecolor": "white"}
+        axis.plot((abroad, home), (place, place), color=style.PALE, linewidth=1)
+        axis.plot(abroad, place, **look)
+        axis.plot(home, place, **look | {"markerfacecolor": look["color"]})
         for value, side in ((home, 1), (abroad, -1)):
             side = side if home >= abroad else -side
-            note(axis, f"{value:.1f}", (value, place), (6 * side, 0),
+            style.note(axis, f"{value:.1f}", (value, place), (6 * side, 0),
                  ha="left" if side > 0 else "right")
-    name_rows(axis, [label for label, *_ in rows])
+    style.name_rows(axis, [label for label, *_ in rows])
     axis.set(xlabel="mIoU over the shared classes (%)", xlim=(0, 100))
     handles = [plt.Line2D([], [], color="#333333", marker="o", linestyle="none",
                           markerfacecolor=face) for face in ("#333333", "white")]
@@ -205,5 +194,5 @@ def generalisation(rows: Sequence[tuple[str, float, float]]) -> Figure:
 
 def _row(panels: Panels, height: float) -> tuple[Figure, list[plt.Axes], dict[str, dict[str, Any]]]:
     """A row of axes, one per panel, and the look of every run in any of them."""
-    figure, axes = axes_row(len(panels), height)
-    return figure, axes, looks(name for runs in panels.values() for name in runs)
+    figure, axes = style.axes_row(len(panels), height)
+    return figure, axes, style.looks(name for runs in panels.values() for name in runs)

@@ -8,21 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullLocator
 
+from seglib.plots import style
 from seglib.plots.results import share_heatmap
-from seglib.plots.style import (
-    COLORS,
-    INK,
-    MARKERS,
-    PALE,
-    axes_row,
-    name_rows,
-    percentages,
-    picture_axes,
-    styled,
-)
 
 
-@styled
+@style.styled
 def class_frequencies(panels: Mapping[str, tuple[Mapping[str, Any], Any]]) -> Figure:
     """Share of labelled pixels per class on a logarithmic axis, commonest first.
 
@@ -31,39 +21,39 @@ def class_frequencies(panels: Mapping[str, tuple[Mapping[str, Any], Any]]) -> Fi
     pixel has none.
     """
     most = max(class_set.num_classes for _, class_set in panels.values())
-    figure, axes = axes_row(len(panels), 0.75 + 0.13 * most)
+    figure, axes = style.axes_row(len(panels), 0.75 + 0.13 * most)
     for axis, (title, (shares, class_set)) in zip(axes, panels.items(), strict=True):
         order = np.argsort(-np.asarray(next(iter(shares.values()))), kind="stable")
         styles = iter((("o", None, 6), ("|", "black", 7), ("D", "white", 3), ("x", "black", 4)))
         for split, (marker, face, size) in zip(shares, styles, strict=False):
-            values = percentages(shares[split])[order]
+            values = style.percentages(shares[split])[order]
             faces = class_set.colors[order] / 255 if face is None else [face] * len(order)
             for place, (value, color) in enumerate(zip(values, faces, strict=True)):
                 if value > 0:
                     axis.plot(value, place, marker, color=color, markersize=size,
                               markeredgecolor="black", markeredgewidth=0.6)
-            axis.plot([], [], marker, color=face or PALE, markersize=size, label=split,
+            axis.plot([], [], marker, color=face or style.PALE, markersize=size, label=split,
                       markeredgecolor="black", markeredgewidth=0.6)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(FuncFormatter(_plain))
         axis.xaxis.set_minor_locator(NullLocator())
-        name_rows(axis, [class_set.names[index] for index in order])
+        style.name_rows(axis, [class_set.names[index] for index in order])
         axis.set(title=title, xlabel="share of labelled pixels (%)", ylim=(most - 0.4, -0.6))
         axis.legend(loc="lower right")
     return figure
 
 
-@styled
+@style.styled
 def cooccurrence(matrix: np.ndarray, class_set: Any) -> Figure:
     """How often the column's class is in a scene that holds the row's class, in percent.
 
     `matrix`: shares (C, C), rows condition; NaN rows (a class in no scene) are grey.
     """
     labels = ("… also hold this class", "of the scenes with this class …", "share of scenes (%)")
-    return share_heatmap(percentages(matrix), class_set.names, class_set.names, labels)
+    return share_heatmap(style.percentages(matrix), class_set.names, class_set.names, labels)
 
 
-@styled
+@style.styled
 def spatial_priors(
     priors: np.ndarray, class_set: Any, aspect: float = 0.5, columns: int = 5
 ) -> Figure:
@@ -72,9 +62,9 @@ def spatial_priors(
     `priors`: float (C, h, w), the share of scenes in which the cell's pixels have the class.
     `aspect`: height over width of the frame. The title gives the map's largest value.
     """
-    figure, axes = picture_axes(len(priors), columns, aspect)
+    figure, axes = style.picture_axes(len(priors), columns, aspect)
     for axis, prior, name in zip(axes, priors, class_set.names, strict=True):
-        peak = percentages(prior.max())
+        peak = style.percentages(prior.max())
         picture = axis.imshow(prior / max(prior.max(), 1e-9), "magma", vmin=0, vmax=1,
                               interpolation="bilinear", extent=(0, 1, 0, aspect))
         axis.set_title(f"{name}: {_plain(peak)} %" if peak > 0 else f"{name}: absent", pad=2,
@@ -85,7 +75,7 @@ def spatial_priors(
     return figure
 
 
-@styled
+@style.styled
 def instance_sizes(instances: pd.DataFrame, class_set: Any) -> Figure:
     """Distribution of the areas of single objects, one row per class, on a logarithmic axis.
 
@@ -94,16 +84,16 @@ def instance_sizes(instances: pd.DataFrame, class_set: Any) -> Figure:
     """
     names = [name for name in class_set.names if (instances["class"] == name).any()]
     areas = [instances.loc[instances["class"] == name, "pixels"].to_numpy() for name in names]
-    figure, (axis,) = axes_row(1, 0.55 + 0.22 * len(names))
+    figure, (axis,) = style.axes_row(1, 0.55 + 0.22 * len(names))
     for place, (name, values) in enumerate(zip(names, areas, strict=True)):
         color = class_set.colors[class_set.names.index(name)] / 255
         # A dark box has a light median, and the other way round.
         contrast = "white" if color @ (0.30, 0.59, 0.11) < 0.35 else "black"
-        thin = {"color": INK, "linewidth": 0.8}
+        thin = {"color": style.INK, "linewidth": 0.8}
         axis.boxplot(
             values, positions=[place], orientation="horizontal", widths=0.62, whis=(5, 95),
             showfliers=False, patch_artist=True, manage_ticks=False, whiskerprops=thin,
-            capprops=thin, boxprops={"facecolor": color, "edgecolor": INK, "linewidth": 0.5},
+            capprops=thin, boxprops={"facecolor": color, "edgecolor": style.INK, "linewidth": 0.5},
             medianprops={"color": contrast, "linewidth": 1.3},
         )
         axis.text(1.01, place, f"{len(values):,} objects", fontsize=7, va="center",
@@ -111,53 +101,54 @@ def instance_sizes(instances: pd.DataFrame, class_set: Any) -> Figure:
     axis.set_xscale("log")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axis.xaxis.set_minor_locator(NullLocator())
-    name_rows(axis, names)
+    style.name_rows(axis, names)
     axis.set_xlabel("area of an object (pixels)")
     return figure
 
 
-@styled
+@style.styled
 def fine_coarse(agreement: pd.DataFrame) -> Figure:
     """Per class, how much of the fine mask coarse annotation covers and how right it is there.
 
     `agreement`: `exploration.fine_coarse_agreement` (columns `class`, `recall`, `precision`).
     """
-    figure, (axis,) = axes_row(1, 0.65 + 0.165 * len(agreement))
+    figure, (axis,) = style.axes_row(1, 0.65 + 0.165 * len(agreement))
     labels = {"recall": "recall: fine pixels that coarse labels the same",
               "precision": "precision: coarse pixels that fine labels the same"}
-    places = range(len(agreement))
-    axis.hlines(places, *percentages(agreement[list(labels)]).T, color=PALE, linewidth=1)
+    places, shares = range(len(agreement)), 100 * agreement[list(labels)]
+    axis.hlines(places, shares["recall"], shares["precision"], color=style.PALE, linewidth=1)
     for i, (column, label) in enumerate(labels.items()):
-        axis.plot(percentages(agreement[column]), places, MARKERS[i], color=COLORS[i], label=label)
-    name_rows(axis, agreement["class"])
+        axis.plot(shares[column], places, linestyle="none", label=label, **style.series(i))
+    style.name_rows(axis, agreement["class"])
     axis.set(xlim=(-1, 101), xlabel="share of pixels (%)")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
-@styled
+@style.styled
 def survival(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
     """What is left of thin classes when masks are resized, one line per class.
 
     `table`: `exploration.survival` (columns `width`, `class`, `pixels`, `objects`, `best_iou`).
     """
-    figure, axes = axes_row(3, 2.3, sharey=True)
+    figure, axes = style.axes_row(3, 2.3, sharey=True)
     panels = {"pixels": "pixels still right (%)", "objects": "objects not lost (%)",
               "best_iou": "best possible IoU (%)"}
     for axis, (column, title) in zip(axes, panels.items(), strict=True):
         left = 100 * table.pivot(index="width", columns="class", values=column)[classes]
         for i, name in enumerate(classes):
-            axis.plot(left[name], color=COLORS[i], marker=MARKERS[i], label=name)
+            axis.plot(left[name], label=name, **style.series(i))
         axis.set_xscale("log", base=2)
         axis.set_xticks(left.index, [f"{width:g}" for width in left.index])
         axis.xaxis.set_minor_locator(NullLocator())
+        axis.tick_params(axis="x", labelsize=6.5)
         axis.set(title=title, xlabel="image width (px)", ylim=(-2, 104))
         axis.grid(axis="y")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=7)
     return figure
 
 
-@styled
+@style.styled
 def split_shift(
     shares: Mapping[str, Any], distances: pd.DataFrame, class_set: Any, reference: str = "train"
 ) -> Figure:
@@ -167,27 +158,27 @@ def split_shift(
     (Jensen-Shannon distances, 0 identical to 1 disjoint). A class absent on one side has no mark.
     """
     height = 0.6 + 0.145 * class_set.num_classes
-    figure, (left, right) = axes_row(2, height, width_ratios=(1.7, 1))
+    figure, (left, right) = style.axes_row(2, height, width_ratios=(1.7, 1))
     places = np.arange(class_set.num_classes)
     base = np.asarray(shares[reference], dtype=np.float64)
     for i, split in enumerate(split for split in shares if split != reference):
         other = np.asarray(shares[split], dtype=np.float64)
         known = (base > 0) & (other > 0)
         ratio = np.divide(other, base, out=np.full(len(base), np.nan), where=known)
-        left.plot(ratio, places, MARKERS[i], color=COLORS[i], markersize=4, label=split)
+        left.plot(ratio, places, linestyle="none", label=split, **style.series(i))
     left.axvline(1, color="#444444", linewidth=0.8)
     left.set_xscale("log", base=2)
     reach = 2.0 ** np.ceil(max(1, *np.abs(np.log2(left.get_xlim()))))
     left.set_xlim(1 / reach, reach)
     left.xaxis.set_major_formatter(FuncFormatter(ratio_text))
-    name_rows(left, class_set.names)
+    style.name_rows(left, class_set.names)
     left.set_xlabel(f"class share relative to {reference}")
     rows = np.arange(len(distances))
     for i, (column, label) in enumerate((("classes", "class shares"), ("colors", "image colours"))):
-        bars = right.barh(rows + (i - 0.5) * 0.36, distances[column], 0.34, color=COLORS[i + 2],
-                          label=label)
+        places, color = rows + (i - 0.5) * 0.36, style.COLORS[i + 2]
+        bars = right.barh(places, distances[column], 0.34, color=color, label=label)
         right.bar_label(bars, fmt="%.3f", fontsize=7, padding=2)
-    name_rows(right, distances["pair"])
+    style.name_rows(right, distances["pair"])
     right.grid(False)
     right.set_xlabel("Jensen–Shannon distance")
     right.margins(x=0.2)

@@ -14,43 +14,27 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from seglib.plots.style import (
-    BETTER,
-    COLORS,
-    INK,
-    MARKERS,
-    TEXT_WIDTH,
-    UNCLEAR,
-    WORSE,
-    axes_row,
-    looks,
-    name_rows,
-    note,
-    percentages,
-    styled,
-    verdict,
-    whisker,
-)
+from seglib.plots import style
 from seglib.text import percent, setting_name, setting_value
 
 from .exploration import ratio_text
 
 Panels = Mapping[str, pd.DataFrame]
-KEPT, FADED = COLORS[0], "#9AA4AE"
+KEPT, FADED = style.COLORS[0], "#9AA4AE"
 
 
-@styled
+@style.styled
 def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
     """Learning rates by epoch, and the distance that they add up to.
 
     `rates`: label to the learning rate of every epoch. `marked`: the epoch after which the runs of
     a sweep end. The distance counts in epochs at the first learning rate.
     """
-    figure, (rate, way) = axes_row(2, 2.3)
+    figure, (rate, way) = style.axes_row(2, 2.3)
     for i, (label, values) in enumerate(rates.items()):
         values = np.asarray(values, dtype=np.float64)
         epochs = np.arange(len(values) + 1)
-        look = {"color": COLORS[i], "marker": MARKERS[i], "markevery": 10, "label": label}
+        look = {"markevery": 10, "label": label, **style.series(i)}
         rate.step(epochs, [*values, values[-1]], where="post", **look)
         way.plot(epochs, [0, *values.cumsum() / values[0]], **look)
     rate.set_yscale("log")
@@ -58,23 +42,23 @@ def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
     rate.set(ylabel="learning rate")
     way.set(ylabel="distance (epochs at full rate)", ylim=(0, None))
     for axis in (rate, way):
-        axis.axvline(marked, color=UNCLEAR, linewidth=0.8, zorder=0)
+        axis.axvline(marked, color=style.UNCLEAR, linewidth=0.8, zorder=0)
         axis.set_xlabel("epoch")
         axis.margins(x=0)
         axis.grid(axis="y")
-    note(rate, "a sweep's run ends", (marked, rate.get_ylim()[0]), (3, 8), ha="left")
+    style.note(rate, "a sweep's run ends", (marked, rate.get_ylim()[0]), (3, 8), ha="left")
     figure.legend(*rate.get_legend_handles_labels(), loc="outside upper center", ncols=len(rates))
     return figure
 
 
-@styled
+@style.styled
 def halving_work(rungs: pd.DataFrame) -> Figure:
     """What each rung of a halving trains, and its work against that of the full grid.
 
     `rungs`: a row per rung, the full grid last: `name`, `candidates`, `images` (of one epoch) and
     `work` (any unit).
     """
-    figure, (left, right) = axes_row(2, 0.6 + 0.24 * len(rungs), sharey=True)
+    figure, (left, right) = style.axes_row(2, 0.6 + 0.24 * len(rungs), sharey=True)
     work = rungs["work"] / rungs["work"].iloc[-1]
     counts = [f"{row.candidates} × {row.images} images" for row in rungs.itertuples()]
     panels = ((left, rungs["candidates"], counts), (right, 100 * work, map(percent, work)))
@@ -82,27 +66,27 @@ def halving_work(rungs: pd.DataFrame) -> Figure:
         bars = axis.barh(rungs.index, values, 0.7, color=[KEPT] * (len(rungs) - 1) + [FADED])
         axis.bar_label(bars, list(words), padding=3, fontsize=7.5)
         axis.grid(axis="x")
-    name_rows(left, rungs["name"])
+    style.name_rows(left, rungs["name"])
     right.tick_params(axis="y", length=0)
     left.set(xlabel="candidates", xlim=(0, 1.5 * rungs["candidates"].max()))
     right.set(xlabel="work (% of the full grid's)", xlim=(0, 118))
     return figure
 
 
-@styled
+@style.styled
 def sweep_rungs(panels: Panels, label: str = "val mIoU (%)") -> Figure:
     """Every candidate's score on each rung, as it went: the dropped half faded, survivors joined.
 
     Values: `halving.sweep_table`. `label`: of the score.
     """
-    figure, axes = axes_row(len(panels), 2.3)
+    figure, axes = style.axes_row(len(panels), 2.3)
     marks = {
         "kept": {"marker": "o", "color": KEPT},
         "dropped": {"marker": "o", "color": FADED, "markerfacecolor": "none"},
-        "undecided": {"marker": "o", "color": INK, "markerfacecolor": "none"},
-        "winner": {"marker": "*", "color": COLORS[1], "markersize": 10, "markeredgecolor": "black",
-                   "markeredgewidth": 0.6},
-        "diverged": {"marker": "x", "color": WORSE},
+        "undecided": {"marker": "o", "color": style.INK, "markerfacecolor": "none"},
+        "winner": {"marker": "*", "color": style.COLORS[1], "markersize": 10,
+                   "markeredgecolor": "black", "markeredgewidth": 0.6},
+        "diverged": {"marker": "x", "color": style.WORSE},
     }
     seen: dict[str, Line2D] = {}
     for axis, (title, table) in zip(axes, panels.items(), strict=True):
@@ -142,7 +126,7 @@ def _rung_places(scored: pd.DataFrame) -> pd.DataFrame:
     return scored.assign(x=scored["rung"] + spread, y=_heights(scored["score"]), fate=fate)
 
 
-@styled
+@style.styled
 def parallel_coordinates(
     panels: Panels, fields: Sequence[str], label: str = "val mIoU (%)"
 ) -> Figure:
@@ -152,9 +136,9 @@ def parallel_coordinates(
     candidate was dropped. Within the bundle of a value, better candidates run higher.
     """
     figure, axes = plt.subplots(len(panels), 1, squeeze=False, layout="constrained",
-                                figsize=(TEXT_WIDTH, 0.35 + 2.0 * len(panels)))
+                                figsize=(style.TEXT_WIDTH, 0.35 + 2.0 * len(panels)))
     shades = plt.get_cmap("Purples")
-    best = {"color": BETTER, "linewidth": 2.5, "zorder": 3}
+    best = {"color": style.BETTER, "linewidth": 2.5, "zorder": 3}
     for axis, (title, table) in zip(axes[:, 0], panels.items(), strict=True):
         rows = table[table["rung"] == 1].set_index("candidate")
         last = int(table["rung"].max())
@@ -173,10 +157,10 @@ def parallel_coordinates(
             axis.plot(heights, **(best if candidate == winner else look))
         for place, name in enumerate(fields):
             for value, height in _value_heights(rows, name).items():
-                note(axis, setting_value(value), (place, height), (-5, 0), ha="right",
+                style.note(axis, setting_value(value), (place, height), (-5, 0), ha="right",
                      fontsize=7.5)
         for share in (0, 0.5, 1):
-            note(axis, f"{low + share * (high - low):.1f}", (len(fields), share), (5, 0),
+            style.note(axis, f"{low + share * (high - low):.1f}", (len(fields), share), (5, 0),
                  ha="left", fontsize=7.5)
         axis.vlines(range(len(fields) + 1), -0.12, 1.12, color="#444444", linewidth=0.6, zorder=0)
         count = rows["images"].iloc[0]
@@ -213,7 +197,7 @@ def _bundles(rows: pd.DataFrame, field: str) -> pd.Series:
     return heights + 0.2 * (place - 0.5)
 
 
-@styled
+@style.styled
 def marginal_effects(panels: Panels, label: str = "val mIoU (%)") -> Figure:
     """Mean score of each value of each setting with its 95 % interval; the line is all runs.
 
@@ -222,21 +206,21 @@ def marginal_effects(panels: Panels, label: str = "val mIoU (%)") -> Figure:
     fields = list(dict.fromkeys(next(iter(panels.values()))["field"]))
     figure, axes = plt.subplots(
         len(panels), len(fields), squeeze=False, sharey="row", layout="constrained",
-        figsize=(TEXT_WIDTH, 0.35 + 1.55 * len(panels)),
+        figsize=(style.TEXT_WIDTH, 0.35 + 1.55 * len(panels)),
     )
     for row, (title, table) in zip(axes, panels.items(), strict=True):
         for axis, name in zip(row, fields, strict=True):
             rows = table[table["field"] == name]
-            _interval_line(axis, rows, "value", looks([title])[title])
+            _interval_line(axis, rows, "value", style.looks([title])[title])
             overall = np.average(rows["mean"], weights=rows["runs"])
-            axis.axhline(100 * overall, color=UNCLEAR, linewidth=0.8, zorder=0)
+            axis.axhline(100 * overall, color=style.UNCLEAR, linewidth=0.8, zorder=0)
         row[0].set_ylabel(f"{title}\nmean {label}")
     for axis, name in zip(axes[-1], fields, strict=True):
         axis.set_xlabel(setting_name(name))
     return figure
 
 
-@styled
+@style.styled
 def interactions(
     tables: Sequence[pd.DataFrame], title: str = "", label: str = "val mIoU (%)"
 ) -> Figure:
@@ -248,13 +232,13 @@ def interactions(
     columns = min(3, len(tables))
     rows = -(-len(tables) // columns)
     figure, axes = plt.subplots(rows, columns, squeeze=False, sharey=True, layout="constrained",
-                                figsize=(TEXT_WIDTH, 0.15 + 1.95 * rows))
+                                figsize=(style.TEXT_WIDTH, 0.15 + 1.95 * rows))
     for axis in axes.flat[len(tables) :]:
         axis.set_visible(False)
     for axis, table in zip(axes.flat, tables, strict=False):
         first, second = table.columns[:2]
         for i, (value, part) in enumerate(table.groupby(first, sort=False)):
-            look = {"color": COLORS[i], "marker": MARKERS[i], "label": setting_value(value)}
+            look = {"label": setting_value(value), **style.series(i)}
             shift = 0.1 * (i - (table[first].nunique() - 1) / 2)
             _interval_line(axis, part, second, look, shift)
         axis.set_xlabel(setting_name(second))
@@ -278,7 +262,7 @@ def _interval_line(axis, rows: pd.DataFrame, column: str, look: dict, shift: flo
     axis.grid(axis="y")
 
 
-@styled
+@style.styled
 def importance(panels: Panels) -> Figure:
     """Share of the scores' variance of each setting and each pair, with 95 % intervals.
 
@@ -287,32 +271,32 @@ def importance(panels: Panels) -> Figure:
     small shares are seen.
     """
     parts = list(next(iter(panels.values()))["part"])
-    figure, axes = axes_row(len(panels), 0.75 + 0.17 * len(parts), sharey=True)
+    figure, axes = style.axes_row(len(panels), 0.75 + 0.17 * len(parts), sharey=True)
     for axis, (title, table) in zip(axes, panels.items(), strict=True):
         for place, row in enumerate(table.itertuples()):
             look = {"color": KEPT if row.share > row.by_chance else FADED}
             if row.share <= row.by_chance:
                 look["markerfacecolor"] = "white"
-            whisker(axis, place, percentages((row.share, row.low, row.high)), **look)
-            axis.plot(100 * row.by_chance, place, "|", color=INK, markersize=9)
+            style.whisker(axis, place, (row.share, row.low, row.high), **look)
+            axis.plot(100 * row.by_chance, place, "|", color=style.INK, markersize=9)
         axis.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
         axis.set_xticks([0, 1, 5, 20, 50, 100])
         axis.set(title=title, xlabel="share of the variance (%)", xlim=(0, 101))
         axis.tick_params(axis="y", length=0)
         axis.grid(axis="x")
-    name_rows(axes[0], [setting_name(part) for part in parts])
+    style.name_rows(axes[0], [setting_name(part) for part in parts])
     dot = {"marker": "o", "markersize": 4.5}
     handles = [
         Line2D([], [], color=KEPT, **dot),
         Line2D([], [], color=FADED, markerfacecolor="white", **dot),
-        Line2D([], [], color=INK, marker="|", linestyle="none", markersize=9),
+        Line2D([], [], color=style.INK, marker="|", linestyle="none", markersize=9),
     ]
     names = ["more than chance", "maybe chance", "reached by chance, 1 in 20"]
     figure.legend(handles, names, loc="outside upper center", ncols=3)
     return figure
 
 
-@styled
+@style.styled
 def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """What changing one factor at a time does to a run, and what it costs.
 
@@ -325,7 +309,7 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     base = runs[runs["is_base"]].groupby("factor")["level"].first()
     names: list[str] = []
     height = 0.5 + 0.155 * (len(summary) + summary["factor"].nunique())
-    figure, (left, right) = axes_row(2, height, sharey=True, width_ratios=(2.6, 1))
+    figure, (left, right) = style.axes_row(2, height, sharey=True, width_ratios=(2.6, 1))
     unchanged = {"color": "#444444", "markerfacecolor": "white"}
     for factor, rows in summary.groupby("factor", sort=False):
         left.text(-0.02, len(names), factor, transform=left.get_yaxis_transform(), ha="right",
@@ -334,32 +318,32 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
         for row in rows.itertuples():
             place = len(names)
             names.append(row.level)
-            right.plot(row.cost, place, "D", color=INK, markersize=3)
+            right.plot(row.cost, place, "D", color=style.INK, markersize=3)
             if row.level == base.get(factor):
                 left.plot(0, place, "o", zorder=3, **unchanged)
                 continue
             mine = runs[(runs["factor"] == factor) & (runs["level"] == row.level)]
-            left.plot(100 * mine["gain"], [place] * len(mine), "|", color=INK, markersize=5,
+            left.plot(100 * mine["gain"], [place] * len(mine), "|", color=style.INK, markersize=5,
                       zorder=3)
-            color = verdict(row.low, row.high)
-            whisker(left, place, percentages((row.gain, row.low, row.high)), color=color)
-    name_rows(left, names)
-    left.axvline(0, color="#444444", linewidth=0.8, zorder=0)
-    right.axvline(1, color="#444444", linewidth=0.8, zorder=0)
+            style.whisker(left, place, (row.gain, row.low, row.high))
+    style.name_rows(left, names)
+    left.axvline(0, color="#444444", linewidth=0.8, zorder=1)
+    right.axvline(1, color="#444444", linewidth=0.8, zorder=1)
     left.set_xlabel("gain in val mIoU over the unchanged run (points)")
     _ratio_axis(right, summary["cost"])
     right.set_xlabel("work of training")
     right.tick_params(axis="y", length=0)
     right.grid(axis="x")
-    handles = [Line2D([], [], color=color, marker="o") for color in (BETTER, WORSE, UNCLEAR)]
-    handles.append(Line2D([], [], color=INK, marker="|", markersize=5, linestyle="none"))
+    verdicts = (style.BETTER, style.WORSE, style.UNCLEAR)
+    handles = [Line2D([], [], color=color, marker="o") for color in verdicts]
+    handles.append(Line2D([], [], color=style.INK, marker="|", markersize=5, linestyle="none"))
     handles.append(Line2D([], [], marker="o", linestyle="none", **unchanged))
     words = ["better", "worse", "unclear", "one seed", "unchanged"]
     figure.legend(handles, words, loc="outside upper center", ncols=5)
     return figure
 
 
-@styled
+@style.styled
 def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
     """What more work brings: levels of single factors, and the rungs of the sweeps.
 
@@ -369,33 +353,33 @@ def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
         sweeps: title to a table with a row per rung: `work` up to and with it, as a share of the
             full grid's, `best` score, and `images` (NaN: all).
     """
-    figure, (left, *others) = axes_row(1 + len(sweeps), 2.5)
+    figure, (left, *others) = style.axes_row(1 + len(sweeps), 2.5)
     dear = summary.groupby("factor")["cost"].transform(lambda cost: cost.max() / cost.min() >= 1.5)
     same = summary[~dear]
-    left.plot(same["cost"], 100 * same["gain"], "_", color=UNCLEAR, markersize=7,
+    left.plot(same["cost"], 100 * same["gain"], "_", color=style.UNCLEAR, markersize=7,
               label="other factors")
     for i, (factor, rows) in enumerate(summary[dear].groupby("factor", sort=False)):
         rows = rows.sort_values("cost")
         gains = 100 * rows["gain"]
-        spans = np.abs(percentages(rows[["low", "high"]]).T - gains.to_numpy())
-        left.errorbar(rows["cost"], gains, np.nan_to_num(spans), color=COLORS[i], label=factor,
-                      marker=MARKERS[i], elinewidth=0.8)
+        spans = np.abs(style.percentages(rows[["low", "high"]]).T - gains.to_numpy())
+        left.errorbar(rows["cost"], gains, np.nan_to_num(spans), elinewidth=0.8, label=factor,
+                      **style.series(i))
         for cost, gain, level in zip(rows["cost"], gains, rows["level"], strict=True):
             if abs(np.log2(cost)) > 0.1:
                 side = -1 if cost < 1 else 1
-                note(left, level, (cost, gain), (6 * side, -8 * side),
+                style.note(left, level, (cost, gain), (6 * side, -8 * side),
                      ha="right" if cost < 1 else "left")
     _ratio_axis(left, summary["cost"])
-    left.axhline(0, color="#444444", linewidth=0.8, zorder=0)
+    left.axhline(0, color="#444444", linewidth=0.8, zorder=1)
     left.set(xlabel="work of training", ylabel="gain in val mIoU (points)", title="single factors")
     left.legend(loc="lower right")
     for axis, (title, rungs) in zip(others, sweeps.items(), strict=True):
         axis.sharey(others[0])
         work, best = 100 * rungs["work"], 100 * rungs["best"]
-        axis.plot(work, best, **looks([title])[title])
+        axis.plot(work, best, **style.looks([title])[title])
         for x, y, images in zip(work, best, rungs["images"], strict=True):
             text = "all" if pd.isna(images) else f"{images:.0f}"
-            note(axis, text, (x, y), (-4, 6), ha="right")
+            style.note(axis, text, (x, y), (-4, 6), ha="right")
         axis.set(title=f"{title}'s rungs", xlabel="work (% of the grid's)", xlim=(0, None))
         axis.margins(0.1)
     others[0].set_ylabel("best val mIoU (%)")
@@ -414,17 +398,17 @@ def _ratio_axis(axis, costs: pd.Series) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
 
 
-@styled
+@style.styled
 def seed_spread(scores: Mapping[str, Sequence[float]], means: Mapping[str, Any]) -> Figure:
     """Scores of the same run with several seeds, as ticks, with their mean and its 95 % interval.
 
     `scores`: run name to the scores of its seeds. `means`: name to (mean, low, high).
     """
-    figure, (axis,) = axes_row(1, 0.55 + 0.26 * len(scores))
-    for place, (name, look) in enumerate(looks(scores).items()):
-        whisker(axis, place, percentages(means[name]), **look)
-        axis.plot(percentages(scores[name]), [place] * len(scores[name]), "|", color=INK,
-                  markersize=7, zorder=3)
-    name_rows(axis, list(scores))
+    figure, (axis,) = style.axes_row(1, 0.55 + 0.26 * len(scores))
+    for place, (name, look) in enumerate(style.looks(scores).items()):
+        style.whisker(axis, place, means[name], **look)
+        places = [place] * len(scores[name])
+        axis.plot(style.percentages(scores[name]), places, "|", color=style.INK, markersize=7)
+    style.name_rows(axis, list(scores))
     axis.set_xlabel("val mIoU (%)")
     return figure
