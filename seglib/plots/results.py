@@ -57,13 +57,16 @@ def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any
     figure, axes = style.axes_row(len(panels), 0.85 + 0.135 * most)
     run_looks = style.looks(name for runs, _ in panels.values() for name in runs)
     for axis, (title, (runs, class_set)) in zip(axes, panels.items(), strict=True):
-        shares = style.percentages([[*scores["iou"], scores["miou"]] for scores in runs.values()])
-        order = np.argsort(-np.nan_to_num(shares[:, :-1]).mean(axis=0), kind="stable")
-        shares = shares[:, [*order, -1]]
+        shares = pd.DataFrame({
+            name: style.percentages([*scores["iou"], scores["miou"]])
+            for name, scores in runs.items()
+        })
+        order = shares[:-1].fillna(0).mean(axis=1).sort_values(ascending=False, kind="stable").index
+        shares = shares.loc[[*order, len(order)]]
         names = [*(class_set.names[index] for index in order), "mean"]
-        places = np.arange(len(names))
-        axis.hlines(places, np.nanmin(shares, axis=0), np.nanmax(shares, axis=0), color=style.PALE)
-        for number, (name, values) in enumerate(zip(runs, shares, strict=True)):
+        places = range(len(names))
+        axis.hlines(places, shares.min(axis=1), shares.max(axis=1), color=style.PALE)
+        for number, (name, values) in enumerate(shares.items()):
             axis.plot(values, places, label=name, **run_looks[name] | {"linestyle": "none"})
             words = ["absent" if np.isnan(value) else f"{value:.1f}" for value in values]
             for place, word in enumerate([name, *words] if len(panels) == 1 else (), -1):

@@ -33,7 +33,7 @@ NETWORKS = {
     "ViT": ("#DDAA33", "^"),
 }
 COLORS = ("#762A83", "#5AAE61", "#C2A5CF", "#1B7837", "#9970AB", "#A6DBA0", "#997700")
-MARKERS = ("P", "X", "v", "*", "<", ">", "p")
+MARKERS = ("P", "X", "<", "*", ">", "p", "H")
 BETTER, WORSE, UNCLEAR = "#1B7837", "#762A83", "#999999"
 TRAINING, VALIDATION = "-", "--"  # a line's style never means anything else
 INK, PALE = "#333333", "#BBBBBB"

@@ -1,12 +1,9 @@
 """Distances, grids and ceilings against cases worked out by hand."""
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
 
-from seglib import plots
 from seglib.data.tree import Scene
 from seglib.errors import ConfigError
 from seglib.evaluation.boundaries import (
@@ -113,61 +110,3 @@ def test_ceiling_loses_what_is_thinner_than_a_cell(tmp_path):
         assert iou[pole] == poles
         assert iou[building] == 1
         assert iou[road] == (1 if stride < 8 else 30 / 32)
-
-
-@pytest.fixture(autouse=True)
-def agg():
-    matplotlib.use("Agg")
-    yield
-    plt.close("all")
-
-
-def texts(figure):
-    figure.canvas.draw()
-    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
-
-
-def test_closeups_put_the_grid_on_its_lines():
-    image = np.zeros((16, 24, 3), dtype=np.uint8)
-    mask = np.full((16, 24), 2, dtype=np.uint8)
-    figure = plots.closeups([(image, mask)], ["image", "truth"], CITYSCAPES_19, (8, 8), [(4, 8)])
-    photograph, truth = figure.axes
-    assert not photograph.lines
-    # Lines of the grid at rows 8 and 16 and columns 8, 16, 24 and 32 of the scene.
-    ys = sorted(line.get_ydata()[0] for line in truth.lines if len(set(line.get_ydata())) == 1)
-    xs = sorted(line.get_xdata()[0] for line in truth.lines if len(set(line.get_xdata())) == 1)
-    assert (ys, xs) == ([3.5, 11.5], [-0.5, 7.5, 15.5, 23.5])
-    assert "building" in texts(figure)
-
-
-def test_error_distance_draws_rates_and_cumulated_errors():
-    table = errors_by_distance([halves()], [halves(column=8)], bands=(1, 2, 4))
-    rate, near = plots.error_distance([("FCN", table)]).axes
-    assert rate.lines[0].get_ydata().tolist() == [50, 50, 0, 0]
-    assert near.lines[0].get_ydata().tolist() == [50, 100, 100, 100]
-    assert near.lines[1].get_ydata()[-1] == 100
-
-
-def test_grid_phases_are_shares():
-    figure = plots.grid_phases([("FCN", np.array([3, 1]))], np.array([2, 2]))
-    heights = [bar.get_height() for bar in figure.axes[0].patches[:2]]
-    assert heights == [75, 25]
-    assert "truth" in texts(figure)
-
-
-def test_run_intervals_show_scores_and_differences():
-    runs = [("base", 0.5, (0.45, 0.55)), ("less", 0.4, (0.36, 0.44))]
-    figure = plots.run_intervals(runs, {"less": (-0.1, -0.12, -0.07)})
-    left, right = figure.axes
-    assert left.lines[0].get_xdata().tolist() == pytest.approx([45, 55])
-    assert {"50.0", "40.0", "−10.0"} <= set(texts(figure))
-    assert right.lines[0].get_xdata().tolist() == pytest.approx([-12, -7])
-
-
-def test_class_differences_grey_out_what_may_be_chance():
-    values = np.zeros((19, 3))
-    values[0], values[1], values[2] = (0.1, 0.05, 0.2), (0.1, -0.05, 0.2), np.nan
-    figure = plots.class_differences(values, CITYSCAPES_19, "IoU of a minus b")
-    clear, unclear = (figure.axes[0].lines[2 * i].get_color() for i in range(2))
-    assert clear != unclear == plots.boundaries.TRUTH_COLOR
-    assert "absent" in " ".join(texts(figure))

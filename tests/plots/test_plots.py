@@ -14,10 +14,11 @@ from seglib import plots
 from seglib.errors import ConfigError
 from seglib.labels import CAMVID_11, CITYSCAPES_19, IGNORE_INDEX
 from seglib.models import build_model
-from study import plots as study_plots
+from seglib.plots import style
+from seglib.text import MODEL_NAMES
 
 CLASSES = CITYSCAPES_19
-GENERATOR = np.random.default_rng(0)
+NETWORKS = {name: style.NETWORKS[name][0] for name in MODEL_NAMES.values()}
 
 
 @pytest.fixture(autouse=True)
@@ -33,18 +34,12 @@ def figures(tmp_path, monkeypatch):
     return tmp_path
 
 
-def scenes(count=2, height=24, width=48, num_classes=19):
-    images = [GENERATOR.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
-    masks = [np.full((height, width), 2, dtype=np.uint8) for _ in range(count)]
-    for mask in masks:
-        mask[:8], mask[8:12], mask[-2:] = 10 % num_classes, 8, IGNORE_INDEX
-    return images, masks
-
-
-def history(best):
-    epochs = np.arange(1, 6)
-    return pd.DataFrame({"epoch": epochs, "train_loss": 1 / epochs, "val_loss": 1.2 / epochs,
-                         "val_miou": best * epochs / 5})
+@pytest.fixture
+def scene():
+    image = np.random.default_rng(0).integers(0, 256, (24, 48, 3), dtype=np.uint8)
+    mask = np.full((24, 48), 2, dtype=np.uint8)
+    mask[:8], mask[8:12], mask[-2:] = 10, 8, IGNORE_INDEX
+    return image, mask
 
 
 def texts(figure):
@@ -53,123 +48,174 @@ def texts(figure):
 
 
 def legend_colors(figure):
-    return {
-        text.get_text(): to_rgb(patch.get_facecolor())
-        for legend in figure.legends
-        for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=True)
-    }
+    (legend,) = figure.legends
+    pairs = zip(legend.get_texts(), legend.get_patches(), strict=True)
+    return {text.get_text(): to_rgb(patch.get_facecolor()) for text, patch in pairs}
 
 
-def test_masks_are_drawn_in_the_label_palette():
-    images, masks = scenes()
-    figure = plots.show_scenes(images, masks, CLASSES, names=["first", "second"])
+def run(best, **columns):
+    epochs = np.arange(1, 6)
+    history = {"epoch": epochs, "train_loss": 1 / epochs, "val_loss": 1.2 / epochs,
+               "val_miou": best * epochs / 5}
+    return SimpleNamespace(id="run", history=pd.DataFrame(history | columns))
+
+
+# --- looks ------------------------------------------------------------------------------------
+
+
+def test_a_network_looks_alike_wherever_it_stands_and_its_variants_are_hollow():
+    names = [*MODEL_NAMES.values(), "U-Net, from MiniScapes", "without skips", "U-Net before"]
+    looks = plots.looks(names)
+    assert looks["U-Net"] == plots.looks(["Swin", "U-Net"])["U-Net"]
+    assert {looks[name]["color"] for name in NETWORKS} == set(NETWORKS.values())
+    assert len({looks[name]["marker"] for name in NETWORKS}) == len(NETWORKS)
+    for variant in ("U-Net, from MiniScapes", "U-Net before"):
+        assert looks[variant]["markerfacecolor"] == "white"
+        assert looks[variant]["color"] == looks["U-Net"]["color"]
+    taken = {part for look in style.NETWORKS.values() for part in look}
+    assert not taken & {looks["without skips"]["color"], *style.COLORS, *style.MARKERS}
+
+
+def test_networks_differ_in_grey_too():
+    greys = sorted(np.dot(to_rgb(color), (0.30, 0.59, 0.11)) for color in NETWORKS.values())
+    assert min(np.diff(greys)) > 0.15
+
+
+def test_every_figure_of_runs_has_the_networks_colours():
+    scores = {"iou": [0.5] * 11, "miou": 0.5}
+    table = pd.DataFrame({"distance": ["1", "2"], "pixels": [8, 8], "wrong": [4, 2]})
+    drawn = [
+        plots.curves([run(0.5), run(0.4)], ["Swin", "U-Net"]).axes[1],
+        plots.class_scores({"": ({"Swin": scores, "U-Net": scores}, CAMVID_11)}).axes[0],
+        plots.error_distance([("Swin", table), ("U-Net", table)]).axes[0],
+    ]
+    for axis in drawn:
+        lines, labels = axis.get_legend_handles_labels()
+        found = {label.split(" ")[0]: to_rgb(line.get_color())
+                 for line, label in zip(lines, labels, strict=True)}
+        assert found == {name: to_rgb(NETWORKS[name]) for name in ("Swin", "U-Net")}
+    bars = plots.grid_phases([("U-Net", np.array([3, 1]))], np.array([2, 2])).axes[0].patches[:2]
+    assert [bar.get_height() for bar in bars] == [75, 25]
+    assert to_rgb(bars[0].get_facecolor()) == to_rgb(NETWORKS["U-Net"])
+
+
+# --- pictures ---------------------------------------------------------------------------------
+
+
+def test_masks_are_drawn_in_the_label_palette(scene):
+    image, mask = scene
+    figure = plots.show_scenes([image, image], [mask, mask], CLASSES, names=["first", "second"])
     shown = [axis.images[0].get_array() for axis in figure.axes]
-    np.testing.assert_array_equal(shown[1], CLASSES.colorize(masks[0]))
-    np.testing.assert_array_equal(shown[2][-1], images[0][-1])  # void shows the image
+    np.testing.assert_array_equal(shown[1], CLASSES.colorize(mask))
+    np.testing.assert_array_equal(shown[2][-1], image[-1])  # void shows the image
     colors = legend_colors(figure)
     assert set(colors) == {"building", "vegetation", "sky", "void"}
     assert colors["sky"] == to_rgb(np.array((70, 130, 180)) / 255)
     assert {"first", "second"} <= set(texts(figure))
 
 
-def test_error_map_tells_right_wrong_and_void_apart():
-    images, masks = scenes(1)
-    guess = np.where(masks[0] == 8, 0, masks[0])
-    guess[masks[0] == IGNORE_INDEX] = 0
-    figure = plots.predictions(images, masks, [guess.astype(np.uint8)], CLASSES)
+def test_error_map_tells_right_wrong_and_void_apart(scene):
+    image, mask = scene
+    guess = np.where((mask == 8) | (mask == IGNORE_INDEX), 0, mask).astype(np.uint8)
+    figure = plots.predictions([image], [mask], [guess], CLASSES)
     errors = figure.axes[3].images[0].get_array()
-    wrong = (errors == plots.style.WRONG).all(axis=-1)
-    np.testing.assert_array_equal(wrong, masks[0] == 8)
-    assert (errors[masks[0] == IGNORE_INDEX] == 255).all()
+    np.testing.assert_array_equal((errors == style.WRONG).all(axis=-1), mask == 8)
+    assert (errors[mask == IGNORE_INDEX] == 255).all()
     assert "wrong pixel" in legend_colors(figure)
 
 
-def test_fine_coarse_scenes_show_gaps_and_contradictions():
-    images, masks = scenes(1)
-    coarse = masks[0].copy()
+def test_fine_coarse_scenes_show_gaps_and_contradictions(scene):
+    image, mask = scene
+    coarse = mask.copy()
     coarse[:4], coarse[8:10] = IGNORE_INDEX, 3
-    figure = plots.fine_coarse_scenes(images, masks, [coarse], CLASSES)
-    verdict = figure.axes[2].images[0].get_array()
-    assert (verdict[:4] == 255).all()
-    assert (verdict[8:10] == plots.style.WRONG).all()
-    assert (verdict[12:20] == plots.style.CORRECT).all()
+    agreement = plots.fine_coarse_scenes([image], [mask], [coarse], CLASSES).axes[2]
+    colors = agreement.images[0].get_array()
+    assert (colors[:4] == 255).all() and (colors[-2:] == 0).all()
+    assert (colors[8:10] == style.WRONG).all() and (colors[12:20] == style.CORRECT).all()
 
 
-def test_label_pictures_take_images_and_masks_of_any_size():
-    images, masks = scenes(1)
-    figure = plots.label_pictures([images[0], masks[0], masks[0][::4, ::4]], ["a", "b", "c"],
-                                  CLASSES)
+def test_label_pictures_of_any_size_are_equally_large(scene):
+    image, mask = scene
+    figure = plots.label_pictures([image, mask, mask[::4, ::4]], ["a", "b", "c"], CLASSES)
     figure.canvas.draw()
-    heights = {round(axis.get_position().height, 4) for axis in figure.axes}
-    assert len(heights) == 1
+    assert len({round(axis.get_position().height, 4) for axis in figure.axes}) == 1
     assert "sky" in legend_colors(figure)
 
 
-def test_curves_name_every_run_and_its_best_score():
-    records = [SimpleNamespace(id=name, history=history(best)) for name, best in
-               (("one", 0.5), ("two", 0.25))]
-    records[1].history.loc[0, ["val_loss", "val_miou"]] = np.nan
-    figure = plots.curves(records, ["FCN", "U-Net"])
+def test_closeups_put_the_grid_on_its_lines():
+    image, mask = np.zeros((16, 24, 3), dtype=np.uint8), np.full((16, 24), 2, dtype=np.uint8)
+    figure = plots.closeups([(image, mask)], ["image", "truth"], CLASSES, (8, 8), [(4, 8)])
+    photograph, truth = figure.axes
+    assert not photograph.lines
+    # Lines of the grid at rows 8 and 16 and columns 8, 16, 24 and 32 of the scene.
+    ys = sorted(line.get_ydata()[0] for line in truth.lines if len(set(line.get_ydata())) == 1)
+    xs = sorted(line.get_xdata()[0] for line in truth.lines if len(set(line.get_xdata())) == 1)
+    assert (ys, xs) == ([3.5, 11.5], [-0.5, 7.5, 15.5, 23.5])
+
+
+# --- results ----------------------------------------------------------------------------------
+
+
+def test_curves_are_solid_in_training_dashed_in_validation_and_name_the_best():
+    figure = plots.curves([run(0.5), run(0.25, val_miou=[np.nan, 0.1, 0.2, 0.25, 0.2])],
+                          ["FCN", "U-Net"])
+    loss, score = figure.axes
+    assert [line.get_linestyle() for line in loss.lines] == ["-", "--"] * 2
+    assert {line.get_linestyle() for line in score.lines} == {"--"}
     assert {"FCN (best 50.0)", "U-Net (best 25.0)"} <= set(texts(figure))
-    assert len(figure.axes[1].lines[1].get_xdata()) == 4
+    assert score.lines[1].get_xdata().tolist() == [2, 3, 4, 5]
 
 
-def test_class_iou_bars_leave_absent_classes_out():
-    scores = {"iou": [0.5] * 18 + [None], "miou": 0.5}
-    figure = plots.class_iou_bars([("FCN", scores)], CLASSES)
-    words = [word.strip() for word in texts(figure)]
-    assert words.count("50.0") == 18
-    assert words.count("absent") == 1
-    assert "FCN (mean 50.0)" in words
+def test_class_scores_write_values_beside_a_single_panel():
+    scores = {"iou": [0.5] * 17 + [0.75, None], "miou": 0.5}
+    words = texts(plots.class_scores({"": ({"FCN": scores}, CLASSES)}))
+    assert words.count("50.0") == 18 and words.count("absent") == 1 and "75.0" in words
+    two = plots.class_scores({name: ({"FCN": scores}, CLASSES) for name in "ab"})
+    assert "75.0" not in texts(two) and texts(two).count("FCN") == 1
+    assert two.axes[0].get_yticklabels()[0].get_text() == "motorcycle"  # the best comes first
 
 
 def test_confusion_rows_are_shares_of_the_truth():
     confusion = np.zeros((11, 11), dtype=int)
     confusion[3, 3], confusion[3, 4] = 75, 25
     figure = plots.confusion_heatmap(confusion, CAMVID_11)
-    share = figure.axes[0].images[0].get_array()
-    assert share[3, 3] == 75 and share[3, 4] == 25 and share.sum() == 100
+    shares = np.asarray(figure.axes[0].collections[0].get_array()).reshape(11, 11)
+    assert shares[3, 3] == 75 and shares[3, 4] == 25 and shares.sum() == 100
     assert {"75", "25"} <= set(texts(figure))
 
 
-def test_class_frequencies_group_by_category():
-    shares = np.arange(1, 20) / 190
-    figure = study_plots.class_frequencies({"train": shares, "val": shares[::-1]}, CLASSES)
-    assert {"flat: 1.6 %", "vehicle: 52 %", "train scenes", "val scenes"} <= set(texts(figure))
-    assert figure.axes[0].get_xscale() == "log"
+def test_differences_are_coloured_by_whether_they_may_be_chance():
+    runs = [("U-Net", 0.5, (0.45, 0.55)), ("less", 0.4, (0.36, 0.44))]
+    figure = plots.run_intervals(runs, {"less": (-0.1, -0.12, -0.07)})
+    assert figure.axes[0].lines[0].get_xdata().tolist() == pytest.approx([45, 55])
+    assert {"50.0", "40.0", "−10.0", "reference"} <= set(texts(figure))
+    values = np.zeros((19, 3))
+    values[0], values[1], values[2] = (0.1, 0.05, 0.2), (0.1, -0.05, 0.2), np.nan
+    figure = plots.class_differences(values, CLASSES, "IoU of a minus b")
+    assert [line.get_color() for line in figure.axes[0].lines[:4:2]] == [style.BETTER,
+                                                                         style.UNCLEAR]
+    assert "absent" in texts(figure)
 
 
-def test_statistics_figures_are_complete():
-    matrix = np.full((19, 19), 0.25)
-    matrix[3] = np.nan
-    assert texts(study_plots.cooccurrence(matrix, CLASSES)).count("25") == 18 * 19
-    priors = np.zeros((19, 4, 8))
-    priors[0, 3] = 0.5
-    words = texts(study_plots.spatial_priors(priors, CLASSES))
-    assert "road: 50 %" in words and "sky: absent" in words
-    instances = pd.DataFrame({"class": ["car"] * 3 + ["person"], "pixels": [10, 100, 1000, 5]})
-    assert {"3 objects", "1 objects"} <= set(texts(study_plots.instance_sizes(instances, CLASSES)))
-    agreement = pd.DataFrame({"class": ["road", "car"], "recall": [0.9, 0.5],
-                              "precision": [1, 0.8]})
-    assert {"road", "car"} <= set(texts(study_plots.fine_coarse(agreement, CLASSES)))
-    table = pd.DataFrame({"width": [64, 128], "class": "pole", "pixels": [0.4, 0.6],
-                          "objects": [0.5, 0.7], "best_iou": [0.3, 0.5]})
-    figure = study_plots.survival(table, ["pole"])
-    assert [axis.lines[0].get_ydata().tolist() for axis in figure.axes] == [
-        [40, 60], [50, 70], [30, 50]]
-    distances = pd.DataFrame({"pair": ["train–val"], "classes": [0.125], "colors": [0.25]})
-    shares = {"train": np.full(19, 1 / 19), "val": np.full(19, 1 / 19)}
-    assert {"0.125", "0.250"} <= set(texts(study_plots.split_shift(shares, distances, CLASSES)))
+def test_receptive_fields_draw_the_theoretical_square_where_the_field_is():
+    strength = np.zeros((32, 64))
+    strength[9:31, 22:44] = 1  # of a pixel whose cell isn't in the middle
+    figure = plots.receptive_fields([("FCN", strength, 22), ("ViT", strength, None)])
+    (square,), none = figure.axes[0].patches, figure.axes[1].patches
+    assert (*square.get_xy(), square.get_width()) == (21.5, 8.5, 22) and not len(none)
+
+
+# --- networks ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("options", "skips"), [({}, 4), ({"skips": False}, 0)])
 def test_network_diagram_draws_the_skips_the_model_has(options, skips):
     model = build_model("unet", 19, width=16, **options)
-    _, found = plots.network._stages(model, (64, 128))
-    assert len(found) == skips
+    assert len(plots.network.find_stages(model, (64, 128))[1]) == skips
     words = texts(plots.draw_network(model, (64, 128)))
     assert ("copied by a skip connection" in words) == bool(skips)
     assert any(word.endswith("4×8") for word in words)  # the bottleneck's resolution
+    assert any(word.startswith("U-Net: ") for word in words)
 
 
 def test_network_diagram_draws_attention_as_maps_of_tokens():
@@ -186,43 +232,36 @@ def test_network_diagram_draws_attention_as_maps_of_tokens():
             tokens = self.attention(tokens, tokens, tokens)[0]
             return self.head(tokens.transpose(1, 2).reshape(grid.shape))
 
-    stages, _ = plots.network._stages(Segmenter(), (32, 64))
-    drawn = [(stage.height, piece.kind) for stage in stages for piece in stage.slices]
+    stages, _ = plots.network.find_stages(Segmenter(), (32, 64))
+    drawn = [(stage.height, kind) for stage in stages for kind, _ in stage.maps]
     assert drawn == [(32, "image"), (8, "conv"), (8, "attention"), (32, "logits")]
     assert "self-attention" in texts(plots.draw_network(Segmenter(), (32, 64)))
 
 
-def test_receptive_fields_draw_the_theoretical_square():
-    strength = np.zeros((32, 64))
-    strength[16, 32] = 1
-    figure = plots.receptive_fields([("FCN", strength, 22), ("ViT", strength, None)],
-                                    np.zeros((32, 64, 3), np.uint8))
-    assert [len(axis.patches) for axis in figure.axes[:2]] == [1, 0]
-    assert figure.axes[0].patches[0].get_width() == 22
+# --- files ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("kind", "suffix"), [("plot", "pdf"), ("picture", "png")])
-def test_saved_bytes_do_not_change(figures, kind, suffix):
-    contents = []
+@pytest.mark.parametrize("name", ["07_test.pdf", "07_test.png"])
+def test_saved_bytes_and_settings_do_not_change(figures, name):
+    before, contents = dict(plt.rcParams), []
     for _ in range(2):
-        figure = study_plots.class_frequencies({"train": np.arange(1, 20) / 190}, CLASSES)
-        assert plots.save_figure(figure, "07_test", kind=kind) is None
-        contents.append((figures / f"07_test.{suffix}").read_bytes())
-    assert contents[0] == contents[1]
-    assert b"CreationDate" not in contents[0]
-    assert [path.name for path in figures.iterdir()] == [f"07_test.{suffix}"]
-
-
-def test_plots_fit_the_page_and_leave_settings_alone(figures):
-    before = dict(plt.rcParams)
-    figure = plots.curves([SimpleNamespace(id="a", history=history(0.4))])
-    assert figure.get_figwidth() == plots.TEXT_WIDTH
-    plots.save_figure(figure, "07_test")
+        figure = plots.curves([run(0.4)])
+        assert figure.get_figwidth() == plots.TEXT_WIDTH
+        plots.save_figure(figure, name)
+        contents.append((figures / name).read_bytes())
+    assert contents[0] == contents[1] and b"CreationDate" not in contents[0]
+    assert [path.name for path in figures.iterdir()] == [name]
     assert dict(plt.rcParams) == before
 
 
-@pytest.mark.parametrize(("name", "kind"), [("a/b", "plot"), ("", "plot"), ("fine", "jpeg")])
-def test_wrong_names_and_kinds_are_refused(figures, name, kind):
-    with pytest.raises(ConfigError):
-        plots.save_figure(plt.figure(), name, kind=kind)
+def test_another_dataset_s_figures_replace_none(figures):
+    plots.save_figure(plt.figure(), "07_test.png", "camvid")
+    assert [path.relative_to(figures).as_posix() for path in figures.rglob("*.png")] == [
+        "camvid/07_test.png"]
+
+
+@pytest.mark.parametrize("name", ["a/b.pdf", "", "fine", "fine.jpeg"])
+def test_wrong_names_are_refused(figures, name):
+    with pytest.raises(ConfigError, match="figure name"):
+        plots.save_figure(plt.figure(), name)
     assert not list(figures.iterdir())

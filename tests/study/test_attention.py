@@ -1,7 +1,5 @@
 """Windows and their shift against torchvision and by hand; maps of attention by perturbation."""
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -10,7 +8,6 @@ from torchvision.models.swin_transformer import ShiftedWindowAttention
 from seglib.errors import ConfigError
 from seglib.models import build_model
 from study import attention
-from study import plots as study_plots
 from study.attention import Attention, attention_blocks
 
 IMAGE = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
@@ -127,50 +124,3 @@ def test_distances_by_hand():
     np.testing.assert_allclose(found.nowhere_share(), [0, 0.25, 0.6], rtol=1e-6)
     # Where it may look, but doesn't, is not outside of the window.
     np.testing.assert_array_equal(found.seen_from(0, 1, head=0), [[0, 1, 0]])
-
-
-@pytest.fixture
-def agg():
-    matplotlib.use("Agg")
-    yield
-    plt.close("all")
-
-
-def test_the_window_of_the_query_is_bright(agg):
-    image = np.full((32, 64, 3), 200, dtype=np.uint8)
-    ids = attention.window_ids((8, 16), 4).numpy()
-    figure = study_plots.token_windows(image, [("level 1", ids)], query=(20, 40))
-    picture = figure.axes[0].images[0].get_array()
-    bright = np.argwhere(picture[..., 0] == 200)
-    assert bright.min(axis=0).tolist() == [16, 32] and bright.max(axis=0).tolist() == [31, 47]
-    assert figure.axes[0].get_title() == "level 1"
-
-
-def test_the_shift_is_drawn_with_every_mask(agg):
-    moved = attention.window_ids((4, 4), 2, (1, 1))
-    masks = attention.shift_mask((4, 4), 2, (1, 1)).numpy()
-    maps = [("moved", moved.numpy()), ("rolled", moved.roll((-1, -1), (0, 1)).numpy())]
-    figure = study_plots.shift_steps(maps, masks, 2)
-    drawn = [text.get_text() for text in figure.findobj(plt.Text) if text.get_text().isdigit()]
-    assert sorted(map(int, drawn)) == sorted(2 * moved.ravel().tolist())
-    titles = {axis.get_title() for part in figure.subfigs for axis in part.axes}
-    assert titles == {"moved", "rolled", *(f"mask of window {number}" for number in (1, 2, 3, 4))}
-
-
-def test_a_map_is_brightest_where_the_weight_is_largest(agg):
-    weights = np.zeros((2, 4), dtype=np.float32)
-    weights[1, 2], weights[0, 0], weights[0, 3] = 0.6, 0.1, np.nan
-    image = np.full((20, 40, 3), 90, dtype=np.uint8)
-    figure = study_plots.attention_maps(image, [("head 1", weights, (0, 0))])
-    picture = figure.axes[0].images[0].get_array()
-    light, color = picture.sum(axis=-1), np.ptp(picture, axis=-1)
-    assert np.unravel_index(light.argmax(), light.shape) == (10, 20)
-    assert color[0, 0] > 0.1 > color[0, 15]  # looked at a little, and not at all
-    assert light[0, 15] > light[0, 39]  # the latter is out of its sight
-
-
-def test_every_head_has_its_dot(agg):
-    heads = [np.array([10.0, 20.0]), np.array([5.0, 40.0])]
-    figure = study_plots.attention_distances([("Swin", heads, [30.0, 50.0])])
-    dots = [line.get_ydata() for line in figure.axes[0].lines]
-    assert np.concatenate(dots).tolist() == [10, 20, 5, 40]

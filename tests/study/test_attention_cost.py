@@ -8,7 +8,6 @@ from seglib.errors import RecordError
 from seglib.files import read_json, write_json
 from seglib.models.inspection import count_parameters, multiply_adds
 from study import attention_cost
-from study import plots as study_plots
 from study.attention_cost import CHANNELS, KINDS, PATCH, SIDES, Blocks, growth_exponent
 
 
@@ -78,16 +77,3 @@ def test_a_record_is_written_and_read(tmp_path, monkeypatch):
     write_json(file, {**read_json(file), "networks": {"patch": 16}})
     with pytest.raises(RecordError, match="run: python -m study.attention_cost"):
         attention_cost.load_growth()
-
-
-def test_the_figure_names_every_exponent():
-    table = attention_cost.load_growth()
-    exponents = {
-        (kind, column): 1 + number / 10
-        for number, kind in enumerate(KINDS)
-        for column in ("seconds", "megabytes", "multiply_adds")
-    }
-    for axis in study_plots.cost_growth(table, exponents).axes:
-        written = [text.get_text() for text in axis.get_legend().get_texts()]
-        assert written == ["1.00", "1.10", "1.20"]
-        assert axis.get_xscale() == axis.get_yscale() == "log"

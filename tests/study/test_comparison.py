@@ -4,8 +4,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +16,6 @@ from seglib.paths import home as project
 from seglib.recipes import recipe
 from seglib.records import Record, save_record
 from study import comparison, verdict
-from study import plots as study_plots
 from study.corruptions import CORRUPTIONS, STRENGTHS
 from study.plan import load_study
 
@@ -241,69 +238,6 @@ def test_the_notebook_ends_with_what_it_printed() -> None:
     printed = "".join("".join(output["text"]) for output in said["outputs"]).splitlines()
     bullets = [line[2:] for line in "".join(cells[-1]["source"]).splitlines() if line[:2] == "- "]
     assert bullets == printed
-
-
-# --- figures ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(autouse=True)
-def agg():
-    matplotlib.use("Agg")
-    yield
-    plt.close("all")
-
-
-def texts(figure) -> list[str]:
-    figure.canvas.draw()
-    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
-
-
-def test_pairs_are_drawn_both_ways_and_grey_where_unclear() -> None:
-    figure = study_plots.pair_matrix(
-        ["A", "B", "C"], {("A", "B"): (0.1, 0.05, 0.2), ("C", "A"): (0.01, -0.02, 0.03)}
-    )
-    drawn = texts(figure)
-    assert {"+10.0", "−10.0", "+5.0 to +20.0", "−20.0 to −5.0", "+1.0", "−1.0"} <= set(drawn)
-    shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
-    assert len(shades) == 4 and len(set(shades)) == 3  # two colours, and grey twice
-
-
-def test_one_run_looks_alike_in_all_panels(measured_runs: dict[str, Record]) -> None:
-    found = comparison.measured(measured_runs, "boundaries")
-    bands = {name: values["test"]["bands"] for name, values in found.items()}
-    figure = study_plots.band_iou({"CamVid": bands, "other": {"U-Net": bands["U-Net"]}})
-    first, second = (axis.lines for axis in figure.axes)
-    assert first[1].get_color() == second[0].get_color() != first[0].get_color()
-    assert first[1].get_ydata().tolist() == pytest.approx([4, 64])
-    assert texts(figure).count("U-Net") == 1  # one legend
-
-
-def test_calibration_cost_and_robustness_are_drawn(measured_runs: dict[str, Record]) -> None:
-    found = comparison.measured(measured_runs, "calibration")
-    values = {name: each["test"] for name, each in found.items()}
-    axis = study_plots.reliability({"CamVid": values}).axes[0]
-    assert [line.get_ydata()[0] for line in axis.lines[1:]] == pytest.approx([54, 58])
-
-    points = {"FCN": (0.04, 0.4, 0.3, 0.5), "U-Net": (0.08, 0.5, 0.4, 0.6)}
-    figure = study_plots.accuracy_cost({"a": points}, {"a": ["FCN", "U-Net"]}, "ms", 1000)
-    front = figure.axes[0].lines[0]
-    assert front.get_xdata().tolist() == [40, 80] and front.get_ydata().tolist() == [40, 50]
-
-    robust = comparison.measured(measured_runs, "robustness")
-    axes = study_plots.robustness({"CamVid": robust, "other": robust}).axes
-    assert len(axes) == 2 * len(CORRUPTIONS)
-    assert axes[0].lines[0].get_ydata().tolist() == pytest.approx(
-        [40, *(40 / s for s in STRENGTHS)]
-    )
-
-
-def test_classes_and_journeys_are_drawn(measured_runs: dict[str, Record]) -> None:
-    results = {name: record.scores["test"] for name, record in measured_runs.items()}
-    drawn = texts(study_plots.class_models(results))
-    assert {"road", "mean", "U-Net"} <= set(drawn)
-    assert f"{100 * results['U-Net']['miou']:.0f}" in drawn
-    figure = study_plots.generalisation([("FCN: there", 0.5, 0.125)])
-    assert {"50.0", "12.5", "FCN: there"} <= set(texts(figure))
 
 
 def test_a_missing_measurement_leaves_its_run_out(runs: dict[str, Record]) -> None:

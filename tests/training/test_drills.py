@@ -525,7 +525,7 @@ def write_figure(folder: Path) -> None:
     os.environ["SEGLIB_FIGURES"] = str(folder / "figures")
     figure = Figure(figsize=(4, 3))
     figure.add_subplot().imshow(np.random.default_rng(0).random((99, 99)))
-    plots.save_figure(figure, "01_noise")
+    plots.save_figure(figure, "01_noise.pdf")
 
 
 def write_copy_of_a_notebook(folder: Path) -> None:

@@ -1,0 +1,263 @@
+"""The study's figures say what their tables hold, a network always in its own colour."""
+
+import itertools
+import math
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_rgb
+
+from seglib.config import RunConfig
+from seglib.labels import CITYSCAPES_19
+from seglib.plots import style
+from study import attention, plots
+from study.anova import importance, interaction, marginal_effects
+from study.halving import Rung, SweepPlan, sweep_table
+from study.plots.hyperparameters import FADED, KEPT
+
+CLASSES = CITYSCAPES_19
+UNET = style.NETWORKS["U-Net"][0]
+FIELDS = ["learning_rate", "gamma", "dropout"]
+GRID = {"learning_rate": (1e-3, 1e-4), "gamma": (1.0, 0.1), "dropout": (0.0, 0.05, 0.1)}
+BASE = RunConfig(dataset="cityscapes", model="unet", image_size=(32, 64), epochs=1, batch_size=2)
+PLAN = SweepPlan(BASE, GRID, first_images=8, halvings=2)
+
+
+@pytest.fixture(autouse=True)
+def agg():
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
+
+
+def texts(figure) -> list[str]:
+    figure.canvas.draw()
+    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
+
+
+def marks(axis, marker: str, color: str) -> list[tuple[float, float]]:
+    return [
+        point
+        for line in axis.lines
+        if line.get_marker() == marker and to_rgb(line.get_color()) == to_rgb(color)
+        for point in zip(line.get_xdata(), line.get_ydata(), strict=True)
+    ]
+
+
+# --- exploration ------------------------------------------------------------------------------
+
+
+def test_class_frequencies_show_both_datasets_commonest_class_first():
+    shares = np.arange(1, 20) / 190
+    panels = {"a": ({"train": shares, "val": shares[::-1]}, CLASSES),
+              "b": ({"train": shares}, CLASSES)}
+    first, second = plots.class_frequencies(panels).axes
+    assert first.get_yticklabels()[0].get_text() == CLASSES.names[-1]
+    assert first.lines[0].get_xdata() == 10 and first.get_xscale() == "log"
+    assert [len(axis.get_legend().get_texts()) for axis in (first, second)] == [2, 1]
+
+
+def test_exploration_is_drawn():
+    matrix = np.full((19, 19), 0.25)
+    matrix[3] = np.nan
+    assert texts(plots.cooccurrence(matrix, CLASSES)).count("25") == 18 * 19
+    priors = np.zeros((19, 4, 8))
+    priors[0, 3] = 0.5
+    assert {"road: 50 %", "sky: absent"} <= set(texts(plots.spatial_priors(priors, CLASSES)))
+    instances = pd.DataFrame({"class": ["car"] * 3 + ["person"], "pixels": [10, 100, 1000, 5]})
+    assert {"3 objects", "1 objects"} <= set(texts(plots.instance_sizes(instances, CLASSES)))
+    agreement = pd.DataFrame({"class": ["road", "car"], "recall": [0.9, 0.5], "precision": [1, 1]})
+    assert plots.fine_coarse(agreement).axes[0].lines[0].get_xdata().tolist() == [90, 50]
+    table = pd.DataFrame({"width": [64, 128], "class": "pole", "pixels": [0.4, 0.6],
+                          "objects": [0.5, 0.7], "best_iou": [0.3, 0.5]})
+    drawn = [axis.lines[0].get_ydata().tolist() for axis in plots.survival(table, ["pole"]).axes]
+    assert drawn == [[40, 60], [50, 70], [30, 50]]
+    distances = pd.DataFrame({"pair": ["train–val"], "classes": [0.125], "colors": [0.25]})
+    shares = {"train": np.full(19, 1 / 19), "val": np.full(19, 1 / 19)}
+    assert {"0.125", "0.250"} <= set(texts(plots.split_shift(shares, distances, CLASSES)))
+
+
+# --- attention --------------------------------------------------------------------------------
+
+
+def test_the_window_of_the_query_is_bright():
+    image = np.full((32, 64, 3), 200, dtype=np.uint8)
+    ids = attention.window_ids((8, 16), 4).numpy()
+    axis = plots.token_windows(image, [("level 1", ids)], query=(20, 40)).axes[0]
+    bright = np.argwhere(axis.images[0].get_array()[..., 0] == 200)
+    assert bright.min(axis=0).tolist() == [16, 32] and bright.max(axis=0).tolist() == [31, 47]
+
+
+def test_the_shift_is_drawn_with_every_mask_counted_from_one():
+    moved = attention.window_ids((4, 4), 2, (1, 1))
+    masks = attention.shift_mask((4, 4), 2, (1, 1)).numpy()
+    figure = plots.shift_steps([("moved", moved.numpy())] * 2, masks, 2)
+    drawn = [text.get_text() for text in figure.findobj(plt.Text) if text.get_text().isdigit()]
+    assert sorted(map(int, drawn)) == sorted(2 * (moved.ravel() + 1).tolist())
+    assert {f"mask of window {number}" for number in (1, 2, 3, 4)} <= set(texts(figure))
+
+
+def test_a_map_is_brightest_where_the_weight_is_largest():
+    weights = np.zeros((2, 4), dtype=np.float32)
+    weights[1, 2], weights[0, 0], weights[0, 3] = 0.6, 0.1, np.nan
+    image = np.full((20, 40, 3), 90, dtype=np.uint8)
+    picture = plots.attention_maps(image, [("head 1", weights, (0, 0))]).axes[0].images[0]
+    light, color = picture.get_array().sum(axis=-1), np.ptp(picture.get_array(), axis=-1)
+    assert np.unravel_index(light.argmax(), light.shape) == (10, 20)
+    assert color[0, 0] > 0.1 > color[0, 15]  # looked at a little, and not at all
+    assert light[0, 15] > light[0, 39]  # the latter is out of its sight
+
+
+def test_every_head_has_its_dot_and_every_cost_its_exponent():
+    heads = [np.array([10.0, 20.0]), np.array([5.0, 40.0])]
+    axis = plots.attention_distances([("Swin", heads, [30.0, 50.0])]).axes[0]
+    assert np.concatenate([line.get_ydata() for line in axis.lines]).tolist() == [10, 20, 5, 40]
+    columns = ["seconds", "megabytes", "multiply_adds"]
+    table = pd.DataFrame(1.0, range(2), columns).assign(attention="windows", side=[64, 128])
+    figure = plots.cost_growth(table, {("windows", column): 1.25 for column in columns})
+    assert [axis.get_legend().get_texts()[0].get_text() for axis in figure.axes] == ["1.25"] * 3
+
+
+# --- comparison -------------------------------------------------------------------------------
+
+
+def test_pairs_are_drawn_both_ways_and_grey_where_unclear():
+    pairs = {("A", "B"): (0.1, 0.05, 0.2), ("C", "A"): (0.01, -0.02, 0.03)}
+    figure = plots.pair_matrix({"CamVid": ["A", "B", "C"]}, {"CamVid": pairs})
+    drawn = texts(figure)
+    assert {"+10.0", "−10.0", "+5.0 to +20.0", "−20.0 to −5.0", "+1.0", "−1.0"} <= set(drawn)
+    shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
+    assert len(shades) == 4 and len(set(shades)) == 3  # two colours, and grey twice
+
+
+def test_one_run_looks_alike_in_all_panels():
+    bands = [{"width": 1, "low": 0, "miou": 0.04, "high": 0.1},
+             {"width": 2, "low": 0.5, "miou": 0.64, "high": 0.7}]
+    figure = plots.band_iou({"a": {"FCN": bands, "U-Net": bands}, "b": {"U-Net": bands}})
+    first, second = (axis.lines for axis in figure.axes)
+    assert first[1].get_color() == second[0].get_color() == UNET != first[0].get_color()
+    assert first[1].get_ydata().tolist() == pytest.approx([4, 64])
+    assert texts(figure).count("U-Net") == 1  # one legend
+    points = {"U-Net": (0.08, 0.5, 0.4, 0.6), "FCN": (0.04, 0.4, 0.3, 0.5)}
+    axis = plots.accuracy_cost({"a": points}, {"a": ["FCN", "U-Net"]}, "ms", 1000).axes[0]
+    assert axis.lines[0].get_xydata().tolist() == [[40, 40], [80, 50]]
+    assert marks(axis, "o", UNET) == [(80, 50)]
+
+
+def test_calibration_robustness_and_other_streets_are_drawn():
+    bins = [{"pixels": 999_990, "confidence": 0.5, "accuracy": 0.54},
+            {"pixels": 10, "confidence": 0.9, "accuracy": 0.1}]
+    axis = plots.reliability({"CamVid": {"U-Net": {"bins": bins}}}).axes[0]
+    assert axis.lines[1].get_xydata().tolist() == [[50, 54]]  # a bin of ten pixels is left out
+    levels = {"clean": {"miou": 0.4}, "corruptions": {"blur": [{"miou": 0.2}], "fog": []}}
+    axes = plots.robustness({"a": {"FCN": levels}, "b": {"FCN": levels}}).axes
+    assert len(axes) == 4 and axes[0].lines[0].get_ydata().tolist() == [40, 20]
+    figure = plots.generalisation([("U-Net: there", 0.5, 0.125)])
+    assert {"50.0", "12.5", "U-Net: there"} <= set(texts(figure))
+    assert marks(figure.axes[0], "o", UNET) == [(12.5, 0), (50, 0)]
+
+
+# --- hyper-parameters -------------------------------------------------------------------------
+
+
+def made_up(rungs: int = 3, diverged: int | None = None) -> pd.DataFrame:
+    """A table in which the learning rate counts and the rest is small; `rungs` are recorded."""
+    noise = np.random.default_rng(0).normal(0, 0.004, (4, PLAN.count))
+
+    def lookup(rung: Rung, candidate: int):
+        if rung.number > rungs:
+            return None
+        if candidate == diverged:
+            return {"score": -math.inf}
+        fast = PLAN.candidates[candidate]["learning_rate"] > 5e-4
+        return {"score": float(0.1 * rung.number + 0.1 * fast + noise[rung.number, candidate])}
+
+    return sweep_table(PLAN, lookup)
+
+
+def test_rungs_fade_what_was_dropped_and_star_the_winner():
+    table = made_up()
+    axis = plots.sweep_rungs({"U-Net": table}).axes[0]
+    kept, dropped = marks(axis, "o", KEPT), marks(axis, "o", FADED)
+    (star,) = marks(axis, "*", style.COLORS[1])
+    assert (len(kept), len(dropped)) == (6 + 3, 6 + 3 + 2)
+    assert star[1] == pytest.approx(100 * table.loc[table["rung"] == 3, "score"].max())
+    assert [tick.get_text() for tick in axis.get_xticklabels()] == ["8\n12", "16\n6", "all\n3"]
+    figure = plots.sweep_rungs({"a": made_up(1, diverged=11), "b": made_up(0)})
+    (cross,) = marks(figure.axes[0], "x", style.WORSE)
+    finite = [y for line in figure.axes[0].lines for y in line.get_ydata() if y != cross[1]]
+    assert cross[1] < min(finite) and "diverged" in texts(figure)
+
+
+def test_parallel_coordinates_draw_every_candidate_and_mark_the_winner():
+    figure = plots.parallel_coordinates({"U-Net": made_up()}, FIELDS)
+    lines = figure.axes[0].lines
+    assert len(lines) == PLAN.count
+    assert sum(line.get_ydata()[0] > 0.85 for line in lines) == PLAN.count / 2  # the higher rate
+    assert sorted(line.get_ydata()[-1] for line in lines)[:: PLAN.count - 1] == [0, 1]
+    assert [line.get_color() for line in lines].count(style.BETTER) == 1
+    assert {"0.001", "0.1", "step decay γ", "val mIoU (%)\non 8 images"} <= set(texts(figure))
+    unfinished = plots.parallel_coordinates({"U-Net": made_up(1)}, FIELDS).axes[0].lines
+    assert style.BETTER not in [line.get_color() for line in unfinished]
+
+
+def test_effects_are_drawn_with_their_intervals():
+    effects = marginal_effects(made_up(), FIELDS)
+    axis = plots.marginal_effects({"U-Net": effects, "Swin": effects}).axes[0]
+    mine = effects[effects["field"] == "learning_rate"]
+    assert axis.lines[0].get_ydata().tolist() == pytest.approx((100 * mine["mean"]).tolist())
+    spans = [segment[:, 1].tolist() for segment in axis.collections[0].get_segments()]
+    assert spans[1] == pytest.approx((100 * mine[["low", "high"]]).iloc[1].tolist())
+    shares = importance(made_up(), FIELDS)
+    axis = plots.importance({"U-Net": shares}).axes[0]
+    real = shares[shares["share"] > shares["by_chance"]]
+    assert [x for x, _ in marks(axis, "o", KEPT)] == pytest.approx((100 * real["share"]).tolist())
+    pairs = [interaction(made_up(), *pair, FIELDS) for pair in itertools.combinations(FIELDS, 2)]
+    axes = plots.interactions(pairs).axes
+    assert [len(axis.lines) for axis in axes] == [2, 2, 2] and axes[1].get_xlabel() == "dropout"
+    assert axes[1].lines[0].get_label() == "0.0001"
+
+
+@pytest.fixture
+def factors() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Runs of two factors with two seeds, and their summary."""
+    gains = {("loss", "both"): (0, 0), ("loss", "Dice"): (0.01, -0.02), ("width", "8"): (-0.06, -8),
+             ("width", "16"): (0, 0), ("width", "32"): (0.04, 0.06)}
+    runs = pd.DataFrame(
+        [(*key, gain, key[1] in ("both", "16")) for key, row in gains.items() for gain in row],
+        columns=["factor", "level", "gain", "is_base"],
+    )
+    rows = [(*key, np.mean(row), min(row) - 0.02, max(row) + 0.02) for key, row in gains.items()]
+    summary = pd.DataFrame(rows, columns=["factor", "level", "gain", "low", "high"])
+    return summary.assign(cost=[1, 1, 0.25, 1, 4]), runs
+
+
+def test_single_factors_are_coloured_by_how_sure_they_are_and_stand_against_their_cost(factors):
+    figure = plots.factor_intervals(*factors)
+    left, right = figure.axes
+    assert marks(left, "o", style.BETTER) == [(pytest.approx(5), 6)]
+    assert [y for _, y in marks(left, "o", style.WORSE)] == [4]
+    assert [y for _, y in marks(left, "o", style.UNCLEAR)] == [2]
+    assert len(marks(left, "|", style.INK)) == 6 and len(marks(right, "D", style.INK)) == 5
+    assert {"loss", "Dice", "÷4", "×4", "worse"} <= set(texts(figure))
+    rungs = pd.DataFrame({"work": [0.1, 0.3], "best": [0.2, 0.5], "images": [8, None]})
+    gain, sweep = plots.cost_gain(factors[0], {"U-Net": rungs}).axes
+    assert [line.get_xdata().tolist() for line in gain.lines[:2]] == [[1, 1], [0.25, 1, 4]]
+    assert [text.get_text() for text in sweep.texts] == ["8", "all"]
+    assert [x for x, _ in marks(sweep, "o", UNET)] == pytest.approx([10, 30])
+
+
+def test_work_rates_and_seeds_are_drawn():
+    rungs = pd.DataFrame({"name": ["rung 1", "full grid"], "candidates": [4, 4], "images": [8, 32],
+                          "work": [32, 128]})
+    drawn = texts(plots.halving_work(rungs))
+    assert {"4 × 8 images", "25.0 %", "100.0 %", "full grid"} <= set(drawn)
+    rate, way = plots.step_decay({"a": [1e-3] * 4, "b": [1e-3, 1e-3, 1e-4, 1e-4]}, marked=2).axes
+    assert way.lines[1].get_ydata().tolist() == pytest.approx([0, 1, 2, 2.1, 2.2])
+    assert rate.lines[1].get_ydata().tolist() == [1e-3, 1e-3, 1e-4, 1e-4, 1e-4]
+    axis = plots.seed_spread({"U-Net": [0.4, 0.5]}, {"U-Net": (0.45, 0.3, 0.6)}).axes[0]
+    assert marks(axis, "o", UNET) == [(pytest.approx(45), 0)]
+    assert marks(axis, "|", style.INK) == [(40, 0), (50, 0)]
