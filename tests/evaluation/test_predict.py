@@ -172,11 +172,12 @@ def test_results_inside_the_input_folder_are_not_labelled_again(tmp_path: Path) 
 def test_one_bad_photo_does_not_stop_the_others(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"no picture")
     (tmp_path / "b.png").write_bytes(encoded(halves()))
-    with pytest.raises(ImageError, match="a.png: not an image.*; 1 of 2 images labelled") as caught:
+    line = "a.png: cannot be read: not an image.*; 1 of 2 images labelled"
+    with pytest.raises(ImageError, match=line) as caught:
         predict_files(PREDICTOR, [tmp_path], tmp_path / "out", progress=False)
     assert "\n" not in str(caught.value)
     assert len(os.listdir(tmp_path / "out")) == 3
-    with pytest.raises(ImageError, match="^[^;]*a.png: not an image"):
+    with pytest.raises(ImageError, match="^[^;]*a.png: cannot be read: not an image"):
         predict_files(PREDICTOR, [tmp_path / "a.png"], tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
@@ -190,9 +191,11 @@ def test_photos_of_one_name_are_refused_before_work_starts(tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
-def test_output_that_cannot_be_written_is_named(
+def test_missing_input_and_output_that_cannot_be_written_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with pytest.raises(ImageError, match="no image was given"):
+        predict_files(PREDICTOR, [], tmp_path)
     (tmp_path / "a.png").write_bytes(encoded(halves()))
     with pytest.raises(ImageError, match="a.png: is a file, expected a folder"):
         predict_files(PREDICTOR, [tmp_path / "a.png"], tmp_path / "a.png")
@@ -205,11 +208,6 @@ def test_output_that_cannot_be_written_is_named(
     with pytest.raises(ImageError, match="a_labelIds.png: cannot be written .No space left"):
         predict_files(PREDICTOR, [tmp_path / "a.png"], tmp_path / "out")
     assert os.listdir(tmp_path / "out") == []  # nothing half-written is left
-
-
-def test_no_input_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no image was given"):
-        predict_files(PREDICTOR, [], tmp_path)
 
 
 def test_recorded_run_labels_a_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
