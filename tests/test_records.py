@@ -172,14 +172,14 @@ def test_half_written_predictions_are_not_read(record: Record) -> None:
     ("changes", "message"),
     [
         ({"extra": torch.zeros(1)}, 'Unexpected key.*"extra"'),
-        ({"encoder.0.0.bias": torch.zeros(5)}, r"size mismatch for encoder.0.0.bias: .*\[5\].*\[4\]"),
+        ({"encoder.0.0.bias": torch.zeros(5)}, r"size mismatch .*0.0.bias: .*\[5\].*\[4\]"),
         ({"encoder.0.0.bias": None}, 'Missing key.*"encoder.0.0.bias"'),
     ],
 )
 def test_foreign_weights_are_refused(record: Record, changes: dict, message: str) -> None:
     tensors = build_model("fcn", 19, width=4).state_dict() | changes
-    save_file({name: value for name, value in tensors.items() if value is not None},
-              record.weights_path)
+    tensors = {name: value for name, value in tensors.items() if value is not None}
+    save_file(tensors, record.weights_path)
     with pytest.raises(RecordError, match=f"weights.safetensors: .*architecture: {message}"):
         record.load_model()
 

@@ -22,6 +22,7 @@ CASES = {
     "swin": ("swin", {"size": "test", "dropout": 0.1}),
     "swin-v2": ("swin", {"size": "v2_test"}),
 }
+CASES |= {name: (name, {}) for name in MODELS if name not in CASES}  # a new one is held to it too
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +48,6 @@ def build(case: str, seed: int = 0, **changed) -> nn.Module:
 def image(count: int, height: int, width: int, seed: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(count, 3, height, width, generator=generator)
-
-
-def test_every_architecture_is_under_contract():
-    assert {name for name, _ in CASES.values()} == set(MODELS)
 
 
 @pytest.mark.parametrize("size", [(37, 53), (64, 96), (1, 1), (33, 8)])
