@@ -41,32 +41,28 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
     be 255, and such pixels are not counted. Returns int64 (num_classes, num_classes).
     Raises ValueError for other shapes, dtypes or indices.
     """
-    if truth.shape != prediction.shape:
-        raise ValueError(f"truth has shape {truth.shape}, prediction {prediction.shape}")
-    pixels, runs = _runs(truth, prediction)
-    return _confusion_of_runs(pixels, *runs, num_classes)
+    return _confusion_of_runs(*_runs(truth, prediction), num_classes)
 
 
-def _runs(*maps: np.ndarray) -> tuple[np.ndarray | None, list[np.ndarray]]:
+def _runs(*maps: np.ndarray) -> list[np.ndarray]:
     """Cut maps of one shape, read row by row, into runs of pixels in which none of them changes.
 
     Returns the pixels of each run, int64 (R,), and the values of each map there, (R,). Label maps
     have few runs, so that counting these instead of pixels is as exact and done many times sooner.
-    Noise has many, and is not cut: None says that every value stands for one pixel.
     """
+    if len({values.shape for values in maps}) > 1:
+        raise ValueError(f"maps differ in shape: {', '.join(str(each.shape) for each in maps)}")
     flat = [values.ravel() for values in maps]
-    begins = np.ones(flat[0].size, dtype=bool)
-    np.not_equal(flat[0][1:], flat[0][:-1], out=begins[1:])
-    for values in flat[1:]:
+    begins = np.zeros(flat[0].size, dtype=bool)
+    begins[:1] = True
+    for values in flat:
         begins[1:] |= values[1:] != values[:-1]
-    if np.count_nonzero(begins) > begins.size // 4:
-        return None, flat
     starts = np.flatnonzero(begins)
-    return np.diff(starts, append=begins.size), [values[starts] for values in flat]
+    return [np.diff(starts, append=begins.size), *(values[starts] for values in flat)]
 
 
 def _confusion_of_runs(
-    pixels: np.ndarray | None, truth: np.ndarray, prediction: np.ndarray, num_classes: int
+    pixels: np.ndarray, truth: np.ndarray, prediction: np.ndarray, num_classes: int
 ) -> np.ndarray:
     """`confusion_matrix` of what `_runs` returns; ValueError for dtypes or indices as there."""
     if truth.dtype != np.uint8 or prediction.dtype != np.uint8:
@@ -144,12 +140,9 @@ class ScoreAccumulator:
         if name in self.counts:
             raise DatasetError(f"{name}: counted twice, every image of a split has its own name")
         maps = [truth_label_ids, predicted_indices]
-        maps += [instance_ids] if instance_ids is not None else []
-        if len(sizes := {values.shape for values in maps}) > 1:
-            shapes = " and ".join(str(size) for size in sorted(sizes))
-            raise DatasetError(f"{name}: truth, prediction and instances differ in size: {shapes}")
-        pixels, (label_ids, predicted, *instances) = _runs(*maps)
+        maps += [] if instance_ids is None else [instance_ids]
         try:
+            pixels, label_ids, predicted, *instances = _runs(*maps)
             truth = self.class_set.encode(label_ids)
             confusion = _confusion_of_runs(pixels, truth, predicted, self.class_set.num_classes)
         except (DatasetError, ValueError) as problem:
@@ -241,16 +234,12 @@ def aggregate(images: dict[str, Any], weights: np.ndarray | None = None) -> dict
 
 
 def _instance_counts(
-    pixels: np.ndarray | None,
-    instance_ids: np.ndarray,
-    predicted: np.ndarray,
-    class_set: ClassSet,
+    pixels: np.ndarray, instance_ids: np.ndarray, predicted: np.ndarray, class_set: ClassSet
 ) -> list[np.ndarray]:
     """`_INSTANCE_COUNTS` of one image's runs, float64."""
     inside = instance_ids > 1000  # smaller values are label ids: stuff, or a group of objects
     numbers, member = np.unique(instance_ids[inside], return_inverse=True)
-    predicted = predicted[inside]
-    pixels = np.ones(predicted.size) if pixels is None else pixels[inside]
+    predicted, pixels = predicted[inside], pixels[inside]
     index_of = {id_: index for index, id_ in enumerate(class_set.ids)}
     owner = np.array([index_of.get(int(number) // 1000, -1) for number in numbers], dtype=np.int64)
     size = np.bincount(member, pixels)
