@@ -5,7 +5,6 @@ by everything it depends on, so it is never stale, and appears under its name on
 """
 
 import hashlib
-import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from torch import Tensor
+from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
-from ..files import atomic_folder, write_json
+from ..files import atomic_folder
 from ..labels import ClassSet
 from .images import read_label_ids, read_photo
-from .parallel import in_parallel
 from .tree import Scene, list_scenes
 
 VERSION = 1  # counts changes of how scenes are resized or stored
@@ -80,11 +79,8 @@ def load_cache(
                     shutil.rmtree(leftover, ignore_errors=True)
                 with atomic_folder(folder) as temporary:
                     _build(temporary, scenes, size, class_set, f"{root.name} {split}", progress)
-    return SceneCache(
-        json.loads((folder / "names.json").read_text()),
-        np.load(folder / "images.npy", mmap_mode="r"),
-        np.load(folder / "masks.npy", mmap_mode="r"),
-    )
+    images, masks = (np.load(folder / f"{kind}.npy", mmap_mode="r") for kind in ("images", "masks"))
+    return SceneCache([scene.name for scene in scenes], images, masks)
 
 
 def _key(root, scenes: list[Scene], split, mode, size, class_set) -> str:
@@ -94,8 +90,7 @@ def _key(root, scenes: list[Scene], split, mode, size, class_set) -> str:
         for path in (scene.image, scene.label_ids):
             stat = path.stat()
             digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    height, width = size
-    return f"{root.name}-{split}-{mode}-{height}x{width}-{digest.hexdigest()[:12]}"
+    return f"{root.name}-{split}-{mode}-{size[0]}x{size[1]}-{digest.hexdigest()[:12]}"
 
 
 def _build(folder: Path, scenes, size, class_set, title, progress) -> None:
@@ -108,10 +103,9 @@ def _build(folder: Path, scenes, size, class_set, title, progress) -> None:
         images[position] = resize_image(image, size)
         masks[position] = class_set.encode(resize_mask(label_ids, size))
 
-    in_parallel(resize, range(len(scenes)), f"cache {title}", progress)
+    thread_map(resize, range(len(scenes)), desc=f"cache {title}", disable=not progress, leave=False)
     images.flush()
     masks.flush()
-    write_json(folder / "names.json", [scene.name for scene in scenes])
 
 
 def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:

@@ -11,17 +11,18 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
 from ..errors import DatasetError
-from ..labels import CAMVID_11, CITYSCAPES_34
+from ..labels import CAMVID_11
 from .images import read_mask, read_photo
-from .parallel import in_parallel
 from .tree import Scene
 
 PUBLISHED_COUNTS = {"train": 367, "val": 101, "test": 233}
@@ -71,12 +72,11 @@ def convert(source: Path, folder: Path, progress: bool = True) -> dict[str, int]
     pairs = [pair for split in PUBLISHED_COUNTS for pair in _pairs(published, split)]
     counts = dict(Counter(split for split, _, _ in pairs))
     if counts != PUBLISHED_COUNTS:
-        found, expected = (
-            ", ".join(f"{count} {split}" for split, count in numbers.items())
-            for numbers in (counts, PUBLISHED_COUNTS)
-        )
-        print(f"note: {published} holds {found}; the published split is {expected}", file=sys.stderr)
-    in_parallel(lambda pair: _convert_pair(*pair, folder), pairs, "converting camvid", progress)
+        found = ", ".join(f"{count} {split}" for split, count in counts.items())
+        expected = "the published split is 367 train, 101 val, 233 test"
+        print(f"note: {published} holds {found}; {expected}", file=sys.stderr)
+    job = partial(_convert_pair, folder)
+    thread_map(job, *zip(*pairs, strict=True), desc="converting camvid", disable=not progress)
     return counts
 
 
@@ -94,16 +94,10 @@ def fetch(
     Files that are there and verified are kept, so that a broken download continues where it
     stopped; a file that fails its checksum is reported and never stored.
 
-    Args:
-        store: the folder for the downloads.
-        base_url: where the published repository's files are served.
-        checksums: file name to sha256; the shipped list of the 1402 published files if None.
-        threads: simultaneous connections.
-        retries: further attempts per file after a failed one.
-        progress: show a progress bar.
-
-    Raises:
-        DatasetError: a file could not be fetched or verified, or does not fit on the disk.
+    `base_url`: where the published repository's files are served. `checksums`: file name to sha256;
+    None is the shipped list of the 1402 published files. `threads`: simultaneous connections.
+    `retries`: further attempts per file. Raises DatasetError for a file that could not be fetched
+    or verified, or does not fit on the disk.
     """
     import pooch  # here because converting a folder needs neither it nor a network
 
@@ -129,7 +123,9 @@ def fetch(
             advice = "run the command again, it keeps the files already verified"
             raise DatasetError(f"{base_url}{name}: {reason}; {advice}") from None
 
-    in_parallel(fetch_one, checksums, "downloading camvid", progress, threads)
+    thread_map(
+        fetch_one, checksums, desc="downloading camvid", disable=not progress, max_workers=threads
+    )
 
 
 def published_checksums() -> dict[str, str]:
@@ -147,26 +143,20 @@ def _published_folder(source: Path) -> Path:
 
 
 def _pairs(folder: Path, split: str) -> list[tuple[str, Path, Path]]:
-    images, masks = (
-        {path.name: path for path in sorted(part.glob("[!.]*.png"))}
-        for part in (folder / split, folder / f"{split}annot")
-    )
-    if not images and not masks:
+    """Split, image and mask of every frame; of one that lacks a half, reading that half says so."""
+    parts = (folder / split, folder / f"{split}annot")
+    names = sorted({path.name for part in parts for path in part.glob("[!.]*.png")})
+    if not names:
         raise DatasetError(f"{folder / split}: the split is empty, expected *.png; {HOW_TO_GET}")
-    for name in sorted(images.keys() ^ masks.keys()):
-        present, absent = ("image", "mask") if name in images else ("mask", "image")
-        missing = folder / (f"{split}annot" if absent == "mask" else split) / name
-        path = images.get(name) or masks[name]
-        raise DatasetError(f"{path}: {present} without {absent}, expected {missing}")
-    return [(split, images[name], masks[name]) for name in images]
+    return [(split, parts[0] / name, parts[1] / name) for name in names]
 
 
-def _convert_pair(split: str, image: Path, mask: Path, destination: Path) -> None:
+def _convert_pair(folder: Path, split: str, image: Path, mask: Path) -> None:
     match = _FILE_NAME.fullmatch(image.name)
     if match is None:
         raise DatasetError(f"{image}: expected a name such as 0001TP_006690.png")
     city, frame = match[1], int(match[2])
-    scene = Scene(destination, split, city, f"{city}_000000_{frame:06}")
+    scene = Scene(folder, split, city, f"{city}_000000_{frame:06}")
     size = read_photo(image).shape[:2]  # decodes all of it, so that a truncated file is found
     indices = read_mask(mask, size)
     if indices.max() > UNLABELLED_BYTE:
@@ -177,6 +167,3 @@ def _convert_pair(split: str, image: Path, mask: Path, destination: Path) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(image, scene.image)
     Image.fromarray(label_ids).save(scene.label_ids)
-    # RGBA as the official colour masks are.
-    colors = Image.fromarray(CITYSCAPES_34.colorize(label_ids)).convert("RGBA")
-    colors.save(scene.annotation("color.png"))

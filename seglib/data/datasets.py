@@ -6,13 +6,14 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import miniscapes
 from filelock import FileLock, Timeout
+from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
 from ..errors import ConfigError, DatasetError, choose
@@ -20,7 +21,6 @@ from ..files import atomic_folder, read_json, write_json
 from ..labels import CAMVID_11, CITYSCAPES_19, ClassSet
 from . import camvid, cityscapes
 from .images import read_label_ids
-from .parallel import in_parallel
 from .tree import MASK_FOLDERS, SPLITS, Scene, list_scenes
 
 MARKER = "dataset.json"  # what a generated or converted tree was made from
@@ -93,13 +93,13 @@ def prepare(
 
     Args:
         name: a key of `DATASETS`.
-        source: camvid: the published folder to convert; cityscapes: the folder of the licensed
-            copy, instead of `CITYSCAPES_DATASET`.
+        source: what to convert, for example CamVid's published folder; cityscapes: the folder of
+            the licensed copy, instead of `CITYSCAPES_DATASET`.
         download: camvid: fetch the published files.
         force: rebuild a tree that this function made before.
         progress: show progress bars.
-        options: further arguments of the dataset's converter: those of `miniscapes.generate`
-            (seed, size, counts, workers) or of `camvid.fetch`.
+        options: further arguments of the converter: those of `miniscapes.generate` (seed, size,
+            counts, workers) or of `camvid.fetch`.
 
     Raises:
         ConfigError: unknown dataset, or an option that the present tree was not made with.
@@ -110,28 +110,25 @@ def prepare(
     if name == "cityscapes":
         with _lock(name):
             return cityscapes.prepare_tree(source, progress=progress)
-    if spec.convert is None:
-        if not root.is_dir():
-            raise DatasetError(f"{root}: no such folder; put the tree of {name} there")
-        return root
-    if not force and _is_current(name, root, options):
+    if spec.convert is None and not root.is_dir():
+        raise DatasetError(f"{root}: no such folder; put the tree of {name} there")
+    if spec.convert is None or (not force and _is_current(name, root, options)):
         return root
     with _lock(name):
         if not force and _is_current(name, root, options):
             return root  # another process made it while this one waited
         if root.exists() and not (root / MARKER).is_file() and any(root.iterdir()):
-            raise DatasetError(
-                f"{root}: was not made by seglib (no {MARKER}) and is not replaced; move it away"
-            )
+            what = f"was not made by seglib (no {MARKER}) and is not replaced; move it away"
+            raise DatasetError(f"{root}: {what}")
         for leftover in root.parent.glob(f".{name}.*"):  # of a killed process: the lock is ours
             if leftover.is_dir() and leftover.suffix in (".tmp", ".old"):
                 shutil.rmtree(leftover, ignore_errors=True)
         if not force and (root / MARKER).is_file():
-            print(f"note: {root} was made by another version of the generator, making it anew",
-                  file=sys.stderr)
+            why = "was made by another version of the generator, making it anew"
+            print(f"note: {root} {why}", file=sys.stderr)
             options = read_json(root / MARKER, DatasetError)["options"] | options
-        options |= {"source": source} if source else {}
-        options |= {"download": True} if download else {}
+        asked = {"source": source, "download": download}
+        options |= {key: value for key, value in asked.items() if value}
         with atomic_folder(root) as folder:
             made = spec.convert(folder, progress=progress, **options)
             write_json(folder / MARKER, {"name": name, **made})
@@ -151,27 +148,24 @@ def _is_current(name: str, root: Path, options: dict[str, Any]) -> bool:
     for key, value in json.loads(json.dumps(options)).items():
         found = made["options"].get(key)
         if key != "workers" and value != found:
-            raise ConfigError(
-                f"{root} was made with {key}={found}, not {value}; use --force to make it anew"
-            )
+            what = f"was made with {key}={found}, not {value}; use --force to make it anew"
+            raise ConfigError(f"{root} {what}")
     return True
 
 
 @contextmanager
 def _lock(name: str) -> Iterator[None]:
-    folder = paths.data_dir()
+    lock = FileLock(paths.data_dir() / f".{name}.lock")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f".{name}.lock")
+        paths.data_dir().mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             print(f"waiting: another process prepares {name}", file=sys.stderr)
             lock.acquire()
     except OSError as problem:
-        raise DatasetError(
-            f"{folder}: cannot be written ({problem.strerror}); set SEGLIB_HOME to another folder"
-        ) from None
+        what = f"cannot be written ({problem.strerror}); set SEGLIB_HOME to another folder"
+        raise DatasetError(f"{paths.data_dir()}: {what}") from None
     try:
         yield
     finally:
@@ -183,10 +177,8 @@ def fingerprint(root: Path, splits: Sequence[str] = SPLITS["fine"]) -> str:
 
     The sha256 covers every scene's split, name, size and decoded label ids, not the PNG files, as
     compression differs between library versions. Splits that the tree lacks are left out. The
-    result is remembered under the files' sizes and times.
-
-    Raises:
-        DatasetError: no split is there, or a mask is missing or damaged.
+    result is remembered under the files' sizes and times. Raises DatasetError if no split is there,
+    or a mask is missing or damaged.
     """
     root = Path(root)
     present = [split for split in splits if (root / MASK_FOLDERS["fine"] / split).is_dir()]
@@ -197,12 +189,10 @@ def fingerprint(root: Path, splits: Sequence[str] = SPLITS["fine"]) -> str:
     memo = paths.cache_dir() / "fingerprints" / f"{key}.json"
     if memo.is_file():
         return str(read_json(memo, DatasetError)["fingerprint"])
-    digests = in_parallel(_scene_digest, scenes, "fingerprint", progress=False)
+    digests = thread_map(_scene_digest, scenes, disable=True)
     value = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
-    try:
+    with suppress(OSError):  # a memo that can't be kept costs time, nothing else
         write_json(memo, {"fingerprint": value})
-    except OSError:
-        pass  # a memo that can't be kept costs time, nothing else
     return value
 
 

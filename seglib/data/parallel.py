@@ -1,15 +1,10 @@
-"""Many small file jobs on a few threads: all at once with a progress bar, or a few ahead.
-
-Decoding, hashing and downloading release the interpreter lock, so threads are enough.
-"""
+"""Reading files a few ahead of whoever uses them."""
 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
-
-from tqdm.auto import tqdm
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,6 +17,7 @@ def read_ahead(
 
     At most two results per thread wait, however many items there are. An exception is raised at its
     item's turn; then, or when the caller stops early, the jobs that have not started are dropped.
+    Decoding and hashing release the interpreter lock, so threads are enough.
     """
     threads = threads or min(8, os.cpu_count() or 1)
     pool = ThreadPoolExecutor(threads)
@@ -35,16 +31,3 @@ def read_ahead(
             yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def in_parallel(
-    function: Callable[[Item], Result],
-    items: Iterable[Item],
-    title: str,
-    progress: bool = True,
-    threads: int | None = None,
-) -> list[Result]:
-    """The results of `read_ahead` for all items, with a progress bar called `title`."""
-    items = list(items)
-    results = read_ahead(function, items, threads=threads)
-    return list(tqdm(results, title, len(items), unit="file", disable=not progress))

@@ -37,7 +37,7 @@ class TrainTransform:
 
     Maps an uint8 image (3, H, W) and its uint8 mask (H, W) to the size of a training crop. What
     lies outside the scene after a zoom or rotation is filled with the mean colour and ignored in
-    the mask. All randomness comes from torch's global generator; `TrainingSet` seeds it for each sample.
+    the mask. All randomness comes from torch's global generator, which `TrainingSet` seeds.
     """
 
     def __init__(self, config: RunConfig) -> None:
@@ -66,43 +66,33 @@ class TrainTransform:
             image = self.jitter(image)
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
-    def _zoom_and_crop(self, image, mask):
+    def _zoom_and_crop(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Cut a window of crop size / zoom at a random place and resize it to the crop size."""
         height, width = image.shape[-2:]
-        zoom = uniform(*self.scale)
-        window = [max(1, round(side / zoom)) for side in self.crop_size]
+        zoom, size = uniform(*self.scale), list(self.crop_size)
+        window = [max(1, round(side / zoom)) for side in size]
         # A window larger than the scene may start before its edge: the rest is filled.
         top, left = (
             int(torch.randint(min(0, full - part), max(0, full - part) + 1, ()))
             for full, part in zip((height, width), window, strict=True)
         )
-        if window == list(self.crop_size) == [height, width]:
-            return image, mask
-        image = crop(image, top, left, *window, fill=FILL)
-        mask = crop(mask, top, left, *window, fill=(IGNORE_INDEX,))
-        if window != list(self.crop_size):
-            size = list(self.crop_size)
+        image = crop(image, (top, left, *window), list(FILL))
+        mask = crop(mask, (top, left, *window), IGNORE_INDEX)
+        if window != size:
             image = functional.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
             # Exact: plain nearest samples at pixel corners and would shift the mask by half a pixel.
             mask = functional.resize(mask, size, InterpolationMode.NEAREST_EXACT)
         return image, mask
 
 
-def crop(image: Tensor, top: int, left: int, height: int, width: int, fill: tuple) -> Tensor:
-    """Crop (C, H, W) or (H, W) to a window that may reach over the edges, where `fill` shows."""
-    inside = functional.crop(
-        image,
-        max(top, 0),
-        max(left, 0),
-        min(top + height, image.shape[-2]) - max(top, 0),
-        min(left + width, image.shape[-1]) - max(left, 0),
-    )
-    if inside.shape[-2:] == (height, width):
-        return inside
-    before = (max(-left, 0), max(-top, 0))
-    after = (width - inside.shape[-1] - before[0], height - inside.shape[-2] - before[1])
-    fill = list(fill) if len(fill) > 1 else fill[0]
-    return functional.pad(inside, [*before, *after], fill=fill)
+def crop(image: Tensor, window: tuple[int, int, int, int], fill: int | list[int]) -> Tensor:
+    """Cut a window (top, left, height, width) that may reach over the edges, where `fill` shows."""
+    top, left, height, width = window
+    below, right = top + height - image.shape[-2], left + width - image.shape[-1]
+    edges = [max(0, side) for side in (-left, -top, right, below)]
+    if any(edges):
+        image = functional.pad(image, edges, fill=fill)
+    return functional.crop(image, max(0, top), max(0, left), height, width)
 
 
 def uniform(low: float, high: float) -> float:

@@ -35,16 +35,12 @@ class Scene:
     @property
     def label_ids(self) -> Path:
         """The mask of label ids 0..33."""
-        return self.annotation("labelIds.png")
+        return self._file(MASK_FOLDERS[self.mode], "_labelIds.png")
 
     @property
     def instance_ids(self) -> Path:
         """The mask of instance ids, which not every dataset has."""
-        return self.annotation("instanceIds.png")
-
-    def annotation(self, ending: str) -> Path:
-        """Any file of the annotation, by its name's ending, such as "color.png"."""
-        return self._file(MASK_FOLDERS[self.mode], f"_{ending}")
+        return self._file(MASK_FOLDERS[self.mode], "_instanceIds.png")
 
     def _file(self, folder: str, ending: str) -> Path:
         return self.root / folder / self.split / self.city / f"{self.name}_{folder}{ending}"

@@ -11,17 +11,12 @@ from PIL import Image
 
 import miniscapes
 from seglib import paths
-from seglib.data import (
-    DATASETS,
-    cityscapes,
-    dataset_spec,
-    datasets,
-    fingerprint,
-    list_scenes,
-    prepare,
-)
+from seglib.data import cityscapes, datasets, fingerprint, list_scenes, prepare
+from seglib.data.datasets import DATASETS, DatasetSpec, dataset_spec
 from seglib.data.tree import Scene
 from seglib.errors import ConfigError, DatasetError
+from seglib.labels import CITYSCAPES_19
+from seglib.recipes import recipe
 
 
 @pytest.fixture(autouse=True)
@@ -58,16 +53,39 @@ def generated(monkeypatch):
 # --- what the datasets are ---------------------------------------------------------------------
 
 
-def test_specs(home):
-    assert {"miniscapes", "camvid", "cityscapes"} <= DATASETS.keys()
-    for name, spec in DATASETS.items():
-        assert dataset_spec(name) is spec and spec.name == name
-        assert spec.root() == home / "data" / name
-        height, width = spec.image_size
-        assert spec.train_size[0] <= height and spec.train_size[1] <= width
-    assert dataset_spec("camvid").class_set.num_classes == 11
-    with pytest.raises(ConfigError, match="unknown; choose one of: miniscapes, camvid, cityscapes"):
+@pytest.mark.parametrize("name", DATASETS)
+def test_every_dataset_is_whole(name, home):
+    spec = dataset_spec(name)
+    assert spec.name == name and spec.root() == home / "data" / name
+    assert all(part <= whole for part, whole in zip(spec.train_size, spec.image_size, strict=True))
+    assert recipe(name).image_size == spec.train_size
+
+
+def test_unknown_dataset():
+    with pytest.raises(ConfigError, match=f"choose one of: {', '.join(DATASETS)}"):
         prepare("kitti")
+
+
+def test_a_new_dataset_needs_one_entry_and_a_converter(home, monkeypatch, tmp_path):
+    def convert(folder, *, source, progress):
+        write_scene(folder, "train", source.name)
+        return {"version": 3}
+
+    spec = DatasetSpec("toy", CITYSCAPES_19, (32, 64), (16, 32), convert=convert)
+    monkeypatch.setitem(DATASETS, "toy", spec)
+    root = prepare("toy", tmp_path / "ulm_000003_000019", progress=False)
+    assert root == prepare("toy") == home / "data" / "toy"
+    assert [scene.name for scene in list_scenes(root, "train")] == ["ulm_000003_000019"]
+    assert json.loads((root / "dataset.json").read_text()) == {"name": "toy", "version": 3}
+    assert recipe("toy", "unet").image_size == (16, 32)
+
+
+def test_a_tree_of_ones_own_is_put_into_the_data_folder(home, monkeypatch):
+    monkeypatch.setitem(DATASETS, "own", DatasetSpec("own", CITYSCAPES_19, (32, 64), (16, 32)))
+    with pytest.raises(DatasetError, match="data/own: no such folder; put the tree of own there"):
+        prepare("own")
+    write_scene(home / "data" / "own", "train")
+    assert len(list_scenes(prepare("own"), "train")) == 1
 
 
 # --- making miniscapes ---------------------------------------------------------------------------
@@ -115,6 +133,11 @@ def test_a_failure_leaves_nothing_behind(monkeypatch, home):
     with pytest.raises(OSError, match="No space left"):
         prepare("miniscapes")
     assert [path.name for path in (home / "data").iterdir() if path.is_dir()] == []
+
+
+def test_what_the_generator_refuses_is_a_config_error():
+    with pytest.raises(ConfigError, match="seed -1 must not be negative"):
+        prepare("miniscapes", seed=-1, progress=False)
 
 
 def test_leftovers_of_a_killed_process_are_removed(generated, home):
@@ -273,18 +296,14 @@ def test_folder_given_by_path(licensed, monkeypatch):
     assert prepare("cityscapes", source=licensed, progress=False) == licensed
 
 
-def test_read_only_folder_is_unpacked_elsewhere(licensed, home, monkeypatch):
-    fine = licensed / "gtFine_trainvaltest.zip"
-    cityscapes.unpack(fine, licensed, progress=False)
-    fine.unlink()
-    before = snapshot(licensed)
+def test_a_folder_that_cannot_be_written_is_named(licensed, monkeypatch):
     # The tests may run as root, to whom no folder is read-only.
-    monkeypatch.setattr(cityscapes.os, "access", lambda path, kind: Path(path) != licensed)
-    root = prepare("cityscapes", progress=False)
-    assert root == home / "data" / "cityscapes" == dataset_spec("cityscapes").root()
-    assert len(list_scenes(root, "val")) == 1  # images unpacked, masks used where they are
-    assert snapshot(licensed) == before
-    assert prepare("cityscapes", progress=False) == root
+    def extract(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(zipfile.ZipFile, "extract", extract)
+    with pytest.raises(DatasetError, match="zip: not unpacked .Permission denied.; unpack it else"):
+        prepare("cityscapes", progress=False)
 
 
 def test_interrupted_unpacking_shows_nothing_and_can_be_repeated(licensed, monkeypatch):

@@ -1,10 +1,10 @@
-"""Jobs on threads: their order, how far ahead they run, and what an error leaves undone."""
+"""Reading ahead on threads: the order, how far ahead, and what an error leaves undone."""
 
 import threading
 
 import pytest
 
-from seglib.data.parallel import in_parallel, read_ahead
+from seglib.data.parallel import read_ahead
 
 
 def test_results_come_in_the_order_of_the_items() -> None:
@@ -16,10 +16,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
         later.set()
         return item * item
 
-    expected = [item * item for item in range(20)]
-    assert list(read_ahead(work, range(20), threads=2)) == expected
-    later.clear()
-    assert in_parallel(work, range(20), "", False, threads=2) == expected
+    assert list(read_ahead(work, range(20), threads=2)) == [item * item for item in range(20)]
     assert list(read_ahead(work, [])) == []
 
 
@@ -48,5 +45,3 @@ def test_an_error_is_raised_at_its_turn_and_ends_the_work() -> None:
     with pytest.raises(ValueError, match="item 3"):
         next(results)
     assert len(begun) <= 8
-    with pytest.raises(ValueError, match="item 3"):
-        in_parallel(work, range(100), "", False, threads=2)

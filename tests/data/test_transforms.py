@@ -71,15 +71,18 @@ def test_identity_returns_the_scene_unchanged() -> None:
     assert type(new_image) is torch.Tensor and type(new_mask) is torch.Tensor
 
 
-def test_half_of_the_images_are_mirrored() -> None:
+def test_half_of_the_scenes_are_mirrored_left_to_right_and_none_without_flip() -> None:
     image, mask = coordinates()
     flips = 0
     for seed in range(100):
         new_image, new_mask = moved(seed, flip=True)
-        flipped = not torch.equal(new_mask, mask)
+        # Columns are read off the pixels: 0 .. W-1 from left to right, or the other way round.
+        columns = new_mask[0].tolist()
+        flipped = columns[0] > columns[-1]
         flips += flipped
-        assert torch.equal(new_mask, mask.flip(-1) if flipped else mask)
+        assert columns == list(range(WIDTH))[:: -1 if flipped else 1]
         assert torch.equal(new_image, image.flip(-1) if flipped else image)
+        assert all(torch.equal(a, b) for a, b in zip(moved(seed), (image, mask), strict=True))
     assert 35 <= flips <= 65
 
 

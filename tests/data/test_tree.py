@@ -50,7 +50,6 @@ def test_scenes_are_sorted_and_complete(root):
     annotation = root / "gtFine/train/aachen/aachen_000001_000019_gtFine"
     assert first.label_ids == Path(f"{annotation}_labelIds.png")
     assert first.instance_ids == Path(f"{annotation}_instanceIds.png")
-    assert first.annotation("polygons.json") == Path(f"{annotation}_polygons.json")
 
 
 def test_coarse_masks_of_train_extra(root):
@@ -117,7 +116,7 @@ def test_describe(root):
         write_scene(root, "train", city, number, "coarse")
     parts = describe(root, deep=True)
     found = [f"{part['split']} {part['mode']}" for part in parts]
-    assert found == ["train fine", "train coarse", "val fine", "train_extra coarse"]
+    assert found == ["train fine", "val fine", "train coarse", "train_extra coarse"]
     assert parts[0]["scenes"] == 3 and parts[0]["cities"] == {"aachen": 1, "ulm": 2}
     assert parts[0]["sizes"] == {"16x20": 3}
     json.dumps(parts, allow_nan=False)
