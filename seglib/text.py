@@ -1,6 +1,7 @@
 """Names and numbers as people read them: networks, datasets, settings, scores and intervals."""
 
 import numbers
+from collections.abc import Sequence
 from typing import Any
 
 from .evaluation.intervals import PairedDifference, bootstrap_interval
@@ -37,6 +38,11 @@ def percent(share: float | None, digits: int = 1) -> str:
     if share is None or share != share:
         return "absent"
     return f"{100 * share:.{digits}f} %"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence, one at least: "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def score_text(scores: dict[str, Any], metric: str = "miou") -> str:

@@ -5,7 +5,7 @@ in which tables and figures show them.
 """
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import pandas as pd
 from seglib.data.images import read_label_ids, read_photo
 from seglib.data.tree import list_scenes
 from seglib.evaluation.boundaries import boundary_distance
-from seglib.evaluation.intervals import PairedDifference, bootstrap_interval, paired_difference
+from seglib.evaluation.intervals import PairedDifference, paired_difference
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, start_dataset
 
@@ -65,13 +65,13 @@ def score_overview(runs: Mapping[str, Record], split: str = "test") -> pd.DataFr
         "category IoU": "category_miou",
         "pixel accuracy": "pixel_accuracy",
     }
-    rows = {
-        name: {
+    rows = {}
+    for name, record in runs.items():
+        scores = record.scores[split]
+        rows[name] = {
             title: "n/a" if scores[metric] is None else score_text(scores, metric)
             for title, metric in metrics.items()
         }
-        for name, scores in ((name, record.scores[split]) for name, record in runs.items())
-    }
     return pd.DataFrame.from_dict(rows, orient="index", columns=list(metrics))
 
 
@@ -139,8 +139,8 @@ def pairs(runs: Mapping[str, Record], split: str = "test", seed: int = 0) -> lis
 def leaders(runs: Mapping[str, Record], split: str = "test") -> list[str]:
     """The run with the highest mIoU, and all that cannot be told apart from it."""
     best = max(runs, key=lambda name: runs[name].miou(split))
-    beaten = {p.worse for p in pairs(runs, split) if p.better == best and p.is_real}
-    return [best, *(name for name in runs if name != best and name not in beaten)]
+    worse = {p.worse for p in pairs(runs, split) if p.better == best and p.is_real}
+    return [best, *(name for name in runs if name != best and name not in worse)]
 
 
 def largest_confusions(scores: Mapping[str, Any], count: int = 3) -> list[tuple[str, str, float]]:
@@ -155,17 +155,17 @@ def largest_confusions(scores: Mapping[str, Any], count: int = 3) -> list[tuple[
     ]
 
 
-def front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Names whose (cost, score) no other has for less or equal cost with a better score.
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """Names by rising cost whose (cost, score) none dominates: costs no more, scores no less.
 
-    By rising cost: the Pareto front. Of equal points all stay.
+    Of equal points all stay.
     """
 
-    def beaten(name: str) -> bool:
+    def dominated(name: str) -> bool:
         cost, score = points[name]
         return any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points.values())
 
-    return sorted((name for name in points if not beaten(name)), key=lambda name: points[name])
+    return sorted((name for name in points if not dominated(name)), key=lambda name: points[name])
 
 
 def cost_points(
@@ -179,45 +179,39 @@ def cost_points(
     return points
 
 
-def score_bounds(runs: Mapping[str, Record], split: str = "test") -> dict[str, tuple[float, float]]:
-    """The 95 % interval of every run's mIoU over resampled scenes."""
-    return {name: bootstrap_interval(record.scores[split]) for name, record in runs.items()}
-
-
-def kept_under(found: Mapping[str, Any]) -> dict[str, float]:
-    """Share of the clean mIoU that is kept under each corruption, mean over its strengths."""
-    clean = found["clean"]["miou"]
+def retained_miou(robustness: Mapping[str, Any]) -> dict[str, float]:
+    """Share of the clean mIoU that is left under each corruption, mean over its strengths."""
+    clean = robustness["clean"]["miou"]
     return {
         kind: float(np.mean([level["miou"] for level in levels])) / clean
-        for kind, levels in found["corruptions"].items()
+        for kind, levels in robustness["corruptions"].items()
     }
 
 
 def robustness_overview(runs: Mapping[str, Record]) -> pd.DataFrame:
-    """Shares of `kept_under` for the measured runs, a column per corruption and for the mean."""
-    rows = {name: kept_under(found) for name, found in measured(runs, "robustness").items()}
+    """The retained mIoU of the measured runs, a column per corruption and for the mean."""
+    rows = {name: retained_miou(found) for name, found in measured(runs, "robustness").items()}
     table = pd.DataFrame.from_dict(rows, orient="index")
     return table.assign(mean=table.mean(axis=1))
 
 
-def generalisation_overview(
+def transfer_overview(
     runs: Mapping[str, Mapping[str, Record]], split: str = "test"
 ) -> pd.DataFrame:
-    """mIoU over the shared classes at home and abroad, a row per run and foreign dataset.
+    """mIoU over the shared classes at home and elsewhere, a row per run and other dataset.
 
-    `runs`: runs by dataset. Columns `trained on`, `model`, `scored on`, `home`, `abroad` (shares
-    of 1, over the same classes) and `kept` (abroad over home).
+    `runs`: runs by dataset. Columns `trained on`, `model`, `scored on`, `home`, `transfer` (shares
+    of 1, over the same classes) and `retained` (transfer over home).
     """
     rows = []
     for dataset, named in runs.items():
         for name, found in measured(named, "generalisation").items():
-            start = runs[dataset][name].config.init_from or ""
             # A run that started from another dataset's weights is no stranger there.
-            known = ("made_by", start.partition("-")[0])
+            known = ("made_by", start_dataset(runs[dataset][name]))
             for other in (key for key in found if key not in known):
-                home, abroad = (found[other][where][split]["miou"] for where in ("home", "abroad"))
-                rows.append((dataset, name, other, home, abroad, abroad / home))
-    columns = ["trained on", "model", "scored on", "home", "abroad", "kept"]
+                home, there = (found[other][where][split]["miou"] for where in ("home", "abroad"))
+                rows.append((dataset, name, other, home, there, there / home))
+    columns = ["trained on", "model", "scored on", "home", "transfer", "retained"]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -264,14 +258,3 @@ def scene_traits(record: Record, split: str = "test") -> pd.DataFrame:
         "darkness": dark,
     }
     return pd.DataFrame(values, [scene.name for scene in scenes])
-
-
-def rank_correlation(first: Iterable[float], second: Iterable[float]) -> float:
-    """Spearman's correlation: of the ranks, -1 to 1."""
-    return float(pd.Series(list(first)).rank().corr(pd.Series(list(second)).rank()))
-
-
-def shown_scenes(accuracies: pd.DataFrame, names: Sequence[str]) -> tuple[str, str]:
-    """The best and the worst of the named scenes by the mean over the runs."""
-    mean = accuracies.loc[list(names)].mean(axis=1)
-    return str(mean.idxmax()), str(mean.idxmin())
