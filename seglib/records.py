@@ -8,7 +8,7 @@
 import base64
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -72,7 +72,8 @@ class Record:
         """Scores by split, as `metrics.ScoreAccumulator.scores` makes them."""
         file = self.path / "scores.json"
         try:
-            return {split: _unpacked(scores) for split, scores in _read_object(file).items()}
+            splits = _read_object(file).items()
+            return {split: _with_images(scores, _unpacked) for split, scores in splits}
         except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as problem:
             raise RecordError(f"{file}: not the scores of a run ({problem})") from None
 
@@ -135,7 +136,7 @@ class Record:
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):  # another process may be adding another split
             file = self.path / "scores.json"
-            write_json(file, _read_object(file) | {split: _packed(scores)})
+            write_json(file, _read_object(file) | {split: _with_images(scores, _packed)})
         self.__dict__.pop("scores", None)  # read again when asked for
 
 
@@ -146,34 +147,27 @@ def _read_object(path: Path) -> dict[str, Any]:
     return values
 
 
-def _packed(scores: dict[str, Any]) -> dict[str, Any]:
-    """Scores with the counts per image as compressed bytes, a twelfth of their text."""
-    if "images" not in scores:
-        return scores
-
-    def pack(table: Any) -> Any:
-        array = np.asarray(table)
-        if array.ndim != 2:  # names, columns, or None where there are no instances
-            return table
-        kind = "<i8" if array.dtype.kind == "i" else "<f8"
-        data = zlib.compress(array.astype(kind).tobytes(), 9)
-        return {"shape": array.shape, "type": kind, "zlib": base64.b64encode(data).decode()}
-
-    return scores | {"images": {key: pack(table) for key, table in scores["images"].items()}}
+def _with_images(scores: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
+    images = {key: change(table) for key, table in scores.get("images", {}).items()}
+    return scores | {"images": images} if images else scores
 
 
-def _unpacked(scores: dict[str, Any]) -> dict[str, Any]:
-    """The inverse of `_packed`: counts per image as lists of rows."""
-    if "images" not in scores:
-        return scores
+def _packed(table: Any) -> Any:
+    """Counts per image as compressed bytes, a twelfth of their text; names stay as they are."""
+    array = np.asarray(table)
+    if array.ndim != 2:
+        return table
+    array = array.astype("<i8" if array.dtype.kind == "i" else "<f8")
+    data = base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
+    return {"shape": array.shape, "type": array.dtype.str, "zlib": data}
 
-    def unpack(table: Any) -> Any:
-        if not isinstance(table, dict):
-            return table
-        data = zlib.decompress(base64.b64decode(table["zlib"]))
-        return np.frombuffer(data, table["type"]).reshape(table["shape"]).tolist()
 
-    return scores | {"images": {key: unpack(table) for key, table in scores["images"].items()}}
+def _unpacked(table: Any) -> Any:
+    """The inverse of `_packed`: lists of rows."""
+    if not isinstance(table, dict):
+        return table
+    data = zlib.decompress(base64.b64decode(table["zlib"]))
+    return np.frombuffer(data, table["type"]).reshape(table["shape"]).tolist()
 
 
 def list_records(dataset: str | None = None, model: str | None = None) -> list[Record]:
@@ -237,7 +231,8 @@ def save_record(
     with atomic_folder(folder) as temporary:
         write_json(temporary / "config.json", config.to_dict())
         (temporary / "history.csv").write_text(history_text(history))
-        write_json(temporary / "scores.json", {key: _packed(row) for key, row in scores.items()})
+        packed = {split: _with_images(values, _packed) for split, values in scores.items()}
+        write_json(temporary / "scores.json", packed)
         write_json(temporary / "environment.json", environment)
         for split, images in predictions.items():
             write_predictions(temporary, split, images)
