@@ -17,7 +17,7 @@ from ..data.cache import load_cache
 from ..data.datasets import dataset_spec
 from ..data.images import read_instance_ids, read_label_ids
 from ..data.parallel import read_ahead
-from ..data.tree import list_scenes
+from ..data.tree import Scene, list_scenes
 from ..devices import choose_device
 from ..files import atomic_path
 from ..records import SHOWN_SCENES, Record
@@ -58,32 +58,28 @@ def evaluate(
     cache = load_cache(spec.root(), split, "fine", config.image_size, spec.class_set, progress)
     spread = np.linspace(0, len(scenes) - 1, min(SHOWN_SCENES, len(scenes)))
     shown = {scenes[position].name for position in spread.round().astype(int)}
+    scenes, images = scenes[rank::processes], cache.images[rank::processes]
 
-    def read_masks(position: int) -> tuple[np.ndarray, np.ndarray | None]:
-        scene = scenes[position]
+    def read_masks(scene: Scene) -> tuple[np.ndarray, np.ndarray | None]:
         instance_ids = read_instance_ids(scene.instance_ids) if spec.has_instances else None
         return read_label_ids(scene.label_ids), instance_ids
 
     predictor = Predictor.from_model(model, config)
     accumulator = ScoreAccumulator(spec.class_set)
     predictions: dict[str, np.ndarray] = {}
-    mine = range(rank, len(scenes), processes)
-    masks = read_ahead(read_masks, mine)
-    starts = range(0, len(mine), BATCH)
+    masks = read_ahead(read_masks, scenes)
+    starts = range(0, len(scenes), BATCH)
     for start in tqdm(starts, f"score {split}", disable=not progress, leave=False):
-        batch = mine[start : start + BATCH]
+        batch = scenes[start : start + BATCH]
         truths = [next(masks) for _ in batch]
-        images = [cache.images[position] for position in batch]
-        found = predictor.label(images, [label_ids.shape for label_ids, _ in truths])
-        for position, (label_ids, instance_ids), prediction in zip(
-            batch, truths, found, strict=True
-        ):
-            name = scenes[position].name
-            accumulator.add(name, label_ids, prediction.indices, instance_ids)
+        sizes = [label_ids.shape for label_ids, _ in truths]
+        found = predictor.label(images[start : start + BATCH], sizes)
+        for scene, (label_ids, instance_ids), prediction in zip(batch, truths, found, strict=True):
+            accumulator.add(scene.name, label_ids, prediction.indices, instance_ids)
             predicted = spec.class_set.decode(prediction.indices)
-            on_scene(name, predicted)
-            if name in shown:
-                predictions[name] = predicted
+            on_scene(scene.name, predicted)
+            if scene.name in shown:
+                predictions[scene.name] = predicted
     if processes > 1:
         gathered = gather_object([(accumulator.counts, predictions)])
         accumulator = ScoreAccumulator(spec.class_set)
