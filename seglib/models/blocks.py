@@ -1,7 +1,19 @@
-"""What more than one architecture needs."""
+"""What more than one architecture is made of."""
 
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+
+
+class Block(nn.Sequential):
+    """3×3 convolution, batch normalisation (optional), ReLU: (N, C_in, H, W) → (N, C_out, H, W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, norm: bool = True) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not norm)
+        ]
+        if norm:
+            layers.append(nn.BatchNorm2d(out_channels))
+        super().__init__(*layers, nn.ReLU(inplace=True))
 
 
 def pad_to_multiple(image: Tensor, stride: int) -> Tensor:

@@ -5,8 +5,6 @@ Everything is read off the model object itself, by hooks on one forward pass of 
 """
 
 import copy
-import math
-from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -20,10 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..errors import ConfigError
 
 # Layers that look at one position only: they leave the receptive field as it is.
-POINTWISE = (
-    nn.Identity, nn.Dropout, nn.Dropout2d, nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.GELU,
-    nn.SiLU, nn.Sigmoid, nn.Softmax,
-)
+POINTWISE = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.BatchNorm2d, nn.ReLU, nn.GELU, nn.SiLU)
 WINDOWED = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
@@ -36,15 +31,17 @@ class _Call:
     flops_before: int
     input_shape: tuple[int, ...]
     output_shape: tuple[int, ...] = ()
-    flops: int = 0
-    flops_of_children: int = 0
-    has_children: bool = False
+    own_flops: int = 0
     submodules_called: list[nn.Module] = field(default_factory=list)
 
+    @property
+    def has_children(self) -> bool:
+        return bool(self.submodules_called)
 
-def count_parameters(model: nn.Module, trainable_only: bool = False) -> int:
+
+def count_parameters(model: nn.Module) -> int:
     """Number of parameters of a model; a parameter used in two places counts once."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trainable_only)
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def multiply_adds(model: nn.Module, size: int | tuple[int, int]) -> int:
@@ -53,7 +50,7 @@ def multiply_adds(model: nn.Module, size: int | tuple[int, int]) -> int:
     Counts convolutions, transposed convolutions, linear layers and both matrix products of
     attention; normalisation, activations, pooling and interpolation are left out, as is usual.
     """
-    return sum(call.flops - call.flops_of_children for call in _trace(model, size)) // 2
+    return sum(call.own_flops for call in _trace(model, size)) // 2
 
 
 def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
@@ -78,8 +75,7 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
         for parameter in _own_parameters(call):
             parameters += 0 if id(parameter) in counted else parameter.numel()
             counted.add(id(parameter))
-        own_flops = call.flops - call.flops_of_children
-        if call.has_children and not parameters and not own_flops:
+        if call.has_children and not parameters and not call.own_flops:
             continue
         path.append(call.module)
         rows.append(
@@ -89,7 +85,7 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
                 "input_shape": call.input_shape,
                 "shape": call.output_shape,
                 "parameters": parameters,
-                "multiply_adds": own_flops // 2,
+                "multiply_adds": call.own_flops // 2,
                 "receptive_field": _receptive_field_of(path),
             }
         )
@@ -97,27 +93,18 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
     return table.astype({"receptive_field": "Int64", "parameters": int, "multiply_adds": int})
 
 
-def receptive_field(
-    model_or_layers: nn.Module | Iterable[nn.Module], size: int | tuple[int, int] = 64
-) -> int | None:
-    """Side in pixels of the input region that one output position can depend on.
+def receptive_field(model: nn.Module, size: int | tuple[int, int] = 64) -> int | None:
+    """Side in pixels of the square of the input that one output position can depend on.
 
-    Args:
-        model_or_layers: a model, whose layers are taken in the order of its forward pass (so skip
-            connections are not followed: the deepest path sees most), or the layers in order.
-        size: input size of that forward pass; has no influence on the result.
-
-    Returns:
-        The side of the square in input pixels, at the best aligned output position; None where a
-        layer sees the whole image. Arithmetic of Araujo, Norris and Sim, "Computing Receptive
-        Fields of Convolutional Neural Networks", Distill 2019.
+    Layers are taken in the order of a forward pass for one image of `size`, which has no influence
+    on the result. Skip connections are not followed: the deepest path sees most. None where a layer
+    sees the whole image. Arithmetic of Araujo, Norris and Sim, "Computing Receptive Fields of
+    Convolutional Neural Networks", Distill 2019, at the best aligned output position.
     """
-    if isinstance(model_or_layers, nn.Module):
-        calls = _trace(model_or_layers, size)
-        layers = [c.module for c in calls if not c.has_children or c.flops > c.flops_of_children]
-    else:
-        layers = list(model_or_layers)
-    return _receptive_field_of(layers)
+    calls = _trace(model, size)
+    return _receptive_field_of(
+        [call.module for call in calls if not call.has_children or call.own_flops]
+    )
 
 
 def effective_receptive_field(
@@ -176,7 +163,6 @@ def _trace(model: nn.Module, size: int | tuple[int, int]) -> list[_Call]:
     def enter(name: str):
         def hook(module, args):
             if stack:
-                stack[-1].has_children = True
                 stack[-1].submodules_called.append(module)
             flops = counter.get_total_flops()
             stack.append(_Call(name, module, flops, _shape(args[0] if args else None)))
@@ -185,10 +171,11 @@ def _trace(model: nn.Module, size: int | tuple[int, int]) -> list[_Call]:
 
     def leave(module, args, output):
         call = stack.pop()
-        call.flops = counter.get_total_flops() - call.flops_before
+        flops = counter.get_total_flops() - call.flops_before
+        call.own_flops += flops  # from which those of its children are taken already
         call.output_shape = _shape(output[0] if isinstance(output, tuple) else output)
         if stack:
-            stack[-1].flops_of_children += call.flops
+            stack[-1].own_flops -= flops
         finished.append(call)
 
     # The fused attention kernels are invisible to the counter; their plain form does the same work.
@@ -225,13 +212,7 @@ def _receptive_field_of(layers: list[nn.Module]) -> int | None:
     for layer in reversed(layers):
         if isinstance(layer, POINTWISE):
             continue
-        if isinstance(layer, nn.Upsample):
-            factor = layer.scale_factor
-            if factor is None or isinstance(factor, tuple):
-                return None
-            neighbours = 2 if layer.mode == "bilinear" else 1
-            extent = math.ceil((extent - 1) / factor) + neighbours
-        elif isinstance(layer, WINDOWED):
+        if isinstance(layer, WINDOWED):
             dilation = _side(getattr(layer, "dilation", 1))
             kernel = dilation * (_side(layer.kernel_size) - 1) + 1
             stride = _side(layer.stride)

@@ -1,54 +1,43 @@
 """Swin Transformer: attention in windows that shift, and a U-shaped decoder on its four levels.
 
 Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV 2021
-(https://arxiv.org/abs/2103.14030), and "Swin Transformer V2", CVPR 2022
-(https://arxiv.org/abs/2111.09883). The encoder is torchvision's, without its classifier. The
-decoder is ours: where the authors use UPerNet, we use transposed convolutions and skip connections,
-so that the network differs from our U-Net in its encoder only.
+(https://arxiv.org/abs/2103.14030). The encoder is torchvision's, without its classifier. Where the
+authors use UPerNet, we use transposed convolutions and skip connections, as in our U-Net.
 """
 
 from functools import partial
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.swin_transformer import (
-    PatchMerging,
-    PatchMergingV2,
     ShiftedWindowAttention,
-    ShiftedWindowAttentionV2,
     SwinTransformer,
     SwinTransformerBlock,
-    SwinTransformerBlockV2,
 )
 
-from ..errors import ConfigError, choose
-from .blocks import pad_to_multiple
+from ..errors import choose
+from .blocks import Block, pad_to_multiple
+from .decoder import Up
 from .pretrained import load_published
-from .unet import Block
+
+WINDOW = 7  # side of a window, in tokens
 
 
 class Size(NamedTuple):
-    """One named size: channels of the first level, blocks and heads per level, window side."""
+    """One named size: channels of the first level, blocks and heads per level."""
 
     embedding: int
     depths: tuple[int, ...]
     heads: tuple[int, ...]
-    window: int
-    published: str | None = None  # torchvision's name of this size, if it has ImageNet weights
 
 
 SIZES = {
-    "nano": Size(48, (2, 2, 2, 2), (2, 4, 8, 16), 7),
-    "t": Size(96, (2, 2, 6, 2), (3, 6, 12, 24), 7, "swin_t"),
-    "s": Size(96, (2, 2, 18, 2), (3, 6, 12, 24), 7, "swin_s"),
-    "b": Size(128, (2, 2, 18, 2), (4, 8, 16, 32), 7, "swin_b"),
-    "v2_nano": Size(48, (2, 2, 2, 2), (2, 4, 8, 16), 8),
-    "v2_t": Size(96, (2, 2, 6, 2), (3, 6, 12, 24), 8, "swin_v2_t"),
-    "v2_s": Size(96, (2, 2, 18, 2), (3, 6, 12, 24), 8, "swin_v2_s"),
-    "v2_b": Size(128, (2, 2, 18, 2), (4, 8, 16, 32), 8, "swin_v2_b"),
+    "nano": Size(48, (2, 2, 2, 2), (2, 4, 8, 16)),
+    "t": Size(96, (2, 2, 6, 2), (3, 6, 12, 24)),
+    "b": Size(128, (2, 2, 18, 2), (4, 8, 16, 32)),
 }
+PUBLISHED = {"t": "swin_t", "b": "swin_b"}  # torchvision's names of those with ImageNet weights
 
 
 class WindowAttention(ShiftedWindowAttention):
@@ -59,43 +48,25 @@ class WindowAttention(ShiftedWindowAttention):
     """
 
     def get_relative_position_bias(self) -> Tensor:
-        return position_bias(self.relative_position_bias_table, self.relative_position_index)
-
-
-class WindowAttentionV2(ShiftedWindowAttentionV2):
-    """The same for version 2, where a small network makes the table from relative coordinates."""
-
-    def get_relative_position_bias(self) -> Tensor:
-        table = self.cpb_mlp(self.relative_coords_table).view(-1, self.num_heads)
-        return 16 * torch.sigmoid(position_bias(table, self.relative_position_index))
-
-
-def position_bias(table: Tensor, index: Tensor) -> Tensor:
-    """Biases (1, heads, L, L) for the L positions of a window, from a table (offsets, heads)."""
-    length = int(index.numel() ** 0.5)
-    bias = functional.embedding(index, table)  # (L·L, heads)
-    return bias.view(length, length, -1).permute(2, 0, 1).unsqueeze(0)
+        """Biases (1, heads, L, L) for the L positions of a window."""
+        length = self.window_size[0] * self.window_size[1]
+        bias = functional.embedding(self.relative_position_index, self.relative_position_bias_table)
+        return bias.view(length, length, -1).permute(2, 0, 1).unsqueeze(0)
 
 
 class Encoder(SwinTransformer):
     """torchvision's Swin Transformer up to its last norm: images to four levels of features."""
 
-    def __init__(self, size: Size, version: int, stochastic_depth: float) -> None:
-        first = version == 1
-        block = partial(
-            SwinTransformerBlock if first else SwinTransformerBlockV2,
-            attn_layer=WindowAttention if first else WindowAttentionV2,
-        )
+    def __init__(self, size: Size, stochastic_depth: float) -> None:
         super().__init__(
             patch_size=[4, 4],
             embed_dim=size.embedding,
             depths=list(size.depths),
             num_heads=list(size.heads),
-            window_size=[size.window, size.window],
+            window_size=[WINDOW, WINDOW],
             stochastic_depth_prob=stochastic_depth,
             num_classes=1,
-            block=block,
-            downsample_layer=PatchMerging if first else PatchMergingV2,
+            block=partial(SwinTransformerBlock, attn_layer=WindowAttention),
         )
         del self.head, self.avgpool, self.flatten, self.permute
 
@@ -110,38 +81,17 @@ class Encoder(SwinTransformer):
         return levels
 
 
-class Up(nn.Module):
-    """Double the size, join the encoder's features of that size, mix both with two Blocks."""
-
-    def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
-        super().__init__()
-        self.upsample = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
-        self.blocks = nn.Sequential(
-            Block(out_channels + skip_channels, out_channels), Block(out_channels, out_channels)
-        )
-
-    def forward(self, features: Tensor, skip: Tensor) -> Tensor:
-        features = self.upsample(features)  # (N, C_in, h, w) → (N, C_out, 2h, 2w)
-        return self.blocks(torch.cat([skip, features], dim=1))
-
-
 class Swin(nn.Module):
     """Swin encoder (strides 4 to 32), three upsamplers with skips, two without, 1×1 head.
 
-    `size` names the encoder: nano (6.0 M parameters in all, for CPUs), t, s, b, and the same of
-    version 2 with the prefix `v2_`. `pretrained` takes torchvision's ImageNet weights (not for
-    nano). `dropout` is the probability with which whole channels are dropped before the decoder and
-    before the head, `stochastic_depth` the one of skipping the last block for a whole image; it
-    grows linearly from 0 at the first block.
+    `size` names the encoder: nano (6.0 M parameters in all, for CPUs), t or b. `pretrained` takes
+    torchvision's ImageNet weights (not for nano). `dropout` is the probability with which whole
+    channels are dropped before the decoder and before the head, `stochastic_depth` the one of
+    skipping the last block for a whole image; it grows linearly from 0 at the first block.
     """
 
     stride = 32  # input sizes are padded to a multiple of this and logits cropped back
-    no_weight_decay = (
-        "relative_position_bias_table",
-        "logit_scale",
-        "cpb_mlp.0.weight",
-        "cpb_mlp.2.weight",
-    )
+    no_weight_decay = ("relative_position_bias_table",)
 
     def __init__(
         self,
@@ -153,12 +103,10 @@ class Swin(nn.Module):
     ) -> None:
         super().__init__()
         chosen = SIZES[choose("size of swin", size, SIZES)]
-        if pretrained and chosen.published is None:
-            choices = ", ".join(name for name in SIZES if SIZES[name].published)
-            raise ConfigError(f"size {size!r} of swin has no pretrained weights; {choices} do")
-        self.encoder = Encoder(chosen, 2 if size.startswith("v2_") else 1, stochastic_depth)
+        self.encoder = Encoder(chosen, stochastic_depth)
         if pretrained:
-            load_published(self.encoder, chosen.published, head="head")
+            name = PUBLISHED[choose("pretrained size of swin", size, PUBLISHED)]
+            load_published(self.encoder, name, head="head")
         first = chosen.embedding
         # A block adds to what it gets, so that features of deep levels differ in scale.
         self.norms = nn.ModuleList(nn.LayerNorm(first * 2**level) for level in range(3))

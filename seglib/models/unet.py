@@ -6,38 +6,10 @@ the rule since: convolutions are padded, so that logits have the size of the ima
 followed by batch normalisation.
 """
 
-import torch
 from torch import Tensor, nn
 
-from .blocks import pad_to_multiple
-
-
-class Block(nn.Sequential):
-    """3×3 convolution, batch normalisation (optional), ReLU: (N, C_in, H, W) → (N, C_out, H, W)."""
-
-    def __init__(self, in_channels: int, out_channels: int, norm: bool = True) -> None:
-        layers: list[nn.Module] = [
-            nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not norm)
-        ]
-        if norm:
-            layers.append(nn.BatchNorm2d(out_channels))
-        super().__init__(*layers, nn.ReLU(inplace=True))
-
-
-class Up(nn.Module):
-    """Double the size, join the encoder's features of that size, mix both with two Blocks."""
-
-    def __init__(self, channels: int, norm: bool, skips: bool) -> None:
-        super().__init__()
-        self.upsample = nn.ConvTranspose2d(2 * channels, channels, 2, stride=2)
-        joined = 2 * channels if skips else channels
-        self.blocks = nn.Sequential(Block(joined, channels, norm), Block(channels, channels, norm))
-
-    def forward(self, features: Tensor, skip: Tensor | None) -> Tensor:
-        features = self.upsample(features)  # (N, 2C, h, w) → (N, C, 2h, 2w)
-        if skip is not None:
-            features = torch.cat([skip, features], dim=1)  # (N, 2C, 2h, 2w)
-        return self.blocks(features)
+from .blocks import Block, pad_to_multiple
+from .decoder import Up
 
 
 class UNet(nn.Module):
@@ -72,7 +44,10 @@ class UNet(nn.Module):
             Block(levels[-1], 16 * width, norm),
             Block(16 * width, 16 * width, norm),
         )
-        self.up = nn.ModuleList(Up(channels, norm, skips) for channels in reversed(levels))
+        self.up = nn.ModuleList(
+            Up(2 * channels, channels if skips else 0, channels, norm)
+            for channels in reversed(levels)
+        )
         self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(width, num_classes, 1))
 
     def forward(self, image: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Vision Transformer: an image as a sequence of patches, each of which attends to all others.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021 (https://arxiv.org/abs/2010.11929).
-The encoder is torchvision's, without its classifier; tiny and small have the widths of DeiT
+The encoder is torchvision's, without its classifier; tiny has the width of DeiT's
 (Touvron et al., ICML 2021). We add what segmentation needs, position embeddings for any size and a
 light decoder of transposed convolutions, as in SETR (Zheng et al., CVPR 2021), and stochastic depth
 (Huang et al., ECCV 2016).
@@ -15,11 +15,11 @@ from torch.nn import functional
 from torchvision.models import VisionTransformer
 from torchvision.ops import StochasticDepth
 
-from ..errors import ConfigError, choose
-from .blocks import pad_to_multiple
+from ..errors import choose
+from .blocks import Block, pad_to_multiple
 from .pretrained import load_published
-from .unet import Block
 
+PATCH = 16  # side of a patch in pixels
 GRID = 14  # patches per side for which position embeddings are stored: 224 / 16, as published
 NARROWEST = 32  # channels below which the decoder does not go
 
@@ -30,23 +30,19 @@ class Size(NamedTuple):
     channels: int
     depth: int
     heads: int
-    published: str | None = None  # torchvision's name of this size, if it has ImageNet weights
 
 
-SIZES = {
-    "tiny": Size(192, 12, 3),
-    "small": Size(384, 12, 6),
-    "b16": Size(768, 12, 12, "vit_b_16"),
-}
+SIZES = {"tiny": Size(192, 12, 3), "b16": Size(768, 12, 12)}
+PUBLISHED = {"b16": "vit_b_16"}  # torchvision's names of the sizes that have ImageNet weights
 
 
 class Encoder(VisionTransformer):
     """torchvision's Vision Transformer without its classifier: images to maps of features."""
 
-    def __init__(self, size: Size, patch: int, stochastic_depth: float) -> None:
+    def __init__(self, size: Size, stochastic_depth: float) -> None:
         super().__init__(
-            image_size=GRID * patch,
-            patch_size=patch,
+            image_size=GRID * PATCH,
+            patch_size=PATCH,
             num_layers=size.depth,
             num_heads=size.heads,
             hidden_dim=size.channels,
@@ -60,7 +56,7 @@ class Encoder(VisionTransformer):
             block.mlp[-1] = StochasticDepth(rate, "row")
 
     def forward(self, image: Tensor) -> Tensor:
-        """Map (N, 3, H, W), H and W multiples of the patch, to (N, channels, H/patch, W/patch)."""
+        """Map (N, 3, H, W), H and W multiples of 16, to (N, channels, H/16, W/16)."""
         tokens = self.conv_proj(image)  # (N, C, h, w)
         height, width = tokens.shape[-2:]
         tokens = tokens.flatten(2).transpose(1, 2)  # (N, h·w, C)
@@ -83,40 +79,32 @@ class Encoder(VisionTransformer):
 class ViT(nn.Module):
     """Vision Transformer encoder, a decoder that doubles the size until it is full, 1×1 head.
 
-    `size` names the encoder: tiny (5.8 M parameters, for CPUs), small or b16; `pretrained` takes
-    torchvision's ImageNet weights (b16 only). `patch` is the side of a patch, a power of two.
-    `dropout` is the probability with which whole channels are dropped before the decoder and before
-    the head, `stochastic_depth` the one of skipping a branch of the last block for a whole image;
-    it grows linearly from 0 at the first block.
+    `size` names the encoder: tiny (5.8 M parameters, for CPUs) or b16; `pretrained` takes
+    torchvision's ImageNet weights (b16 only). `dropout` is the probability with which whole
+    channels are dropped before the decoder and before the head, `stochastic_depth` the one of
+    skipping a branch of the last block for a whole image; it grows linearly from 0 at the first.
     """
 
+    stride = PATCH  # input sizes are padded to a multiple of this and logits cropped back
     no_weight_decay = ("pos_embedding", "class_token")
 
     def __init__(
         self,
         num_classes: int,
         size: str = "tiny",
-        patch: int = 16,
         pretrained: bool = False,
         dropout: float = 0.0,
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()
-        if patch < 2 or patch & (patch - 1):
-            raise ConfigError(f"patch {patch!r} must be a power of two, 2 or more")
         chosen = SIZES[choose("size of vit", size, SIZES)]
-        if pretrained and chosen.published is None:
-            choices = ", ".join(name for name in SIZES if SIZES[name].published)
-            raise ConfigError(f"size {size!r} of vit has no pretrained weights; {choices} does")
-        if pretrained and patch != 16:
-            raise ConfigError(f"patch {patch!r}: the pretrained weights of vit need patch 16")
-        self.stride = patch  # input sizes are padded to a multiple of this, logits cropped back
-        self.encoder = Encoder(chosen, patch, stochastic_depth)
+        self.encoder = Encoder(chosen, stochastic_depth)
         if pretrained:
-            load_published(self.encoder, chosen.published, head="heads")
+            name = PUBLISHED[choose("pretrained size of vit", size, PUBLISHED)]
+            load_published(self.encoder, name, head="heads")
         stages: list[nn.Module] = [nn.Dropout2d(dropout)]
         channels = chosen.channels
-        for _ in range(patch.bit_length() - 1):
+        for _ in range(4):  # stride 16 → 8 → 4 → 2 → 1
             narrower = max(NARROWEST, channels // 2)
             stages.append(nn.ConvTranspose2d(channels, narrower, 2, stride=2))
             stages.append(Block(narrower, narrower))
@@ -127,5 +115,5 @@ class ViT(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Map normalised images (N, 3, H, W) to logits (N, num_classes, H, W), any H and W."""
         height, width = image.shape[-2:]
-        features = self.encoder(pad_to_multiple(image, self.stride))  # (N, C, H/patch, W/patch)
+        features = self.encoder(pad_to_multiple(image, self.stride))  # (N, C, H/16, W/16)
         return self.head(self.decoder(features))[..., :height, :width]

@@ -43,6 +43,7 @@ from .setup import (
     epoch_batches,
     load_data,
     make_accelerator,
+    new_model,
     new_state,
 )
 from .tracking import check_tracker, start_tracker
@@ -96,8 +97,9 @@ def fit(
         accelerator.wait_for_everyone()
         if not retrain and (record := find_record(config, results)):  # another session was first
             return announce(record)
+        model = new_model(config, accelerator.device)  # first: data may take minutes to prepare
         data = load_data(config, accelerator, workers, progress)
-        state = new_state(config, accelerator, data, compile_model)
+        state = new_state(model, config, accelerator, data.steps, compile_model)
         resume(state, config, accelerator)
         images = data.steps * config.batch_size  # of an epoch
         with (
@@ -333,8 +335,9 @@ def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
     torch.set_num_threads(recorded["threads"])
     try:
         accelerator = make_accelerator(config, device)
+        model = new_model(config, device)
         data = load_data(config, accelerator)
-        state = new_state(config, accelerator, data)
+        state = new_state(model, config, accelerator, data.steps, compiled=False)
         with tqdm(unit="img") as bar:
             while not state.history or state.next_epoch < min(epochs, config.epochs):
                 next_epoch(state, data, config, accelerator, bar)

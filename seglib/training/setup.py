@@ -130,21 +130,25 @@ def epoch_batches(
     return [[(epoch, position) for position in batch] for batch in mine.tolist()]
 
 
-def new_state(
-    config: RunConfig, accelerator: Accelerator, data: TrainingData, compile_model: bool = False
-) -> TrainingState:
-    """The network with its initial weights, its optimiser and its schedule at the start."""
+def new_model(config: RunConfig, device: torch.device) -> nn.Module:
+    """The run's network on its device, with fresh weights or those of `init_from`."""
     torch.manual_seed(config.seed)
     model = config.build_model()
     if config.init_from is not None:
         class_names = dataset_spec(config.dataset).class_set.names
         initialize_from(model, load_record(config.init_from), class_names)
-    model = model.to(accelerator.device, memory_format=memory_format(accelerator.device))
+    return model.to(device, memory_format=memory_format(device))
+
+
+def new_state(
+    model: nn.Module, config: RunConfig, accelerator: Accelerator, steps: int, compiled: bool
+) -> TrainingState:
+    """Optimiser and schedule of a network at their start; `steps` of them make an epoch."""
     bare_optimizer = build_optimizer(model, config, accelerator.device)
-    prepared = torch.compile(model) if compile_model else model
+    prepared = torch.compile(model) if compiled else model
     prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
     # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
-    scheduler = build_scheduler(bare_optimizer, config, data.steps)
+    scheduler = build_scheduler(bare_optimizer, config, steps)
     scaler = accelerator.scaler or torch.amp.GradScaler(enabled=False)
     return TrainingState(model, prepared, optimizer, scheduler, scaler)
 
