@@ -81,9 +81,8 @@ def train(
         workers: Processes that load data (default: none on a CPU, up to 8 for a GPU).
         compile: Compile the network first; pays on a GPU.
     """
-    from .allocator import keep_memory
     from .data import prepare
-    from .devices import choose_device
+    from .devices import choose_device, keep_memory
     from .text import percent
     from .training import fit
 

@@ -66,9 +66,8 @@ def sweep(
         device: cuda, mps or cpu.
         list: Only print what is recorded.
     """
-    from seglib.allocator import keep_memory
     from seglib.data import prepare
-    from seglib.devices import choose_device
+    from seglib.devices import choose_device, keep_memory
     from seglib.training.loop import OutOfTime
     from study.halving import run_sweep
     from study.plan import change_sweep, load_study
@@ -120,7 +119,7 @@ def study(
         device: cuda, mps or cpu.
         list: Only show each run's state.
     """
-    from seglib.allocator import keep_memory
+    from seglib.devices import keep_memory
     from study.plan import load_study
     from study.run import deadline_of, listing, run_study, study_table
 

@@ -1,4 +1,4 @@
-"""Keeping freed memory: seen by the page faults of a process that frees and asks again."""
+"""Devices: keeping freed memory, seen by the page faults of a process that frees and asks again."""
 
 import ctypes
 import os
@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from seglib import allocator
+from seglib import devices
 
 PROBE = """
 import resource, sys
 import torch
-from seglib.allocator import keep_memory
+from seglib.devices import keep_memory
 if sys.argv[1] == "keep":
     keep_memory() or sys.exit()
 def step():
@@ -46,4 +46,4 @@ def test_kept_memory_is_used_again_without_page_faults():
 
 def test_another_c_library_is_left_alone(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    assert not allocator.keep_memory()
+    assert not devices.keep_memory()
