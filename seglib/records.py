@@ -32,8 +32,6 @@ from .errors import ConfigError, RecordError
 from .files import atomic_folder, atomic_path, read_json, write_json
 from .provenance import RESULTS_VERSION
 
-SHOWN_SCENES = 12  # per split: scenes whose predictions are kept, evenly spread over the split
-
 
 @dataclass(frozen=True)
 class Record:
@@ -62,7 +60,7 @@ class Record:
         """One row per validated epoch: epoch, learning_rate, train_loss, val_loss, val_miou, …"""
         file = self.path / "history.csv"
         try:
-            return read_history(file)
+            return pd.read_csv(file)
         except (OSError, ValueError) as problem:
             reason = " ".join(str(problem).split())
             raise RecordError(f"{file}: not readable as a table ({reason})") from None
@@ -244,11 +242,6 @@ def save_record(
 def history_text(rows: list[dict[str, Any]]) -> str:
     """The rows as CSV with six significant digits."""
     return pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
-
-
-def read_history(source: Any) -> pd.DataFrame:
-    """Read what `history_text` wrote from a path or an open text file."""
-    return pd.read_csv(source)
 
 
 def write_predictions(folder: Path, split: str, predictions: Mapping[str, np.ndarray]) -> None:

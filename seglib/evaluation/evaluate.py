@@ -20,11 +20,12 @@ from ..data.parallel import read_ahead
 from ..data.tree import Scene, list_scenes
 from ..devices import choose_device
 from ..files import atomic_path
-from ..records import SHOWN_SCENES, Record
+from ..records import Record
 from .metrics import ScoreAccumulator
 from .predictor import Predictor
 
 BATCH = 4  # images that go through the network together
+SHOWN_SCENES = 12  # whose predictions are kept, evenly spread over the split
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,8 @@ from ..evaluation.evaluate import evaluate
 from ..evaluation.metrics import mean_iou, pixel_accuracy
 from ..labels import IGNORE_INDEX
 from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
-from ..records import Record, find_record, history_text, read_history, save_record
+from ..records import Record, find_record, history_text, save_record
+from ..text import percent
 from .checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint, save_checkpoint
 from .setup import (
     TrainingData,
@@ -263,7 +264,7 @@ def announce(record: Record) -> Record:
     """Say in one line that a run is recorded, in one of its processes, and return its record."""
     if os.environ.get("RANK", "0") == "0":
         note = "" if record.is_current else "; of another results version (seglib verify checks it)"
-        print(f"{record.id}: recorded, val mIoU {100 * record.miou():.1f} %{note}")
+        print(f"{record.id}: recorded, val mIoU {percent(record.miou())}{note}")
     return record
 
 
@@ -343,4 +344,4 @@ def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
                 next_epoch(state, data, config, accelerator, bar)
     finally:
         torch.set_num_threads(threads)
-    return read_history(io.StringIO(history_text(state.history)))
+    return pd.read_csv(io.StringIO(history_text(state.history)))
