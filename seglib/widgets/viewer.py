@@ -198,8 +198,8 @@ class SceneViewer(anywidget.AnyWidget):
             else:
                 mask = predicted if truth is None else truth
                 shown = [image] if mask is None else [image, mask]
-                title = "truth" if predicted is None else "prediction"
-                figure = plots.label_pictures(shown, ["image", title], self.class_set, columns=2)
+                titles = ["image", "truth" if predicted is None else "prediction"][: len(shown)]
+                figure = plots.label_pictures(shown, titles, self.class_set, columns=2)
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=150, metadata={"Software": "seglib"})
             plt.close(figure)  # else the notebook would show it a second time
