@@ -30,10 +30,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(target: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `target` and swap it in as a whole on success.
+    """Yield a temporary folder beside `target` and put it in its place as a whole on success.
 
-    An existing `target` is replaced: it is moved aside first, since no folder can be renamed over
-    another.
+    An existing `target` is moved aside first, since no folder can be renamed over another.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,13 +43,10 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         yield temporary
         if target.exists():
             target.rename(retired)
-        try:
-            temporary.rename(target)
-        except OSError:
-            if retired.exists():
-                retired.rename(target)
-            raise
+        temporary.rename(target)
     finally:
+        if retired.exists() and not target.exists():
+            retired.rename(target)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)
 

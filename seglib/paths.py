@@ -10,12 +10,10 @@ from pathlib import Path
 
 def home() -> Path:
     """The folder that holds data, results, checkpoints and figures."""
-    if chosen := os.environ.get("SEGLIB_HOME"):
-        return Path(chosen).expanduser().absolute()
     checkout = Path(__file__).resolve().parent.parent
-    if (checkout / "pyproject.toml").exists():
-        return checkout
-    return Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "seglib"
+    if not (checkout / "pyproject.toml").exists():
+        checkout = Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "seglib"
+    return _chosen("SEGLIB_HOME", checkout)
 
 
 def data_dir() -> Path:
@@ -30,9 +28,7 @@ def cache_dir() -> Path:
 
 def results_dir() -> Path:
     """One folder per recorded run (committed); `SEGLIB_RESULTS` points elsewhere."""
-    if chosen := os.environ.get("SEGLIB_RESULTS"):
-        return Path(chosen).expanduser().absolute()
-    return home() / "results"
+    return _chosen("SEGLIB_RESULTS", home() / "results")
 
 
 def checkpoints_dir() -> Path:
@@ -42,9 +38,7 @@ def checkpoints_dir() -> Path:
 
 def figures_dir() -> Path:
     """The figures that the notebooks make (committed); `SEGLIB_FIGURES` points elsewhere."""
-    if chosen := os.environ.get("SEGLIB_FIGURES"):
-        return Path(chosen).expanduser().absolute()
-    return home() / "figures"
+    return _chosen("SEGLIB_FIGURES", home() / "figures")
 
 
 def build_dir() -> Path:
@@ -52,6 +46,6 @@ def build_dir() -> Path:
     return home() / "build"
 
 
-def report_dir() -> Path:
-    """The LaTeX report (committed)."""
-    return home() / "report"
+def _chosen(variable: str, otherwise: Path) -> Path:
+    chosen = os.environ.get(variable)
+    return Path(chosen).expanduser().absolute() if chosen else otherwise
