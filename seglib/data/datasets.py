@@ -5,7 +5,7 @@ import inspect
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,19 +26,21 @@ from .tree import MASK_FOLDERS, SPLITS, Scene, list_scenes
 MARKER = "dataset.json"  # what a generated or converted tree was made from
 
 
-def generate(folder: Path, **options: Any) -> dict[str, Any]:
-    """Draw MiniScapes into `folder`; `options` are those of `miniscapes.generate`."""
-    defaults = inspect.signature(miniscapes.generate).parameters
-    for key in options:
-        choose("option of miniscapes", key, defaults)
+def generate(
+    folder: Path,
+    seed: int = 0,
+    size: tuple[int, int] = (256, 512),
+    counts: Mapping[str, int] = miniscapes.COUNTS,
+    workers: int | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Draw MiniScapes into `folder`; options and their defaults as in `miniscapes.generate`."""
+    options = {"seed": seed, "size": size, "counts": counts}  # those that change the data
     try:
-        miniscapes.generate(folder, **options)
+        miniscapes.generate(folder, **options, workers=workers, progress=progress)
     except ValueError as problem:
         raise ConfigError(str(problem)) from None
-    # All of them, so that a later change of a default is seen too. The number of workers and the
-    # progress bar do not change the data.
-    made = {key: options.get(key, defaults[key].default) for key in ("seed", "size", "counts")}
-    return {"version": miniscapes.VERSION, "options": made}
+    return {"version": miniscapes.VERSION, "options": options}
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,10 @@ def prepare(
             options = read_json(root / MARKER, DatasetError)["options"] | options
         asked = {"source": source, "download": download}
         options |= {key: value for key, value in asked.items() if value}
+        try:
+            inspect.signature(spec.convert).bind(root, progress=progress, **options)
+        except TypeError as problem:  # "missing a required argument: 'source'", for example
+            raise ConfigError(f"{name}: {problem}") from None
         with atomic_folder(root) as folder:
             made = spec.convert(folder, progress=progress, **options)
             write_json(folder / MARKER, {"name": name, **made})
