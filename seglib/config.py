@@ -49,80 +49,54 @@ class RunConfig:
     count in the hash, so that new options leave the ids of older records alone.
     """
 
-    dataset: str = "miniscapes"
-    """Dataset to train on: miniscapes, camvid or cityscapes."""
-    model: str = "unet"
-    """Architecture, by its name in the registry."""
-    width: int | None = None
-    """Channels of the first stage (fcn and unet: 64; 16 suits a CPU)."""
-    norm: bool | None = None
-    """Batch normalisation after each convolution (unet)."""
-    skips: bool | None = None
-    """Skip connections from encoder to decoder (unet)."""
-    size: str | None = None
-    """Named size of a transformer (vit and swin)."""
-    pretrained: bool | None = None
-    """Start the encoder from torchvision's ImageNet weights (vit and swin)."""
+    dataset: str = "miniscapes"  # Dataset to train on: miniscapes, camvid or cityscapes
+    model: str = "unet"  # Architecture, by its name in the registry
+    width: int | None = None  # Channels of the first stage (fcn and unet: 64; 16 suits a CPU)
+    norm: bool | None = None  # Batch normalisation after each convolution (unet)
+    skips: bool | None = None  # Skip connections from encoder to decoder (unet)
+    size: str | None = None  # Named size of a transformer (vit and swin)
+    pretrained: bool | None = None  # Start from torchvision's ImageNet weights (vit and swin)
+    # Probability of skipping the last residual block; earlier ones less often (vit and swin)
     stochastic_depth: float | None = None
-    """Probability of skipping the last residual block; earlier ones less often (vit and swin)."""
-    dropout: float = 0.0
-    """Probability of dropping a channel, 0 up to 1 (1 excluded)."""
+    dropout: float = 0.0  # Probability of dropping a channel, 0 up to 1 (1 excluded)
+    # Id of a recorded run whose weights training starts from; the head is matched by name
     init_from: str | None = None
-    """Id of a recorded run whose weights training starts from; the head is matched by name."""
 
-    mode: str = "fine"
-    """Masks to train on, fine or coarse; scores always use the fine ones."""
+    mode: str = "fine"  # Masks to train on, fine or coarse; scores always use the fine ones
+    # Height and width to which scenes are resized (None: the dataset's default)
     image_size: tuple[int, int] | None = None
-    """Height and width to which scenes are resized (None: the dataset's default)."""
+    # Height and width of random crops (None: whole images)
     crop_size: tuple[int, int] | None = None
-    """Height and width of random training crops (None: the whole image)."""
-    scale: tuple[float, float] = (1.0, 1.0)
-    """Range of the random zoom before cropping, 1 = none."""
-    flip: bool = True
-    """Mirror half of the training images."""
-    rotation: float = 10.0
-    """Rotate training images by up to this many degrees to either side."""
-    jitter: float = 0.0
-    """Strength of random changes of brightness, contrast and saturation, 0 to 1."""
-    train_images: int | None = None
-    """Train on a random subset of this many images (None: all)."""
+    scale: tuple[float, float] = (1.0, 1.0)  # Range of the random zoom before cropping, 1 = none
+    flip: bool = True  # Mirror half of the training images
+    rotation: float = 10.0  # Rotate training images by up to this many degrees to either side
+    jitter: float = 0.0  # Strength of random changes of brightness, contrast and saturation, 0 to 1
+    train_images: int | None = None  # Train on a random subset of this many images (None: all)
 
-    loss: str = "cross_entropy"
-    """cross_entropy, dice, iou, cross_entropy+dice or cross_entropy+iou."""
+    loss: str = "cross_entropy"  # cross_entropy, dice, iou, cross_entropy+dice or cross_entropy+iou
+    # Of the cross-entropy: none, or sqrt_median (the root of median frequency / frequency)
     class_weights: str = "none"
-    """Of the cross-entropy: none, or sqrt_median (the root of median frequency / frequency)."""
-    optimizer: str = "adamw"
-    """adam, adamw or adamax."""
-    learning_rate: float = 1e-3
-    """Learning rate at the start (step) or at its peak (one_cycle)."""
+    optimizer: str = "adamw"  # adam, adamw or adamax
+    learning_rate: float = 1e-3  # Learning rate at the start (step) or at its peak (one_cycle)
+    # Learning rate of the encoder as a fraction of the decoder's (None: the same)
     encoder_rate: float | None = None
-    """Learning rate of the encoder as a fraction of the decoder's (None: the same)."""
+    # Weight decay of matrices and kernels; norms, biases and position embeddings have none
     weight_decay: float = 1e-4
-    """Weight decay of matrices and kernels; norms, biases and position embeddings have none."""
-    decay_all: bool | None = None
-    """Weight decay of norms, biases and position embeddings too (None: no)."""
+    decay_all: bool | None = None  # Decay norms, biases and position embeddings too (None: no)
+    # step: decay by gamma every 10 epochs; one_cycle: warm-up, then cosine annealing
     schedule: str = "step"
-    """step: decay by gamma every 10 epochs; one_cycle: warm-up, then cosine annealing."""
-    gamma: float = 1.0
-    """Factor of the step decay, above 0 up to 1 (1: constant learning rate)."""
+    gamma: float = 1.0  # Factor of the step decay, above 0 up to 1 (1: constant learning rate)
+    # Share of a one-cycle run in which the learning rate rises, 0 up to 1 (None: a tenth)
     warm_up: float | None = None
-    """Share of a one-cycle run in which the learning rate rises, 0 up to 1 (None: a tenth)."""
-    clip_norm: float | None = None
-    """Largest norm of the gradient (None: not clipped)."""
-    epochs: int = 30
-    """Passes over the training images."""
-    batch_size: int = 8
-    """Images per optimiser step, over all processes and accumulated parts."""
-    accumulation: int = 1
-    """Parts in which a batch goes through the network, to fit a small memory."""
+    clip_norm: float | None = None  # Largest norm of the gradient (None: not clipped)
+    epochs: int = 30  # Passes over the training images
+    batch_size: int = 8  # Images per optimiser step, over all processes and accumulated parts
+    accumulation: int = 1  # Parts in which a batch goes through the network, to fit a small memory
+    # fp32, bf16, fp16, or auto: bf16 where the processor computes in it natively, else fp32
     precision: str = "auto"
-    """fp32, bf16, fp16, or auto: bf16 where the processor computes in it natively, else fp32."""
-    select_by: str = "miou"
-    """Validation score, miou or loss, by which the best epoch's weights are kept."""
-    validate_every: int = 1
-    """Epochs between validations; the last epoch is always validated."""
-    seed: int = 0
-    """Seed of initial weights, order, augmentation and dropout."""
+    select_by: str = "miou"  # Val score, miou or loss, by which the best epoch's weights are kept
+    validate_every: int = 1  # Epochs between validations; the last epoch is always validated
+    seed: int = 0  # Seed of initial weights, order, augmentation and dropout
 
     def __post_init__(self) -> None:
         for field, hint in get_type_hints(type(self)).items():
