@@ -12,7 +12,6 @@ another seed would move them together is not in it.
 import itertools
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -88,8 +87,36 @@ def marginal_effects(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame
     `table`: a `sweep_table` with a complete first rung. Returns a row per field and value: `field`,
     `value`, `mean`, `low` and `high` (95 % by Student's t from `chance`), `runs`.
     """
-    found = [(name, *row) for name in fields for row in _cell_means(table, fields, [name])]
-    return pd.DataFrame(found, columns=["field", "value", "mean", "low", "high", "runs"])
+    means = pd.concat(
+        [
+            _means(table, fields, [name]).rename(columns={name: "value"}).assign(field=name)
+            for name in fields
+        ],
+        ignore_index=True,
+    )
+    return means[["field", "value", "mean", "low", "high", "runs"]]
+
+
+def interaction(
+    table: pd.DataFrame, first: str, second: str, fields: Sequence[str]
+) -> pd.DataFrame:
+    """Mean score of each pair of values of two fields, over all values of the others.
+
+    Without an interaction, the scores of all values of `first` rise and fall alike over those of
+    `second`. `fields` are all swept fields. Returns a row per pair: the values in columns of the
+    fields' names, then `mean`, `low`, `high`, `runs` as `marginal_effects`.
+    """
+    return _means(table, fields, [first, second])
+
+
+def _means(table: pd.DataFrame, fields: Sequence[str], part: list[str]) -> pd.DataFrame:
+    """Mean, interval and number of runs of each combination of the fields of `part`."""
+    spread, freedom = chance(table, fields)
+    groups = first_rung(table, fields).groupby(part, sort=False)["score"]
+    means = groups.agg(mean="mean", runs="size").reset_index()
+    half = student(freedom) * spread / np.sqrt(means["runs"])
+    means = means.assign(low=means["mean"] - half, high=means["mean"] + half)
+    return means[[*part, "mean", "low", "high", "runs"]]
 
 
 def contrasts(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
@@ -100,28 +127,14 @@ def contrasts(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     The interval is that of two values picked in advance: among three or more, the largest
     difference leaves out zero more often by chance, and `importance` is the fairer judge.
     """
-    effects, (spread, freedom) = marginal_effects(table, fields), chance(table, fields)
-    found = []
-    for name, rows in effects.groupby("field", sort=False):
+    (spread, freedom), found = chance(table, fields), []
+    for name, rows in marginal_effects(table, fields).groupby("field", sort=False):
         best, worst = rows.loc[rows["mean"].idxmax()], rows.loc[rows["mean"].idxmin()]
         half = student(freedom) * spread * math.sqrt(1 / best["runs"] + 1 / worst["runs"])
         gap = best["mean"] - worst["mean"]
         found.append((name, best["value"], worst["value"], gap, gap - half, gap + half))
     columns = ["field", "best", "worst", "difference", "low", "high"]
     return pd.DataFrame(found, columns=columns)
-
-
-def interaction(
-    table: pd.DataFrame, first: str, second: str, fields: Sequence[str]
-) -> pd.DataFrame:
-    """Mean score of each pair of values of two fields, over all values of the others.
-
-    Without an interaction, the scores of all values of `first` rise and fall alike over those of
-    `second`. `fields` are all swept fields. Returns a row per pair: `first` and `second` (the
-    values, in columns of the fields' names), `mean`, `low`, `high`, `runs` as `marginal_effects`.
-    """
-    found = _cell_means(table, fields, [first, second])
-    return pd.DataFrame(found, columns=[first, second, "mean", "low", "high", "runs"])
 
 
 def importance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
@@ -231,18 +244,6 @@ def rung_agreement(table: pd.DataFrame) -> pd.DataFrame:
         place = int(here["rank"].loc[there["rank"].idxmin()])
         found.append((number, len(there), ranks[0].corr(ranks[1]), place))
     return pd.DataFrame(found, columns=["rung", "candidates", "correlation", "place"])
-
-
-def _cell_means(
-    table: pd.DataFrame, fields: Sequence[str], part: Sequence[str]
-) -> list[tuple[Any, ...]]:
-    """Values, mean, interval and number of runs of each combination of the fields of `part`."""
-    rows, (spread, freedom), found = first_rung(table, fields), chance(table, fields), []
-    for values, scores in rows.groupby(list(part), sort=False)["score"]:
-        half = student(freedom) * spread / math.sqrt(len(scores))
-        mean = float(scores.mean())
-        found.append((*values, mean, mean - half, mean + half, len(scores)))
-    return found
 
 
 def _variance(rows: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:

@@ -3,9 +3,11 @@
 They join the command line through the entry point group `seglib.commands` in pyproject.toml.
 """
 
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import Positional
+from tyro.conf import OmitArgPrefixes, Positional
 
 
 def measure(
@@ -25,7 +27,7 @@ def measure(
         device: cuda, mps or cpu; the cost is always that of the CPU.
     """
     from seglib.records import list_records, load_record
-    from study.beyond_scores import measure as measure_record
+    from study.measurements import measure as measure_record
 
     with_weights = [record for record in list_records() if record.weights_path.exists()]
     for record in map(load_record, runs) if runs else with_weights:
@@ -33,16 +35,32 @@ def measure(
         print(f"{record.id}: {'measured ' + ', '.join(made) if made else 'all is measured'}")
 
 
+@dataclass(frozen=True)
+class Search:
+    """What to search, and how it differs from the sweep of the study's plan."""
+
+    dataset: str = "camvid"
+    """Dataset to search on."""
+    model: str = "unet"
+    """Architecture to search for."""
+    grid: tuple[str, ...] = ()
+    """Values to try, as in --grid learning_rate=1e-3,1e-4 dropout=0,0.1"""
+    first_images: int | None = None
+    """Training images on the first rung; they double from rung to rung."""
+    halvings: int | None = None
+    """How often the worse half is dropped."""
+    score: str | None = None
+    """miou, pixel_accuracy, mean_accuracy, category_miou, miiou, loss or iou:CLASS, on val."""
+    epochs: int | None = None
+    """Epochs on each rung."""
+    image_size: tuple[int, int] | None = None
+    """Height and width to which scenes are resized."""
+
+
 def sweep(
-    dataset: str = "camvid",
-    model: str = "unet",
+    search: OmitArgPrefixes[Search],
+    *,
     scale: str = "cpu",
-    grid: tuple[str, ...] = (),
-    first_images: int | None = None,
-    halvings: int | None = None,
-    score: str | None = None,
-    epochs: int | None = None,
-    image_size: tuple[int, int] | None = None,
     budget: str | None = None,
     device: str | None = None,
     list: bool = False,
@@ -53,15 +71,7 @@ def sweep(
     share a SEGLIB_HOME share the sweep: start the same command in each.
 
     Args:
-        dataset: Dataset to search on.
-        model: Architecture to search for.
         scale: Whose sweep of study/plan.toml to start from, cpu or gpu.
-        grid: Values to try, as in --grid learning_rate=1e-3,1e-4 dropout=0,0.1
-        first_images: Training images on the first rung; they double from rung to rung.
-        halvings: How often the worse half is dropped.
-        score: miou, pixel_accuracy, mean_accuracy, category_miou, miiou, loss or iou:CLASS, on val.
-        epochs: Epochs on each rung.
-        image_size: Height and width to which scenes are resized.
         budget: Stop after this time, as in 45m or 2h.
         device: cuda, mps or cpu.
         list: Only print what is recorded.
@@ -73,21 +83,11 @@ def sweep(
     from study.plan import change_sweep, load_study
     from study.run import deadline_of, sweep_listing
 
-    plan = change_sweep(
-        load_study(scale),
-        dataset,
-        model,
-        grid,
-        first_images=first_images,
-        halvings=halvings,
-        score=score,
-        epochs=epochs,
-        image_size=image_size,
-    )
+    plan = change_sweep(load_study(scale), **dataclasses.asdict(search))
     deadline = deadline_of(budget)
     if not list:
         choose_device(device)
-        prepare(dataset)
+        prepare(search.dataset)
         keep_memory()
         try:
             run_sweep(plan, deadline=deadline, device=device)
@@ -121,12 +121,12 @@ def study(
     """
     from seglib.devices import keep_memory
     from study.plan import load_study
-    from study.run import deadline_of, listing, run_study, study_table
+    from study.run import deadline_of, listing, run_study
 
     deadline = deadline_of(budget)
     entries = load_study(scale, datasets=dataset, groups=group, plan=plan)
     if list:
-        print(listing(study_table(entries)))
+        print(listing(entries))
         return
     keep_memory()
     left = run_study(entries, deadline=deadline, device=device)

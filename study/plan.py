@@ -10,7 +10,9 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any, Required, TypedDict, get_args, get_type_hints
+
+from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from seglib.config import RunConfig
 from seglib.data.datasets import DATASETS
@@ -23,37 +25,47 @@ from .halving import SweepPlan
 PLAN = Path(__file__).with_name("plan.toml")
 SCALES = ("cpu", "gpu")
 
-# What each part of the file may hold, and of which kind it must be.
-FIELDS = {"set": dict, "per_model": dict[str, dict], "per_dataset": dict[str, dict]}
-GROUP = {
-    "name": str,
-    "for": str,
-    "datasets": list[str],
-    "models": list[str],
-    "seeds": list[int],
-    "like": list[str],
-    **FIELDS,
-    "factors": list[str],
-    "init_from": str,
-    "splits": list[str],
-    "weights": bool,
-    "measured": bool,
-    "compared": bool,
-    "sweep": dict,
-}
-SWEEP = {"grid": dict[str, list], "first_images": int, "halvings": int, "score": str}
-FILE = {"cpu": list[dict], "gpu": list[dict], "like": dict[str, dict], "factors": dict[str, dict]}
-KINDS = {
-    str: "a text",
-    int: "a whole number",
-    bool: "true or false",
-    dict: "a table of fields",
-    list[str]: "a list of texts",
-    list[int]: "a list of whole numbers",
-    list[dict]: "groups, each begun by its name in double brackets",
-    dict[str, list]: "a table of lists",
-    dict[str, dict]: "a table of tables of fields",
-}
+class Fields(TypedDict, total=False):
+    """What a named set or a group changes in the config of its runs."""
+
+    set: dict[str, Any]
+    per_model: dict[str, dict[str, Any]]
+    per_dataset: dict[str, dict[str, Any]]
+
+
+class SweepOptions(TypedDict, total=False):
+    """What a group's `sweep` may change in a `SweepPlan`."""
+
+    grid: dict[str, list]
+    first_images: int
+    halvings: int
+    score: str
+
+
+class Group(Fields, total=False):
+    """One table of the plan, as its first lines explain."""
+
+    name: Required[str]
+    datasets: Required[list[str]]
+    models: Required[list[str]]
+    seeds: list[int]
+    like: list[str]
+    factors: list[str]
+    init_from: str
+    splits: list[str]
+    weights: bool
+    measured: bool
+    compared: bool
+    sweep: SweepOptions
+
+
+class Plan(TypedDict, total=False):
+    """A whole plan. Its groups are checked one by one, so that a mistake names its group."""
+
+    cpu: list[dict]
+    gpu: list[dict]
+    like: dict[str, Fields]
+    factors: dict[str, dict[str, dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,7 @@ class StudySweep:
 
     group: str
     plan: SweepPlan
+    label: str = "sweep"
 
     @property
     def id(self) -> str:
@@ -119,10 +132,9 @@ def load_study(
     for table in tables:
         try:
             entries += _expand(table, content)
-        except (ConfigError, KeyError, TypeError) as problem:
-            reason = f"needs {problem}" if isinstance(problem, KeyError) else str(problem)
+        except (ConfigError, TypeError) as problem:
             where = f"{file.name}: {scale} group {shown(table.get('name'))}"
-            raise ConfigError(f"{where}: {reason}") from None
+            raise ConfigError(f"{where}: {problem}") from None
     return [
         entry
         for entry in entries
@@ -157,7 +169,7 @@ def change_sweep(
     changes = {name: value for name, value in changes.items() if value is not None}
     if grid:
         changes["grid"] = dict(_grid_values(text) for text in grid)
-    own = {name: changes.pop(name) for name in SWEEP if name in changes}
+    own = {name: changes.pop(name) for name in SweepOptions.__annotations__ if name in changes}
     return dataclasses.replace(plan, base=dataclasses.replace(plan.base, **changes), **own)
 
 
@@ -185,35 +197,25 @@ def _read(file: Path) -> dict[str, Any]:
     except ValueError as problem:
         raise ConfigError(f"{file}: not valid TOML ({problem})") from None
     try:
-        _check(content, FILE)
-        for name, levels in content.setdefault("factors", {}).items():
-            _must_be(name, levels, dict[str, dict])
-        for table in content.setdefault("like", {}).values():
-            _check(table, FIELDS)
+        _check(content, Plan)
     except ConfigError as problem:
         raise ConfigError(f"{file.name}: {problem}") from None
-    return content
+    return {"like": {}, "factors": {}, **content}
 
 
-def _check(table: dict[str, Any], kinds: dict[str, Any]) -> None:
-    for key, value in table.items():
-        _must_be(key, value, kinds[choose("key", key, kinds)])
-
-
-def _must_be(key: str, value: Any, kind: Any) -> None:
-    """Raise `ConfigError` unless `value` is of this kind, its parts included."""
-    outer, inner = get_origin(kind) or kind, get_args(kind)[-1:]
-    fits = isinstance(value, outer)
-    if fits and inner:
-        parts = value.values() if outer is dict else value
-        fits = all(isinstance(part, inner) for part in parts)
-    if not fits:
-        raise ConfigError(f"{key} {shown(value)} must be {KINDS[kind]}")
+def _check(table: dict[str, Any], kind: Any) -> None:
+    """Raise `ConfigError` in one line unless every key is known and every value of its kind."""
+    for key in table:
+        choose("key", key, kind.__annotations__)
+    try:
+        check_type(table, kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
+    except TypeCheckError as problem:
+        raise ConfigError(str(problem)) from None
 
 
 def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
     """The entries of one group."""
-    _check(table, GROUP)
+    _check(table, Group)
     group = table["name"]
     asked = {name: table[name] for name in ("weights", "measured", "compared") if name in table}
     asked["splits"] = tuple(table.get("splits", ()))
@@ -226,7 +228,6 @@ def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
             first = recipe(table["init_from"], model)
             base = dataclasses.replace(base, init_from=first.run_id)
         if "sweep" in table:
-            _check(table["sweep"], SWEEP)
             yield StudySweep(group, SweepPlan(base, **table["sweep"]))
             continue
         for seed in table.get("seeds", [0]):

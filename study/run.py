@@ -4,14 +4,13 @@ Which runs make up the study is in `plan.toml`; everything here is read from tha
 """
 
 import dataclasses
+import itertools
 import math
 import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import pandas as pd
 
 from seglib.data.datasets import prepare
 from seglib.errors import ConfigError, DatasetError
@@ -85,29 +84,16 @@ def unique(entries: Sequence[Entry]) -> list[Entry]:
     return list(chosen.values())
 
 
-def study_table(entries: Sequence[Entry]) -> pd.DataFrame:
-    """One row per run: `group`, `dataset`, `model`, `label`, `run`, `state`, `detail`."""
-    rows = []
-    for entry in unique(entries):
-        now, label = status(entry), getattr(entry, "label", "sweep")
-        config = entry.config
-        row = (entry.group, config.dataset, config.model, label, entry.id, now.state, now.detail)
-        rows.append(row)
-    columns = ["group", "dataset", "model", "label", "run", "state", "detail"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-def listing(table: pd.DataFrame) -> str:
-    """A `study_table` as text, ending with what is left to do."""
+def listing(entries: Sequence[Entry]) -> str:
+    """Every run and its state as text, by group, ending with what is left to do."""
+    states = [(entry, status(entry)) for entry in unique(entries)]
     lines = []
-    for group, rows in table.groupby("group", sort=False):
-        lines.append(str(group))
-        lines += [
-            f"  {row.run:30} {row.label:38} {row.state}  {row.detail}".rstrip()
-            for row in rows.itertuples()
-        ]
-    done = int((table["state"] == "recorded").sum())
-    lines.append(f"{done} of {len(table)} recorded; {len(table) - done} to do")
+    for group, members in itertools.groupby(states, key=lambda pair: pair[0].group):
+        lines.append(group)
+        for entry, now in members:
+            lines.append(f"  {entry.id:30} {entry.label:38} {now.state}  {now.detail}".rstrip())
+    done = sum(now.is_done for _, now in states)
+    lines.append(f"{done} of {len(states)} recorded; {len(states) - done} to do")
     return "\n".join(lines)
 
 
