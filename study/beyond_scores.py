@@ -7,12 +7,14 @@ a stale one is noticed.
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -121,7 +123,8 @@ def measure(
         precision = resolve_precision(record.config.precision, chosen)
         machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
         for name, values in results.items():
-            write_json(_file(record, name), {"made_by": {**origin, **machine}, **values})
+            made_by = {**origin, **machine}
+            write_json(_file(record, name), {"made_by": made_by, **_rounded(values)})
         made += results
     return made
 
@@ -135,6 +138,17 @@ def _origin(record: Record) -> dict[str, Any]:
 
 def _file(record: Record, part: str) -> Path:
     return record.path / "measurements" / f"{part}.json"
+
+
+def _rounded(value: Any) -> Any:
+    """A JSON value with six decimals everywhere; NaN becomes None."""
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    if isinstance(value, float):
+        return None if math.isnan(value) else round(float(value), 6)
+    return value
 
 
 # --- calibration, and scores near boundaries --------------------------------------------------
@@ -171,7 +185,9 @@ def certainty_and_boundaries(
                     far = np.where(distance > BANDS[-1], label_ids, 0)
                     inside.add(scene.name, far, indices)
                     if scene.name in kept:
-                        picture = Image.fromarray(pack_confidence_map(sure))
+                        steps = np.rint(100 / CONFIDENCE_STEP * sure).astype(np.uint8)
+                        half = tuple((side + 1) // 2 for side in steps.shape)
+                        picture = Image.fromarray(CONFIDENCE_STEP * resize_mask(steps, half))
                         picture.save(maps / split / f"{scene.name}.png", optimize=True)
             parts["calibration"][split] = calibration(np.stack(counts))
             parts["boundaries"][split] = {
@@ -184,13 +200,6 @@ def certainty_and_boundaries(
 def _band(accumulator: ScoreAccumulator) -> dict[str, Any]:
     pixels = int(accumulator.confusion.sum())
     return {"pixels": pixels, **main_scores(accumulator.scores())}
-
-
-def pack_confidence_map(confidence: np.ndarray) -> np.ndarray:
-    """Probabilities 0 to 1, float (H, W), as uint8 percent in coarse steps, at half the size."""
-    height, width = confidence.shape
-    steps = np.rint(100 / CONFIDENCE_STEP * confidence).astype(np.uint8)
-    return CONFIDENCE_STEP * resize_mask(steps, ((height + 1) // 2, (width + 1) // 2))
 
 
 def reliability_counts(
@@ -217,24 +226,18 @@ def calibration(images: np.ndarray) -> dict[str, Any]:
     one), `confidence` and `accuracy` over all pixels, `ece` (the expected calibration error, 0 to
     1) and its 95 % interval over resampled images in `low` and `high`.
     """
-    total = images.sum(axis=0)
     drawn = np.tensordot(resample(len(images)), images, axes=1)  # (R, BINS, 3)
     low, high = percentile_interval(calibration_error(drawn))
-    pixels, confidence, right = total.sum(axis=0)
+    total = pd.DataFrame(images.sum(axis=0), columns=["pixels", "confidence", "accuracy"])
+    bins = total.div(total["pixels"], axis=0).assign(pixels=total["pixels"].astype(int))
+    whole = total.sum() / total["pixels"].sum()
     return {
-        "bins": [
-            {
-                "pixels": int(n),
-                "confidence": rounded(sure / n) if n else None,
-                "accuracy": rounded(hits / n) if n else None,
-            }
-            for n, sure, hits in total
-        ],
-        "confidence": rounded(confidence / pixels),
-        "accuracy": rounded(right / pixels),
-        "ece": rounded(calibration_error(total)),
-        "low": rounded(low),
-        "high": rounded(high),
+        "bins": bins.to_dict("records"),
+        "confidence": whole["confidence"],
+        "accuracy": whole["accuracy"],
+        "ece": calibration_error(total.to_numpy()),
+        "low": low,
+        "high": high,
     }
 
 
@@ -273,7 +276,7 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
     cases = list(itertools.product(CORRUPTIONS, STRENGTHS))
     for kind, strength in tqdm(cases, "val: robustness", disable=not progress, leave=False):
         found = only_classes(scores(kind, strength), present)
-        loss = [rounded(each) for each in paired_difference(clean, found)]
+        loss = list(paired_difference(clean, found))
         levels[kind].append({"strength": strength, **main_scores(found), "loss": loss})
     return {
         "split": "val",
@@ -293,21 +296,19 @@ def transfer(record: Record, device: str | None, progress: bool) -> dict[str, An
     """
     predictor, own = Predictor.from_record(record, device), record.dataset
     found: dict[str, Any] = {}
-    for name in TRANSFER_DATASETS:
-        if name == own.name:
-            continue
+    for name in (name for name in TRANSFER_DATASETS if name != own.name):
         prepare(name, progress=progress)
-        shared = shared_classes(own.class_set, dataset_spec(name).class_set)
+        other = dataset_spec(name)
+        both = set(own.class_set.names) & set(other.class_set.names)
+        shared = ClassSet("shared", tuple(c for c in CITYSCAPES_34.labels if c.name in both))
         rows = [own.class_set.names.index(each) for each in shared.names]
         asked = replace(predictor, model=Restricted(predictor.model, rows), class_set=shared)
-
         splits = scored_splits(record)
         if len(rows) == own.class_set.num_classes:  # what the record holds already
             home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}
         else:
             home = {s: _transfer_scores(asked, own.root(), s, progress) for s in splits}
-        root = dataset_spec(name).root()
-        abroad = {s: _transfer_scores(asked, root, s, progress) for s in ("val", "test")}
+        abroad = {s: _transfer_scores(asked, other.root(), s, progress) for s in ("val", "test")}
         found[name] = {"classes": list(shared.names), "home": home, "abroad": abroad}
     return found
 
@@ -332,12 +333,6 @@ class Restricted(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         return self.model(image)[:, self.rows]
-
-
-def shared_classes(first: ClassSet, second: ClassSet) -> ClassSet:
-    """The classes that both sets name, in the order of the Cityscapes table."""
-    names = set(first.names) & set(second.names)
-    return ClassSet("shared", tuple(c for c in CITYSCAPES_34.labels if c.name in names))
 
 
 def cost(record: Record) -> dict[str, Any]:
@@ -373,32 +368,22 @@ def _batches(scenes: Sequence[Scene], progress: bool, what: str) -> Iterator[lis
 def main_scores(scores: dict[str, Any]) -> dict[str, Any]:
     """The few scores that are kept, with the 95 % interval of the mIoU over resampled images."""
     low, high = bootstrap_interval(scores)
-    return {
-        "miou": rounded(scores["miou"]),
-        "low": rounded(low),
-        "high": rounded(high),
-        "pixel_accuracy": rounded(scores["pixel_accuracy"]),
-        "iou": [rounded(value) for value in scores["iou"]],
-    }
+    interval = {"miou": scores["miou"], "low": low, "high": high}
+    return interval | {key: scores[key] for key in ("pixel_accuracy", "iou")}
 
 
 def only_classes(scores: dict[str, Any], columns: Sequence[int]) -> dict[str, Any]:
     """Scores of some classes, by their indices, in the form that intervals are computed from."""
-    images: dict[str, Any] = {"names": scores["images"]["names"]}
-    for key in ("tp", "fp", "fn"):
-        counts = np.asarray(scores["images"][key])[:, columns]
-        images[key] = images[f"category_{key}"] = counts.tolist()
+    images = {key: np.asarray(scores["images"][key])[:, columns] for key in ("tp", "fp", "fn")}
     iou = [scores["iou"][column] for column in columns]
     return {
         "classes": [scores["classes"][column] for column in columns],
-        "categories": [],
         "iou": iou,
         "miou": float(np.mean(np.array(iou, dtype=float))),
         "pixel_accuracy": scores["pixel_accuracy"],
-        "images": images,
+        "images": {
+            "names": scores["images"]["names"],
+            **images,
+            **{f"category_{key}": counts for key, counts in images.items()},  # are not asked for
+        },
     }
-
-
-def rounded(value: float | None) -> float | None:
-    """Six decimals for a JSON file; NaN becomes None."""
-    return None if value is None or value != value else round(float(value), 6)

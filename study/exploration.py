@@ -30,8 +30,6 @@ GRID_STRIDES = (1, 8)  # of the resized mask itself, and of the FCN's coarsest m
 
 def evenly(scenes: Sequence[Scene], limit: int) -> list[Scene]:
     """At most `limit` scenes, spread evenly over the list so that every city takes part."""
-    if limit < 1:
-        raise ConfigError(f"limit {limit} must be 1 or more")
     count = min(limit, len(scenes))
     return [scenes[i * len(scenes) // count] for i in range(count)]
 
@@ -91,8 +89,6 @@ def spatial_priors(
         counts = np.bincount(pairs, minlength=class_set.num_classes * places)
         area = np.bincount(cells.ravel(), minlength=places)
         shares.append(counts.reshape(-1, places) / np.maximum(area, 1))
-    if not shares:
-        raise ConfigError("no scenes given: spatial priors need at least one")
     return (sum(shares) / len(shares)).reshape(-1, *grid)
 
 
@@ -232,11 +228,9 @@ def split_distances(
         seed, draws: of the random parts of the first split.
 
     Returns:
-        Rows `pair`, `classes`, `colors`. The first row, "chance", compares random parts of the
-        first split, as large as the smallest other split, with its rest: 95 % of the draws lie
-        below that distance, so that a smaller one between two splits would mean nothing.
-        The distance is the square root of the divergence to base 2 (Lin, "Divergence Measures
-        Based on the Shannon Entropy", 1991).
+        Rows `pair`, `classes`, `colors`: square roots of the divergence to base 2. The first row,
+        "chance", compares random parts of the first split, as large as the smallest other split,
+        with its rest: 95 % of the draws lie below it, so that less between splits means nothing.
     """
     tables = {split: (counts[split][:, :-1], colors[split]) for split in counts}
     base, *others = tables
@@ -265,14 +259,9 @@ def facts_file(dataset: str) -> Path:
 def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, Any]:
     """What the report says about a dataset: JSON-ready, shares of 1, lists in order of the classes.
 
-    `input_size`: (height, width) at which the FCN sees an image.
-
-    Returns:
-        What it was made from (`results_version`, `input_size`, `fingerprint` of the masks);
-        `scenes` and `cities` by split; `shares` (C,) by split; `void`, the share of training pixels
-        that is not scored; `objects` or None; `floor`, scores on val of a predictor that only knows
-        the place; `grid`, scores on val of the truth itself at the input size, whole and reduced to
-        one label per cell of the FCN's grid; `coarse` or None.
+    `input_size`: (height, width) at which the FCN sees an image. `floor` are the scores on val of
+    knowing only the place, `grid` those of the truth itself at the input size, whole and with one
+    label per cell of the FCN's grid; `void` is the share of training pixels that is not scored.
     """
     root, classes = spec.root(), spec.class_set
     tree = tree_table(root)
@@ -282,10 +271,6 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
     counts = {split: table for split, table in counts.items() if table[:, :-1].any()}
     priors = spatial_priors(scenes["train"], classes)
     floor = position_baseline(scenes["val"], priors, classes)
-    ceilings = {
-        str(stride): grid_ceiling(scenes["val"], classes, input_size, stride)
-        for stride in GRID_STRIDES
-    }
     return {
         "results_version": RESULTS_VERSION,
         "input_size": list(input_size),
@@ -296,7 +281,10 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
         "void": float(counts["train"][:, -1].sum() / counts["train"].sum()),
         "objects": _object_facts(spec, scenes["train"]) if spec.has_instances else None,
         "floor": _score_facts(floor),
-        "grid": {stride: _score_facts(confusion) for stride, confusion in ceilings.items()},
+        "grid": {
+            str(stride): _score_facts(grid_ceiling(scenes["val"], classes, input_size, stride))
+            for stride in GRID_STRIDES
+        },
         "coarse": _coarse_facts(spec, scenes["train"]) if spec.has_coarse else None,
     }
 
@@ -310,7 +298,6 @@ def _score_facts(confusion: np.ndarray) -> dict[str, Any]:
 
 
 def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
-    """Objects: how many, the shares of tiny ones, the pixels' share of the largest tenth."""
     table = instance_table(scenes, spec.class_set)
     tiny = table["pixels"] < (TINY * spec.image_size[0] // 256) ** 2
     people = table["class"].isin(["person", "rider"])
@@ -325,7 +312,6 @@ def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
 
 
 def _coarse_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
-    """Coarse masks: share of pixels covered, lowest precision, the three least covered classes."""
     names = {scene.name for scene in scenes}
     rough = [s for s in list_scenes(spec.root(), "train", "coarse") if s.name in names]
     drawn = {scene.name for scene in rough}
@@ -346,9 +332,7 @@ def _indices(scene: Scene, class_set: ClassSet) -> np.ndarray:
 
 def _pairs(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
     """Pixels by true and guessed class, int64 (C, C + 1); the last column is ignored in `guess`."""
-    known = truth != IGNORE_INDEX
-    codes = truth[known].astype(np.int64) * (classes + 1) + np.minimum(guess[known], classes)
-    return np.bincount(codes, minlength=classes * (classes + 1)).reshape(classes, classes + 1)
+    return confusion_matrix(truth, np.minimum(guess, np.uint8(classes)), classes + 1)[:-1]
 
 
 def _objects(
@@ -358,8 +342,7 @@ def _objects(
 
     The class at position 0, which is no object, is meaningless.
     """
-    objects = np.zeros(indices.shape, dtype=np.int64)
-    owners = [0]
+    objects, owners = np.zeros(indices.shape, dtype=np.int64), [0]
     separate = np.zeros(class_set.num_classes, dtype=bool)
     if scene.instance_ids.exists():
         separate = class_set.has_instances
@@ -368,11 +351,10 @@ def _objects(
             if number // 1000 in class_set.ids:
                 objects[instances == number] = len(owners)
                 owners.append(class_set.ids.index(number // 1000))
-    for index in np.flatnonzero(~separate):
+    for index in np.flatnonzero(~separate).tolist():
         regions, count = ndimage.label(indices == index)  # 4-connected
-        inside = regions > 0
-        objects[inside] = regions[inside] + len(owners) - 1
-        owners += [int(index)] * count
+        objects += np.where(regions > 0, regions + len(owners) - 1, 0)
+        owners += [index] * count
     return objects, np.array(owners)
 
 
