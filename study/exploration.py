@@ -16,7 +16,7 @@ from scipy.spatial.distance import jensenshannon
 from seglib import paths
 from seglib.data.datasets import DatasetSpec, fingerprint
 from seglib.data.images import read_instance_ids, read_label_ids, read_photo
-from seglib.data.tree import MASK_FOLDERS, SPLITS, Scene, list_scenes
+from seglib.data.tree import Scene, list_scenes
 from seglib.errors import ConfigError
 from seglib.evaluation.boundaries import grid_ceiling
 from seglib.evaluation.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
@@ -32,18 +32,6 @@ def evenly(scenes: Sequence[Scene], limit: int) -> list[Scene]:
     """At most `limit` scenes, spread evenly over the list so that every city takes part."""
     count = min(limit, len(scenes))
     return [scenes[i * len(scenes) // count] for i in range(count)]
-
-
-def tree_table(root: Path) -> pd.DataFrame:
-    """The splits of a tree, one row each: `masks` (fine or coarse), `split`, `scenes`, `cities`."""
-    rows = []
-    for mode, splits in SPLITS.items():
-        for split in splits:
-            if (Path(root) / MASK_FOLDERS[mode] / split).is_dir():
-                scenes = list_scenes(root, split, mode)
-                cities = ", ".join(sorted({scene.city for scene in scenes}))
-                rows.append((mode, split, len(scenes), cities))
-    return pd.DataFrame(rows, columns=["masks", "split", "scenes", "cities"])
 
 
 def pixel_counts(scenes: Iterable[Scene], class_set: ClassSet) -> np.ndarray:
@@ -264,9 +252,8 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
     label per cell of the FCN's grid; `void` is the share of training pixels that is not scored.
     """
     root, classes = spec.root(), spec.class_set
-    tree = tree_table(root)
-    fine = tree[tree["masks"] == "fine"].set_index("split")
-    scenes = {split: evenly(list_scenes(root, split), LIMIT) for split in fine.index}
+    listed = {split: list_scenes(root, split) for split in ("train", "val", "test")}
+    scenes = {split: evenly(found, LIMIT) for split, found in listed.items()}
     counts = {split: pixel_counts(part, classes) for split, part in scenes.items()}
     counts = {split: table for split, table in counts.items() if table[:, :-1].any()}
     priors = spatial_priors(scenes["train"], classes)
@@ -275,8 +262,8 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
         "results_version": RESULTS_VERSION,
         "input_size": list(input_size),
         "fingerprint": fingerprint(root),
-        "scenes": {split: int(count) for split, count in fine["scenes"].items()},
-        "cities": {split: len(names.split(", ")) for split, names in fine["cities"].items()},
+        "scenes": {split: len(found) for split, found in listed.items()},
+        "cities": {split: len({s.city for s in found}) for split, found in listed.items()},
         "shares": {split: class_shares(table).tolist() for split, table in counts.items()},
         "void": float(counts["train"][:, -1].sum() / counts["train"].sum()),
         "objects": _object_facts(spec, scenes["train"]) if spec.has_instances else None,

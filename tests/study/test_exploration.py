@@ -76,18 +76,6 @@ def test_position_baseline_knows_only_the_place(street):
     assert confusion[POLE, ROAD] == 8 and confusion[:, ROAD].sum() == 127
 
 
-def test_tree_table(tiny_tree):
-    table = exploration.tree_table(tiny_tree)
-    assert table[["masks", "split", "scenes"]].values.tolist() == [
-        ["fine", "train", 6],
-        ["fine", "val", 3],
-        ["fine", "test", 3],
-        ["coarse", "train", 6],
-        ["coarse", "val", 3],
-    ]
-    assert (table["cities"] == "northtown, southtown").all()
-
-
 def test_instance_table(street, tmp_path):
     table = exploration.instance_table([street], CITYSCAPES_19)
     assert table[["class", "pixels"]].values.tolist() == [["car", 8], ["car", 2]]
