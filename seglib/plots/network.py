@@ -9,7 +9,7 @@ from torch import nn
 
 from ..models.inspection import count_parameters, layer_table, multiply_adds
 from ..text import MODEL_NAMES
-from .style import TEXT_WIDTH, styled
+from .style import axes_row, styled
 
 LEGEND = {
     "image": ("image", "#D9D9D9"),
@@ -21,7 +21,7 @@ LEGEND = {
     "logits": ("logits", "#004488"),
 }
 KIND = {"Conv2d": "conv", "MaxPool2d": "pool", "ConvTranspose2d": "up"}
-GAP, ROOM, THINNEST = 0.14, 0.36, 0.022  # inches: between stages, for a label, of a slice
+GAP, ROOM, THINNEST = 0.14, 0.36, 0.022  # between stages, for a label, of a slice
 
 
 class Stage(NamedTuple):
@@ -37,43 +37,37 @@ def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure
     """Draw an encoder-decoder as its feature maps from left to right.
 
     A slice is one feature map: its height is proportional to the resolution, its width to the
-    channels, its colour tells which layer made it (for tokens, the attention layer). Where a
-    convolution receives more channels than the layer before it gave, the rest came over a skip
-    connection, which is drawn as an arrow from the last encoder map of that resolution. Numbers
-    below are channels and resolution.
-
-    Args:
-        model: takes float (1, 3, H, W); its layers are those of `inspection.layer_table`.
-        size: (height, width) of the input.
+    channels, its colour tells which layer made it (for tokens, the attention layer). Maps that came
+    over a skip connection are hatched, with an arrow from the encoder. Numbers below are channels
+    and resolution. `model` takes float (1, 3, H, W); `size`: its height and width.
     """
     stages, skips = find_stages(model, size)
-    widths = _slice_widths(stages)
-    tallest = 1.45 / size[0]  # inches per pixel of height
-    figure, axis = plt.subplots(figsize=(TEXT_WIDTH, 2.3), layout="constrained")
+    scale = 2.5 / sum(channels for stage in stages for _, channels in stage.maps)
+    figure, (axis,) = axes_row(1, 2.3)
     x, ends, copies = 0.0, [], {}  # where each stage ends, and where its copied maps begin
-    for number, (stage, row) in enumerate(zip(stages, widths, strict=True)):
-        half = stage.height * tallest / 2
-        extent = max(ROOM, sum(row))
-        channels = ", ".join(str(count) for count in dict.fromkeys(c for _, c in stage.maps))
-        axis.text(x + extent / 2, -half - 0.05, f"{channels}\n{stage.height}×{stage.width}",
-                  ha="center", va="top", fontsize=6.2, linespacing=1.15)
-        left = x + (extent - sum(row)) / 2
+    for number, stage in enumerate(stages):
+        widths = [max(THINNEST, channels * scale) for _, channels in stage.maps]
+        extent, half = max(ROOM, sum(widths)), 0.5 * stage.height / size[0]
+        left = x + (extent - sum(widths)) / 2
         if ends:
             _arrow(axis, ends[-1], 0, left, "#333333")
-        for (kind, _), width in zip(stage.maps, row, strict=True):
+        for (kind, _), width in zip(stage.maps, widths, strict=True):
             if kind == "skip":
                 copies[number] = left
             axis.add_patch(Rectangle((left, -half), width, 2 * half, **_fill(kind)))
             left += width
+        channels = ", ".join(str(count) for count in dict.fromkeys(c for _, c in stage.maps))
+        axis.text(x + extent / 2, -half - 0.03, f"{channels}\n{stage.height}×{stage.width}",
+                  ha="center", va="top", fontsize=6.2, linespacing=1.15)
         ends.append(left)
         x += extent + GAP
     for source, target in skips:
-        height = 0.36 * stages[source].height * tallest
+        height = 0.36 * stages[source].height / size[0]
         _arrow(axis, ends[source], height, copies[target], "#BB5566")
     drawn = {kind for stage in stages for kind, _ in stage.maps}
     handles = [Patch(label=LEGEND[kind][0], **_fill(kind)) for kind in LEGEND if kind in drawn]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, handlelength=1.2)
-    axis.set(xlim=(-0.05, x - GAP + 0.05), ylim=(-1.05, 0.8))
+    axis.set(xlim=(-0.05, x - GAP + 0.05), ylim=(-0.72, 0.55))
     axis.set_axis_off()
     name = MODEL_NAMES.get(type(model).__name__.lower(), type(model).__name__)
     axis.set_title(
@@ -83,9 +77,7 @@ def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure
     return figure
 
 
-def find_stages(
-    model: nn.Module, size: tuple[int, int]
-) -> tuple[list[Stage], list[tuple[int, int]]]:
+def find_stages(model: nn.Module, size: tuple[int, int]) -> tuple[list[Stage], list]:
     """The feature maps by resolution, and the skips as pairs of numbers of stages.
 
     Where a convolution has more channels coming in than the map before it gave, and an earlier
@@ -116,18 +108,6 @@ def find_stages(
         stages.append(Stage(*stages[-1][:2], []))
     stages[-1].maps.append(("logits", logits[1]))
     return stages, skips
-
-
-def _slice_widths(stages: list[Stage]) -> list[list[float]]:
-    """Inches of every slice, by stage, so that the whole with its labels fits the page."""
-    channels = [count for stage in stages for _, count in stage.maps]
-    scale = min(0.5 / max(channels), 4.4 / sum(channels))
-    for _ in range(40):
-        widths = [[max(THINNEST, c * scale) for _, c in stage.maps] for stage in stages]
-        if sum(max(ROOM, sum(row)) + GAP for row in widths) - GAP <= TEXT_WIDTH - 0.3:
-            break
-        scale *= 0.93
-    return widths
 
 
 def _fill(kind: str) -> dict[str, Any]:

@@ -73,7 +73,8 @@ def fine_coarse_scenes(
         Patch(facecolor=np.array(CORRECT) / 255, label="same class"),
         Patch(facecolor="white", edgecolor="#666666", linewidth=0.3, label="not in coarse"),
     ]
-    if any((same == WRONG).all(axis=-1).any() for *_, same in rows):
+    wrong = np.mean([(same == WRONG).all(axis=-1) for *_, same in rows])
+    if wrong > 0.001:  # a legend for what can't be seen would puzzle
         extra.append(Patch(facecolor=np.array(WRONG) / 255, label="contradiction"))
     class_legend(figure, class_set, [*fine, *coarse], extra=extra)
     return figure
@@ -102,13 +103,10 @@ def closeups(
 ) -> Figure:
     """Cut-outs of images and masks side by side, the lines of the network's grid over the masks.
 
-    Args:
-        rows: one per cut-out, each an image followed by masks. All of one size.
-        titles: of the image and of each mask.
-        grid: (height, width) of a grid cell in pixels of the cut-outs; None draws no lines.
-        offsets: (row, column) of each cut-out's upper left pixel in its scene, where the grid
-            starts.
-        columns: pictures side by side; more titles than that continue below.
+    `rows`: one per cut-out, each an image followed by masks, all of one size. `grid`: (height,
+    width) of a grid cell in pixels of the cut-outs, None draws no lines; `offsets`: (row, column)
+    of each cut-out's upper left pixel in its scene. With more titles than `columns`, pictures go
+    on below.
     """
     figure, axes = _plate(rows, titles, class_set, columns=columns)
     for number, offset in enumerate(offsets if grid else ()):
