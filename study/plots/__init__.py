@@ -4,10 +4,10 @@ from .attention import attention_distances, attention_maps, cost_growth, shift_s
 from .comparison import (
     accuracy_cost,
     band_iou,
-    generalisation,
     pair_matrix,
     reliability,
     robustness,
+    transfer,
 )
 from .exploration import (
     class_frequencies,
@@ -34,8 +34,8 @@ from .hyperparameters import (
 __all__ = [
     "accuracy_cost", "attention_distances", "attention_maps", "band_iou", "class_frequencies",
     "cooccurrence", "cost_gain", "cost_growth", "factor_intervals", "fine_coarse",
-    "generalisation", "halving_work", "importance", "instance_sizes", "interactions",
+    "halving_work", "importance", "instance_sizes", "interactions",
     "marginal_effects", "pair_matrix", "parallel_coordinates", "reliability", "robustness",
     "seed_spread", "shift_steps", "spatial_priors",
-    "split_shift", "step_decay", "survival", "sweep_rungs", "token_windows",
+    "split_shift", "step_decay", "survival", "sweep_rungs", "token_windows", "transfer",
 ]

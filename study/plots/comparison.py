@@ -168,27 +168,29 @@ def robustness(panels: Panels) -> Figure:
 
 
 @style.styled
-def generalisation(rows: Sequence[tuple[str, float, float]]) -> Figure:
+def transfer(rows: Sequence[tuple[str, float, float]]) -> Figure:
     """mIoU on the run's own dataset and on another one without training there, a row per run.
 
-    `rows`: label, which begins with the network, home, abroad (shares of 1, over the same classes).
+    `rows`: label, which begins with the network's name, and both as shares of 1, over the same
+    classes.
     """
     figure, (axis,) = style.axes_row(1, 0.75 + 0.24 * len(rows))
     for place, (label, *values) in enumerate(rows):
-        home, abroad = style.percentages(values)
+        home, away = style.percentages(values)
         look = style.looks([label])[label] | {"markerfacecolor": "white"}
-        axis.plot((abroad, home), (place, place), color=style.PALE, linewidth=1)
-        axis.plot(abroad, place, **look)
+        axis.plot((away, home), (place, place), color=style.PALE, linewidth=1)
+        axis.plot(away, place, **look)
         axis.plot(home, place, **look | {"markerfacecolor": look["color"]})
-        for value, side in ((home, 1), (abroad, -1)):
-            side = side if home >= abroad else -side
+        for value, side in ((home, 1), (away, -1)):
+            side = side if home >= away else -side
             style.note(axis, f"{value:.1f}", (value, place), (6 * side, 0),
                  ha="left" if side > 0 else "right")
     style.name_rows(axis, [label for label, *_ in rows])
     axis.set(xlabel="mIoU over the shared classes (%)", xlim=(0, 100))
-    handles = [plt.Line2D([], [], color="#333333", marker="o", linestyle="none",
-                          markerfacecolor=face) for face in ("#333333", "white")]
-    figure.legend(handles, ["at home", "abroad, untrained"], loc="outside upper center", ncols=2)
+    dot = {"color": style.INK, "marker": "o", "linestyle": "none"}
+    handles = [plt.Line2D([], [], **dot), plt.Line2D([], [], markerfacecolor="white", **dot)]
+    words = ["at home", "elsewhere, without training there"]
+    figure.legend(handles, words, loc="outside upper center", ncols=2)
     return figure
 
 

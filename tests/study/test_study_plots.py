@@ -155,7 +155,7 @@ def test_calibration_robustness_and_other_streets_are_drawn():
     levels = {"clean": {"miou": 0.4}, "corruptions": {"blur": [{"miou": 0.2}], "fog": []}}
     axes = plots.robustness({"a": {"FCN": levels}, "b": {"FCN": levels}}).axes
     assert len(axes) == 4 and axes[0].lines[0].get_ydata().tolist() == [40, 20]
-    figure = plots.generalisation([("U-Net: there", 0.5, 0.125)])
+    figure = plots.transfer([("U-Net: there", 0.5, 0.125)])
     assert {"50.0", "12.5", "U-Net: there"} <= set(texts(figure))
     assert marks(figure.axes[0], "o", UNET) == [(12.5, 0), (50, 0)]
 
