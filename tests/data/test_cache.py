@@ -107,13 +107,6 @@ def test_the_key_changes_with_everything_it_depends_on(tree: Path) -> None:
     assert len(folders()) == 6
 
 
-def test_a_changed_mask_is_seen(tree: Path) -> None:
-    build(tree)
-    scene = list_scenes(tree, "train")[2]
-    Image.fromarray(np.full((32, 64), 23, np.uint8)).save(scene.label_ids)
-    assert (build(tree)[2][1] == CITYSCAPES_19.index("sky")).all()
-
-
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from trees import write_scene
 
 import miniscapes
 from seglib import paths
 from seglib.data import cityscapes, datasets, fingerprint, list_scenes, prepare
 from seglib.data.datasets import DATASETS, DatasetSpec, dataset_spec
-from seglib.data.tree import Scene
 from seglib.errors import ConfigError, DatasetError
 from seglib.labels import CITYSCAPES_19
 from seglib.recipes import recipe
@@ -24,15 +24,6 @@ from seglib.recipes import recipe
 @pytest.fixture(autouse=True)
 def home(seglib_home):
     return seglib_home
-
-
-def write_scene(root, split, name="ulm_000001_000019", mode="fine", label_id=7):
-    scene = Scene(Path(root), split, name.split("_")[0], name, mode)
-    for path in (scene.image, scene.label_ids):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.zeros((16, 32, 3), np.uint8)).save(scene.image)
-    Image.fromarray(np.full((16, 32), label_id, np.uint8)).save(scene.label_ids)
-    return scene
 
 
 def refused(message, *arguments, **options):

@@ -64,13 +64,6 @@ def test_image_and_mask_move_together(move: str, axis: str, channel: int, step: 
     assert compared > 2000
 
 
-def test_identity_returns_the_scene_unchanged() -> None:
-    image, mask = coordinates()
-    new_image, new_mask = moved(seed=3)
-    assert torch.equal(new_image, image) and torch.equal(new_mask, mask)
-    assert type(new_image) is torch.Tensor and type(new_mask) is torch.Tensor
-
-
 def test_half_of_the_scenes_are_mirrored_left_to_right_and_none_without_flip() -> None:
     image, mask = coordinates()
     flips = 0
@@ -82,7 +75,8 @@ def test_half_of_the_scenes_are_mirrored_left_to_right_and_none_without_flip() -
         flips += flipped
         assert columns == list(range(WIDTH))[:: -1 if flipped else 1]
         assert torch.equal(new_image, image.flip(-1) if flipped else image)
-        assert all(torch.equal(a, b) for a, b in zip(moved(seed), (image, mask), strict=True))
+        assert same(moved(seed), (image, mask))
+    assert type(new_image) is type(new_mask) is torch.Tensor
     assert 35 <= flips <= 65
 
 
