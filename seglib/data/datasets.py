@@ -133,8 +133,9 @@ def prepare(
         options |= {key: value for key, value in asked.items() if value}
         try:
             inspect.signature(spec.convert).bind(root, progress=progress, **options)
-        except TypeError as problem:  # "missing a required argument: 'source'", for example
-            raise ConfigError(f"{name}: {problem}") from None
+        except TypeError as problem:
+            what = str(problem).replace("'source'", "'source' (--from)")
+            raise ConfigError(f"{name}: {what}") from None
         with atomic_folder(root) as folder:
             made = spec.convert(folder, progress=progress, **options)
             write_json(folder / MARKER, {"name": name, **made})

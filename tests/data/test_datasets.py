@@ -70,7 +70,7 @@ def test_a_new_dataset_needs_one_entry_and_a_converter(home, monkeypatch, tmp_pa
 
     spec = DatasetSpec("toy", CITYSCAPES_19, (32, 64), (16, 32), convert=convert)
     monkeypatch.setitem(DATASETS, "toy", spec)
-    with pytest.raises(ConfigError, match="^toy: missing a required argument: 'source'$"):
+    with pytest.raises(ConfigError, match="^toy: missing a required argument: 'source'"):
         prepare("toy")
     root = prepare("toy", tmp_path / "ulm_000003_000019", progress=False)
     assert root == prepare("toy") == home / "data" / "toy"
