@@ -27,7 +27,7 @@ def measure(
         device: cuda, mps or cpu; the cost is always that of the CPU.
     """
     from seglib.records import list_records, load_record
-    from study.measurements import measure as measure_record
+    from study.beyond_scores import measure as measure_record
 
     with_weights = [record for record in list_records() if record.weights_path.exists()]
     for record in map(load_record, runs) if runs else with_weights:

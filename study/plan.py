@@ -79,7 +79,7 @@ class StudyRun:
     level: str | None = None
     weights: bool = True  # whether the record keeps its weights
     splits: tuple[str, ...] = ()  # scored besides val
-    measured: bool = False  # whether the record holds all `measurements`
+    measured: bool = False  # whether the record holds all of `beyond_scores`
     compared: bool = False  # whether notebook 06 compares it with the others
 
     @property
