@@ -13,10 +13,10 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: all help environment data notebooks tables refresh test test-fast test-long bench colab \
+.PHONY: all help environment data notebooks tables report refresh test test-fast test-long bench colab \
 	lab lint clean distclean
 
-all: environment data notebooks tables ## Everything: data, notebooks, figures, tables
+all: environment data notebooks tables report ## Everything: data, notebooks, figures, tables, report
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,9 +42,13 @@ notebooks: data ## Run all notebooks on copies in build/notebooks, with HTML; re
 tables: environment ## The results table in README.md, from the records in results/
 	@$(BIN)/python -m study.tables
 
+report: data tables ## The written report, report/main.pdf, from the records and the figures
+	@$(BIN)/python report/build.py
+
 refresh: data ## Run the committed notebooks in place, after a change to them or to results/
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)
 	@$(BIN)/python -m study.tables
+	@$(BIN)/python report/build.py
 
 test: data ## All tests, then every notebook again, its outputs compared strictly
 	@$(BIN)/python -m pytest
