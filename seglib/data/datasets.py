@@ -95,13 +95,11 @@ def prepare(
 
     Args:
         name: a key of `DATASETS`.
-        source: what to convert, for example CamVid's published folder; cityscapes: the folder of
-            the licensed copy, instead of `CITYSCAPES_DATASET`.
+        source: the folder to convert; cityscapes: the licensed copy, not `CITYSCAPES_DATASET`'s.
         download: camvid: fetch the published files.
         force: rebuild a tree that this function made before.
         progress: show progress bars.
-        options: further arguments of the converter: those of `miniscapes.generate` (seed, size,
-            counts, workers) or of `camvid.fetch`.
+        options: further arguments of the converter, such as `seed` of `generate`.
 
     Raises:
         ConfigError: unknown dataset, or an option that the present tree was not made with.

@@ -5,7 +5,7 @@ Nothing in a file is trusted: whatever is wrong with it becomes one line that na
 
 import io
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,10 @@ def read_photo(source: Path | str | bytes, name: str | None = None) -> np.ndarra
             what = f"holds {frames} pictures (an animation or several pages)"
             raise ImageError(f"{name}: {what}; save the one that is meant")
         image.load()
-        return np.asarray(_to_rgb(_upright(image), name))
+        upright = image
+        with suppress(Exception):  # broken EXIF data is no reason to refuse a picture
+            upright = ImageOps.exif_transpose(image)
+        return np.asarray(_to_rgb(upright, name))
 
 
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
@@ -146,14 +149,6 @@ def _opened(source: Path | str | bytes, name: str) -> Iterator[Image.Image]:
         raise ImageError(f"{name}: cannot be read, truncated or damaged ({reason})") from None
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn the image as its EXIF orientation says; broken EXIF data is no reason to refuse it."""
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:
-        return image
-
-
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F":
         raise ImageError(f"{name}: floating-point pixels have no agreed range")
@@ -173,26 +168,17 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
 def _mask(
     path: Path, size: tuple[int, int] | None, bits: int, modes: tuple[str, ...]
 ) -> np.ndarray:
+    mask = None
     with _opened(path, str(path)) as image:
         if image.mode not in modes:
             hint = f"expected one channel of {bits} bits, found mode {image.mode}"
             raise DatasetError(f"{path}: {hint} (a colour mask?)")
-        mask = _fast_pixels(path, image)
-        mask = np.asarray(image) if mask is None else mask
+        if png_decode and image.format == "PNG" and image.mode in ("L", "I;16"):
+            with suppress(RuntimeError, ValueError):  # Pillow finds words for what is damaged
+                mask = png_decode(path.read_bytes())
+        if mask is None or mask.shape != image.size[::-1]:
+            mask = np.asarray(image)
     if size is not None and mask.shape != tuple(size):
         found, wanted = (f"{height}x{width}" for height, width in (mask.shape, size))
         raise DatasetError(f"{path}: mask is {found} (height x width), its image is {wanted}")
     return mask
-
-
-def _fast_pixels(path: Path, image: Image.Image) -> np.ndarray | None:
-    """A PNG's pixels from imagecodecs; None where Pillow must do it or find words for a damage."""
-    kinds = {"L": np.uint8, "I;16": np.uint16}
-    if png_decode is None or image.format != "PNG" or image.mode not in kinds:
-        return None
-    try:
-        pixels = png_decode(path.read_bytes())
-    except (RuntimeError, ValueError):
-        return None
-    as_pillow = pixels.dtype == kinds[image.mode] and pixels.shape == image.size[::-1]
-    return pixels if as_pillow else None
