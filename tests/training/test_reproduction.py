@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -18,7 +19,7 @@ from seglib.config import RunConfig
 from seglib.data.datasets import prepare
 from seglib.files import read_json, write_json
 from seglib.models import MODELS
-from seglib.records import Record, list_records, read_history
+from seglib.records import Record, list_records
 from seglib.training.loop import fit
 
 RECORDS = Path(__file__).parent / "records"
@@ -79,7 +80,7 @@ def test_a_recorded_run_is_reproduced(model: str, home: Path, seglib_home: Path)
     # Another processor or library adds in another order, which four epochs amplify to less than
     # this. Scores of so short a run jump more than its losses.
     expected, found = (
-        read_history(io.StringIO("\n".join(run["history"]))) for run in (recorded, again)
+        pd.read_csv(io.StringIO("\n".join(run["history"]))) for run in (recorded, again)
     )
     for column in expected:
         allowed = {"val_miou": 0.02, "val_pixel_accuracy": 0.08}.get(column, 1e-6)
