@@ -27,13 +27,6 @@ def partition(features: Tensor, window: int) -> Tensor:
     return cells.transpose(2, 3).reshape(-1, window * window, channels)
 
 
-def merge(windows: Tensor, window: int, height: int, width: int) -> Tensor:
-    """Put windows (N·windows, window², C) together again as maps (N, H, W, C)."""
-    rows, columns = height // window, width // window
-    cells = windows.view(-1, rows, columns, window, window, windows.shape[-1])
-    return cells.transpose(2, 3).reshape(-1, height, width, windows.shape[-1])
-
-
 def window_ids(size: tuple[int, int], window: int, shift: tuple[int, int] = (0, 0)) -> Tensor:
     """The number of the window that each token of a map of `size` (H, W) lies in, int64 (H, W).
 
@@ -57,6 +50,24 @@ def shift_mask(size: tuple[int, int], window: int, shift: tuple[int, int]) -> Te
     return ids == ids.transpose(1, 2)
 
 
+def shifted_windows(layer: ShiftedWindowAttention, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """The windows, of L tokens each, of a layer on a map of `size` (H, W).
+
+    Returns:
+        Where in the map each token lies, row by row, or `NOWHERE` for those that fill the map up to
+        whole windows: int64 (windows, L); who may look at whom: bool (windows, L, L).
+    """
+    window = layer.window_size[0]
+    sides = zip(size, layer.shift_size, strict=True)
+    shift = tuple(0 if side <= window else step for side, step in sides)  # one window holds all
+    places = torch.arange(size[0] * size[1]).view(1, *size, 1)
+    margin = (0, 0, 0, -size[1] % window, 0, -size[0] % window)
+    places = functional.pad(places, margin, value=NOWHERE)
+    allowed = shift_mask(places.shape[1:3], window, shift)
+    rolled = places.roll((-shift[0], -shift[1]), (1, 2))
+    return partition(rolled, window)[..., 0], allowed
+
+
 def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[Tensor, Tensor]:
     """What a torchvision attention layer computes in evaluation mode, in plain steps.
 
@@ -65,32 +76,22 @@ def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[T
         features: float (N, H, W, C), any H and W.
 
     Returns:
-        The layer's output (N, H, W, C), and its weights (N·windows, heads, window², window²): row
-        i holds what token i of the (shifted) window takes from each other one; its sum is 1.
+        The layer's output (N, H, W, C), and its weights (N·windows, heads, L, L): row i holds what
+        token i of the (shifted) window takes from each other one; its sum is 1.
     """
-    count, height, width, channels = features.shape
-    window, shift = _window_and_shift(layer, height, width)
-    features = functional.pad(features, (0, 0, 0, -width % window, 0, -height % window))
-    size = (features.shape[1], features.shape[2])
-    tokens = partition(features.roll((-shift[0], -shift[1]), (1, 2)), window)  # (B, L, C)
-
-    joint = layer.qkv(tokens).unflatten(-1, (3, layer.num_heads, -1))  # (B, L, 3, heads, C/heads)
-    query, key, value = joint.permute(2, 0, 3, 1, 4)  # (B, heads, L, C/heads) each
-    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (B, heads, L, L)
+    places, allowed = shifted_windows(layer, features.shape[1:3])
+    flat = functional.pad(features.flatten(1, 2), (0, 0, 0, 1))  # the last token is NOWHERE's
+    tokens = flat[:, places]  # (N, windows, L, C)
+    joint = layer.qkv(tokens).unflatten(-1, (3, layer.num_heads, -1))
+    query, key, value = joint.permute(3, 0, 1, 4, 2, 5)  # (N, windows, heads, L, C/heads) each
+    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (N, windows, heads, L, L)
     scores = scores + layer.get_relative_position_bias()
-    allowed = shift_mask(size, window, shift).to(scores.device).repeat(count, 1, 1)
-    weights = scores.masked_fill(~allowed[:, None], -torch.inf).softmax(dim=-1)
-    mixed = (weights @ value).transpose(1, 2).flatten(2)  # (B, L, C)
-
-    output = merge(layer.proj(mixed), window, *size).roll(shift, (1, 2))
-    return output[:, :height, :width], weights
-
-
-def _window_and_shift(layer: nn.Module, height: int, width: int) -> tuple[int, tuple[int, int]]:
-    """The side of a layer's windows and its shift, which is 0 where one window holds it all."""
-    window = layer.window_size[0]
-    sides = zip((height, width), layer.shift_size, strict=True)
-    return window, tuple(0 if side <= window else step for side, step in sides)
+    forbidden = ~allowed[:, None].to(scores.device)
+    weights = scores.masked_fill(forbidden, -torch.inf).softmax(dim=-1)
+    mixed = (weights @ value).transpose(2, 3).flatten(3)  # (N, windows, L, C)
+    output = torch.empty_like(flat)
+    output[:, places] = layer.proj(mixed)
+    return output[:, :-1].view_as(features), weights.flatten(0, 1)
 
 
 @dataclass(frozen=True)
@@ -166,10 +167,11 @@ def attention_blocks(model: nn.Module, image: Tensor) -> Iterator[Attention]:
     if not layers:
         raise ConfigError(f"{type(model).__name__} has no attention to show")
     inputs: dict[nn.Module, Tensor] = {}
-    hooks = [
-        layer.register_forward_pre_hook(lambda module, args: inputs.update({module: args[0]}))
-        for layer in layers
-    ]
+
+    def keep_input(layer: nn.Module, arguments: tuple) -> None:
+        inputs[layer] = arguments[0]
+
+    hooks = [layer.register_forward_pre_hook(keep_input) for layer in layers]
     with torch.no_grad():
         model(image)
     for hook in hooks:
@@ -197,12 +199,7 @@ def _global_attention(
 def _window_attention(layer: ShiftedWindowAttention, features: Tensor, height: int) -> Attention:
     """Of one map (1, h, w, C) of a Swin, in an image of that height."""
     grid = (features.shape[1], features.shape[2])
-    window, shift = _window_and_shift(layer, *grid)
     with torch.no_grad():
         _, weights = window_attention(layer, features)
-    places = torch.arange(grid[0] * grid[1]).view(1, *grid, 1)
-    margin = (0, 0, 0, -grid[1] % window, 0, -grid[0] % window)
-    places = functional.pad(places, margin, value=NOWHERE).roll((-shift[0], -shift[1]), (1, 2))
-    allowed = shift_mask(places.shape[1:3], window, shift)
-    places = partition(places, window)[..., 0]
+    places, allowed = shifted_windows(layer, grid)
     return Attention(weights.cpu(), allowed, places, grid, height // grid[0])

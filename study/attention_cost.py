@@ -27,13 +27,7 @@ SIDES = (64, 96, 128, 192, 256, 384, 512)  # pixels; all are whole windows
 PATCH, WINDOW = 4, 8
 CHANNELS, HEADS, BLOCKS = 48, 2, 2  # of the first level of our smallest Swin
 REPEATS = 9
-NETWORKS = {
-    "patch": PATCH,
-    "window": WINDOW,
-    "channels": CHANNELS,
-    "heads": HEADS,
-    "blocks": BLOCKS,
-}
+NETWORK = dict(patch=PATCH, window=WINDOW, channels=CHANNELS, heads=HEADS, blocks=BLOCKS)
 # Everything or a window; the matrix of all pairs written down, or computed piece by piece (fused).
 KINDS = ("global", "global, fused", "windows")
 
@@ -108,7 +102,7 @@ def load_growth() -> pd.DataFrame:
     Raises `RecordError` if there is none, or if it is of other networks than today's.
     """
     content = read_json(record_file(), RecordError)
-    if content.get("networks") != NETWORKS:
+    if content.get("networks") != NETWORK:
         raise RecordError(
             f"{record_file()}: of other networks; run: python -m study.attention_cost"
         )
@@ -133,7 +127,7 @@ def main() -> None:
     """Measure, write the record and print it."""
     table = measure().round({"seconds": 6, "megabytes": 3})
     machine = {**describe_machine(torch.device("cpu")), "threads": 1}
-    content = {"networks": NETWORKS, "repeats": REPEATS, **machine, **versions()}
+    content = {"networks": NETWORK, "repeats": REPEATS, **machine, **versions()}
     write_json(record_file(), {**content, "measured": table.to_dict("records")})
     print(f"{table.to_string(index=False)}\nwritten: {record_file()}")
 

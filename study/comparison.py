@@ -19,7 +19,8 @@ from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, start_dataset
 
 from .beyond_scores import is_measured, measurement
-from .plan import StudyRun, load_study
+from .exploration import class_shares, pixel_counts
+from .plan import Entry, StudyRun, load_study
 
 NEAR = 4  # pixels from a boundary within which a pixel counts as near it
 RARE = 0.01  # share of all pixels below which a class counts as rare
@@ -31,25 +32,27 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     These are the full run of every architecture, then those that started from another run's
     weights. A run without scores on `split` is left out.
     """
-    scale = "gpu" if dataset == "cityscapes" else "cpu"
-    entries = load_study(scale, datasets=[dataset])
-    planned = [entry for entry in entries if isinstance(entry, StudyRun) and entry.compared]
-    found = [find_record(entry.config) for entry in planned]
+    planned = [run for run in _planned(dataset) if isinstance(run, StudyRun) and run.compared]
+    found = [find_record(run.config) for run in planned]
     records = [record for record in found if record is not None and split in record.scores]
     order = list(MODEL_NAMES)
     records.sort(key=lambda r: (r.config.init_from is not None, order.index(r.config.model)))
-    plain = [record.config.model for record in records if record.config.init_from is None]
-    return {_name(record, plain.count(record.config.model) > 1): record for record in records}
+    models = [record.config.model for record in records if record.config.init_from is None]
+    named = {}
+    for record in records:
+        config, name = record.config, MODEL_NAMES[record.config.model]
+        if models.count(config.model) > 1 and config.size is not None:
+            name += f" {config.size.upper()}"
+        if config.init_from is not None:
+            name += f", from {DATASET_NAMES[start_dataset(record)]}"
+        named[name] = record
+    return named
 
 
-def _name(record: Record, with_size: bool) -> str:
-    config = record.config
-    name = MODEL_NAMES[config.model]
-    if with_size and config.size is not None:
-        name += f" {config.size.upper()}"
-    if config.init_from is not None:
-        name += f", from {DATASET_NAMES[start_dataset(record)]}"
-    return name
+def _planned(dataset: str, *groups: str) -> list[Entry]:
+    """What the study's plan has of a dataset, at the scale at which it is trained."""
+    scale = "gpu" if dataset == "cityscapes" else "cpu"
+    return load_study(scale, datasets=[dataset], groups=groups)
 
 
 def measured(runs: Mapping[str, Record], part: str) -> dict[str, dict[str, Any]]:
@@ -59,20 +62,13 @@ def measured(runs: Mapping[str, Record], part: str) -> dict[str, dict[str, Any]]
 
 def score_overview(runs: Mapping[str, Record], split: str = "test") -> pd.DataFrame:
     """Scores of a split with their 95 % intervals as text, a row per run."""
-    metrics = {
-        "mIoU": "miou",
-        "iIoU": "miiou",
-        "category IoU": "category_miou",
-        "pixel accuracy": "pixel_accuracy",
-    }
+    titles = ("mIoU", "iIoU", "category IoU", "pixel accuracy")
+    metrics = ("miou", "miiou", "category_miou", "pixel_accuracy")
     rows = {}
     for name, record in runs.items():
         scores = record.scores[split]
-        rows[name] = {
-            title: "n/a" if scores[metric] is None else score_text(scores, metric)
-            for title, metric in metrics.items()
-        }
-    return pd.DataFrame.from_dict(rows, orient="index", columns=list(metrics))
+        rows[name] = ["n/a" if scores[m] is None else score_text(scores, m) for m in metrics]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=titles)
 
 
 def cost_overview(runs: Mapping[str, Record]) -> pd.DataFrame:
@@ -123,16 +119,13 @@ def pairs(runs: Mapping[str, Record], split: str = "test", seed: int = 0) -> lis
     With k pairs, each interval has the level 1 - 0.05/k (Bonferroni): then all of them are right
     together with a probability of 95 % or more.
     """
-    couples = list(itertools.combinations(runs, 2))
+    ranked = sorted(runs, key=lambda name: -runs[name].miou(split))
+    couples = list(itertools.combinations(ranked, 2))
     level = 1 - 0.05 / max(1, len(couples))
     found = []
-    for first, second in couples:
-        scores = [runs[name].scores[split] for name in (first, second)]
-        difference = paired_difference(*scores, seed=seed, level=level)
-        if difference.difference < 0:
-            value, low, high = difference
-            first, second, difference = second, first, PairedDifference(-value, -high, -low)
-        found.append(Pair(first, second, difference))
+    for better, worse in couples:
+        scores = (runs[name].scores[split] for name in (better, worse))
+        found.append(Pair(better, worse, paired_difference(*scores, seed=seed, level=level)))
     return sorted(found, key=lambda pair: -pair.difference.difference)
 
 
@@ -217,9 +210,8 @@ def transfer_overview(
 
 def seed_scores(dataset: str) -> dict[str, list[float]]:
     """Val mIoU of every architecture's full run with each recorded seed, if there are several."""
-    scale = "gpu" if dataset == "cityscapes" else "cpu"
     found: dict[str, list[float]] = {}
-    for entry in load_study(scale, datasets=[dataset], groups=["seeds"]):
+    for entry in _planned(dataset, "seeds"):
         if (record := find_record(entry.config)) is not None:
             found.setdefault(MODEL_NAMES[entry.config.model], []).append(record.miou())
     return {name: scores for name, scores in found.items() if len(scores) > 1}
@@ -241,20 +233,17 @@ def scene_traits(record: Record, split: str = "test") -> pd.DataFrame:
     Columns: `near boundaries` (share of pixels at most 4 from one), `rare classes` (share of pixels
     of classes that hold less than 1 % of the split) and `darkness` (1 minus the mean brightness).
     """
-    encode, scenes = record.dataset.class_set.encode, list_scenes(record.dataset.root(), split)
-    counts, rows = [], []
+    class_set, scenes = record.dataset.class_set, list_scenes(record.dataset.root(), split)
+    counts = pixel_counts(scenes, class_set)
+    scored, rare = counts[:, :-1].sum(axis=1), class_shares(counts) < RARE
+    near, light = [], []
     for scene in scenes:
-        truth = encode(read_label_ids(scene.label_ids))
-        pixels = np.bincount(truth.ravel(), minlength=256)[: record.dataset.class_set.num_classes]
-        near = (boundary_distance(truth, NEAR) <= NEAR).sum() / pixels.sum()
-        counts.append(pixels)
-        rows.append((near, 1 - read_photo(scene.image).mean() / 255))
-    shares = np.array(counts) / np.sum(counts, axis=1, keepdims=True)
-    rare = np.sum(counts, axis=0) / np.sum(counts) < RARE
-    near, dark = np.transpose(rows)
-    values = {
-        "near boundaries": near,
-        "rare classes": shares[:, rare].sum(axis=1),
-        "darkness": dark,
+        truth = class_set.encode(read_label_ids(scene.label_ids))
+        near.append((boundary_distance(truth, NEAR) <= NEAR).sum())
+        light.append(read_photo(scene.image).mean() / 255)
+    traits = {
+        "near boundaries": near / scored,
+        "rare classes": counts[:, :-1][:, rare].sum(axis=1) / scored,
+        "darkness": 1 - np.array(light),
     }
-    return pd.DataFrame(values, [scene.name for scene in scenes])
+    return pd.DataFrame(traits, [scene.name for scene in scenes])
