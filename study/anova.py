@@ -7,6 +7,8 @@ Importance", ICML 2014, where a random forest stands in for the missing combinat
 complete). One run per combination can't tell chance from effects of three settings at once: we take
 that rest as chance, and its size gives the intervals. All runs of a sweep have one seed, so how far
 another seed would move them together is not in it.
+
+Every `table` is a `sweep_table` with a complete first rung, and `fields` are all that was swept.
 """
 
 import itertools
@@ -74,8 +76,7 @@ def first_rung(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
 def chance(table: pd.DataFrame, fields: Sequence[str]) -> tuple[float, int]:
     """Standard deviation of a single run's score by the rest, and its degrees of freedom.
 
-    `table`: a `sweep_table` with a complete first rung. The deviation is in units of the score; it
-    also holds what three or more settings do together, so it rather is too large.
+    It also holds what three or more settings do together, so it rather is too large.
     """
     rest = _variance(first_rung(table, fields), fields).loc["rest"]
     return math.sqrt(rest["squares"] / rest["freedom"]), int(rest["freedom"])
@@ -84,8 +85,8 @@ def chance(table: pd.DataFrame, fields: Sequence[str]) -> tuple[float, int]:
 def marginal_effects(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """Mean score of each value of each field, over all values of the other fields.
 
-    `table`: a `sweep_table` with a complete first rung. Returns a row per field and value: `field`,
-    `value`, `mean`, `low` and `high` (95 % by Student's t from `chance`), `runs`.
+    Returns a row per field and value: `field`, `value`, `mean`, `low` and `high` (95 % by Student's
+    t from `chance`), `runs`.
     """
     means = pd.concat(
         [
@@ -103,8 +104,8 @@ def interaction(
     """Mean score of each pair of values of two fields, over all values of the others.
 
     Without an interaction, the scores of all values of `first` rise and fall alike over those of
-    `second`. `fields` are all swept fields. Returns a row per pair: the values in columns of the
-    fields' names, then `mean`, `low`, `high`, `runs` as `marginal_effects`.
+    `second`. Returns a row per pair: the values in columns of the fields' names, then `mean`,
+    `low`, `high`, `runs` as `marginal_effects`.
     """
     return _means(table, fields, [first, second])
 
@@ -122,8 +123,8 @@ def _means(table: pd.DataFrame, fields: Sequence[str], part: list[str]) -> pd.Da
 def contrasts(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """The best value of each field against its worst, by the mean over all other settings.
 
-    `table`: a `sweep_table` with a complete first rung. Returns a row per field: `field`, `best`,
-    `worst`, `difference` of the mean scores, `low` and `high` (95 % by Student's t from `chance`).
+    Returns a row per field: `field`, `best`, `worst`, `difference` of the mean scores, `low` and
+    `high` (95 % by Student's t from `chance`).
     The interval is that of two values picked in advance: among three or more, the largest
     difference leaves out zero more often by chance, and `importance` is the fairer judge.
     """
@@ -140,15 +141,14 @@ def contrasts(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
 def importance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """Share of the scores' variance that each field, and each pair of fields, accounts for.
 
-    `table`: a `sweep_table` with a complete first rung. `fields`: the swept fields, three or more.
-    Returns a row per field, per pair and one for the rest: `part` ("dropout", "dropout × gamma",
-    "rest"), `share` (0 to 1; all shares add up to 1), `by_chance`, which the share of a part
-    without any effect exceeds in one of twenty cases (the F test of the analysis of variance), and
-    `low` and `high`, the 95 % interval of the share that would be left without chance (from the
-    noncentral F distribution: Steiger, "Beyond the F Test", Psychological Methods 2004,
-    https://doi.org/10.1037/1082-989X.9.2.164). The last three are NaN for the rest. They take the
-    rest as normal noise, and say how far one training run per combination can be trusted, and
-    nothing about another dataset.
+    Needs three fields or more. Returns a row per field, per pair and one for the rest: `part`
+    ("dropout", "dropout × gamma", "rest"), `share` (0 to 1; all shares add up to 1), `by_chance`,
+    which the share of a part without any effect exceeds in one of twenty cases (the F test of the
+    analysis of variance), and `low` and `high`, the 95 % interval of the share that would be left
+    without chance (from the noncentral F distribution: Steiger, "Beyond the F Test", Psychological
+    Methods 2004, https://doi.org/10.1037/1082-989X.9.2.164). The last three are NaN for the rest.
+    They take the rest as normal noise, and say how far one training run per combination can be
+    trusted, and nothing about another dataset.
     """
     parts = _variance(first_rung(table, fields), fields)
     shares = parts["squares"] / (parts["squares"].sum() or 1.0)

@@ -134,8 +134,7 @@ class SweepPlan:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for `sweep.json`."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return json.loads(json.dumps({**values, "base": self.base.to_dict()}))
+        return json.loads(json.dumps(dataclasses.asdict(self)))
 
     @property
     def id(self) -> str:
@@ -203,13 +202,11 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
             record = train_candidate(config, plan.folder, deadline=deadline, **options)
             scores[candidate] = score_of(record, plan.score)
         best = ranking(scores)[0]
-        values = plan.candidates[best].items()
-        settings = ", ".join(
-            f"{setting_name(name)} {setting_value(value)}" for name, value in values
-        )
+        settings = plan.candidates[best].items()
         print(
             f"rung {rung.number} of {len(plan.rungs)}: {len(scores)} candidates on "
-            f"{rung.images or 'all'} images; best {plan.score} {scores[best]:.4f} with {settings}"
+            f"{rung.images or 'all'} images; best {plan.score} {scores[best]:.4f} with "
+            + ", ".join(f"{setting_name(name)} {setting_value(value)}" for name, value in settings)
         )
         remaining = survivors(scores)
     return sweep_table(plan)
@@ -218,30 +215,26 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
 def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: list[int]) -> Iterator[int]:
     """The candidates that no other worker is training, each looked at in its turn, then the others.
 
-    A worker that was killed holds no lock: whoever gets to its run goes on from the checkpoint.
-    To one that is still training, `fit` waits until it is done, and takes the record.
+    A worker holds the lock that `fit` takes of a run. One that was killed holds none: whoever gets
+    to its run goes on from the checkpoint. To one that still trains, `fit` waits for its record.
     """
+    if "WORLD_SIZE" in os.environ:  # the processes of one training must keep to the same order
+        yield from candidates
+        return
     taken = []
     for candidate in candidates:
         config = plan.config(rung, candidate)
-        if find_record(config, plan.folder) is None and _is_training(config):
+        lock = checkpoint_folder(config.run_id).with_suffix(".lock")
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if find_record(config, plan.folder) is None:
+                with FileLock(lock, timeout=0):
+                    pass
+        except Timeout:
             taken.append(candidate)
         else:
             yield candidate
     yield from taken
-
-
-def _is_training(config: RunConfig) -> bool:
-    """Whether another worker holds the lock that `fit` takes of a run."""
-    if "WORLD_SIZE" in os.environ:  # the processes of one training must all take the same order
-        return False
-    lock = checkpoint_folder(config.run_id).with_suffix(".lock")
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(lock, timeout=0):
-            return False
-    except Timeout:
-        return True
 
 
 def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:

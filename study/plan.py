@@ -25,6 +25,7 @@ from .halving import SweepPlan
 PLAN = Path(__file__).with_name("plan.toml")
 SCALES = ("cpu", "gpu")
 
+
 class Fields(TypedDict, total=False):
     """What a named set or a group changes in the config of its runs."""
 
