@@ -217,6 +217,8 @@ CLAIMS: tuple[tuple[str, Callable[[Values], bool]], ...] = (
     ("the other way round on val, and no larger than what another seed may make.", lambda v:
      -v["seeds/two runs"] < v["camvid/unet:fine-tuned/test/gain"] < 0
      < v["camvid/unet:fine-tuned/val/gain"]),
+    ("val favoured the same change.", lambda v: everywhere(
+        lambda d: v[f"{d}/unet:full augmentation/val/gain high"] < 0)),
     # Beside the score
     ("what is left to win lies along outlines and in small things", lambda v:
      v["camvid/unet/inside"] > 90),
