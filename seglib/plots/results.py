@@ -36,7 +36,6 @@ def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figur
     loss.set(xlabel="epoch", ylabel="loss", ylim=(min(0, loss.get_ylim()[0]), None))
     score.set(xlabel="epoch", ylabel="validation mIoU (%)", ylim=(0, None))
     for axis in (loss, score):
-        axis.grid(axis="y")
         axis.margins(x=0.02)
         axis.xaxis.get_major_locator().set_params(integer=True)
     lines = {"training": style.TRAINING, "validation": style.VALIDATION}
@@ -99,14 +98,12 @@ def run_intervals(
             points, color = 100 * differences[label][0], style.verdict(*differences[label][1:])
             style.note(right, style.signed(points), (points, place), (0, 8), fontsize=7.5,
                        color=color)
-    style.name_rows(left, [label for label, _, _ in runs])
+    for axis in (left, right):
+        style.name_rows(axis, [label for label, _, _ in runs])
+        axis.margins(x=0.14)
     left.set(xlabel="mIoU (%)", ylim=(len(runs) - 0.5, -0.75))
     right.set(xlabel=f"difference from “{runs[0][0]}” (points)")
     style.note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color="#444444")
-    right.tick_params(axis="y", length=0)
-    right.grid(axis="x")
-    for axis in (left, right):
-        axis.margins(x=0.14)
     return figure
 
 
@@ -159,6 +156,7 @@ def share_heatmap(
     figure, axis = plt.subplots(figsize=size, layout="compressed")
     words = [[f"{share:.0f}" if share >= 0.5 else "" for share in row] for row in shares]
     axis.set_facecolor("#E4E4E4")
+    axis.grid(False)
     seaborn.heatmap(
         shares, vmin=0, vmax=100, cmap="Blues", annot=words, fmt="", square=True, ax=axis,
         annot_kws={"fontsize": 5.6 if len(columns) > 12 else 7},
@@ -190,7 +188,6 @@ def error_distance(tables: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     near.set(ylabel="errors up to this distance (%)", ylim=(0, 103))
     for axis, corner in ((rate, "upper right"), (near, "lower right")):
         axis.set_xlabel("distance to the nearest boundary (pixels)")
-        axis.grid(axis="y")
         axis.legend(loc=corner)
     return figure
 
@@ -213,7 +210,6 @@ def grid_phases(phases: Sequence[tuple[str, np.ndarray]], truth: np.ndarray) -> 
     axis.tick_params(axis="x", length=0)
     axis.set(xlabel="place of the boundary within the grid cell (input pixels)",
              ylabel="share of boundaries (%)")
-    axis.grid(axis="y")
     style.joint_legend(figure)
     return figure
 

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -54,7 +53,8 @@ STYLE: dict[str, Any] = {
     "axes.linewidth": 0.6,
     "axes.edgecolor": "#444444",
     "axes.axisbelow": True,
-    "axes.prop_cycle": matplotlib.cycler(color=COLORS),
+    "axes.grid": True,
+    "axes.grid.axis": "y",
     "grid.color": "#DDDDDD",
     "grid.linewidth": 0.5,
     "lines.linewidth": 1.3,
@@ -183,7 +183,8 @@ def name_rows(axis: plt.Axes, names: Sequence[str], colors: Sequence[np.ndarray]
     axis.set_yticks(range(len(names)), names)
     axis.tick_params(axis="y", length=0, pad=11 if len(colors) else 3)
     axis.set_ylim(len(names) - 0.4, -0.6)
-    axis.grid(axis="x")
+    axis.grid(False)
+    axis.grid(True, axis="x")
     beside = offset_copy(axis.get_yaxis_transform(), axis.figure, x=-6.5, units="points")
     chip = {"marker": "s", "markersize": 5, "markeredgecolor": "#666666", "markeredgewidth": 0.3}
     for place, color in enumerate(colors):

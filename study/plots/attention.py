@@ -144,7 +144,6 @@ def attention_distances(
                       label="one head" if block == 1 else None)
         axis.set_xticks(blocks)
         axis.set(title=title, xlabel="block", xlim=(0.4, len(heads) + 0.6))
-        axis.grid(axis="y")
     axes[0].set(ylabel="mean distance (pixels)", ylim=(0, None))
     axes[0].legend(loc="lower left")
     return figure
@@ -176,7 +175,7 @@ def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float])
         axis.yaxis.set_minor_locator(NullLocator())
         axis.set(title=title, xlabel="image side (pixels)", ylabel=label,
                  xlim=(sides[0] * 0.85, sides[-1] * 1.18))
-        axis.grid()
+        axis.grid(True)
         axis.legend(loc="upper left", handlelength=2.6, title="∝ pixels$^p$ with p =",
                     title_fontsize=7.5)
     figure.legend(axes[0].lines, kinds, loc="outside lower center", ncols=3)

@@ -83,7 +83,6 @@ def band_iou(panels: Panels) -> Figure:
         axis.set_xticks(widths, [f"{width}" for width in widths])
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set(title=title, xlabel="within … pixels of a boundary", ylim=(0, None))
-        axis.grid(axis="y")
     axes[0].set_ylabel("mIoU there (%)")
     style.joint_legend(figure)
     return figure
@@ -106,7 +105,7 @@ def reliability(panels: Panels) -> Figure:
             sure, right = style.percentages([[each[key] for each in bins] for key in keys])
             axis.plot(sure, right, label=name, **run_looks[name])
         axis.set(title=title, xlabel="confidence (%)", xlim=(0, 101), ylim=(0, 101), aspect="equal")
-        axis.grid()
+        axis.grid(True)
     axes[0].set_ylabel("right pixels (%)")
     style.joint_legend(figure)
     return figure
@@ -132,7 +131,6 @@ def accuracy_cost(
             axis.plot(scale * cost, 100 * score, label=name, **look)
         axis.set_xlim(0, 1.15 * scale * max(cost for cost, *_ in runs.values()))
         axis.set(title=title, xlabel=label)
-        axis.grid(axis="y")
     axes[0].set_ylabel("mIoU (%)")
     style.joint_legend(figure)
     return figure
@@ -158,7 +156,6 @@ def robustness(panels: Panels) -> Figure:
                 axis.plot(range(len(levels)), scores, label=name, **run_looks[name])
             axis.set_ylim(0, None)
             axis.set_xticks(range(len(levels)))
-            axis.grid(axis="y")
         row[0].set_ylabel(f"{title}\nmIoU (%)")
     for axis, kind in zip(axes[0], kinds, strict=True):
         axis.set_title("JPEG" if kind == "jpeg" else kind)

