@@ -115,9 +115,9 @@ def fit(
                 if row is not None:
                     log(row)
                 if state.next_epoch < config.epochs and is_late(state, accelerator, deadline):
+                    where = f"after epoch {state.next_epoch} of {config.epochs}"
                     raise OutOfTime(
-                        f"{config.run_id}: out of time after epoch {state.next_epoch} of "
-                        f"{config.epochs}; the same call goes on from there"
+                        f"{config.run_id}: out of time {where}; the same call goes on from there"
                     )
         # Scored in the precision in which they are kept.
         weights = {name: half(tensor) for name, tensor in state.best["weights"].items()}

@@ -2,6 +2,7 @@
 
 import math
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,14 +97,8 @@ def load_data(
     if workers is None:
         workers = min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
     epoch_batches(len(scenes), config, 0, processes=accelerator.num_processes)  # or refuses
-    return TrainingData(
-        TrainingSet(scenes, config),
-        validation,
-        loss,
-        classes.num_classes,
-        steps=len(scenes) // config.batch_size,
-        workers=workers,
-    )
+    steps, training = len(scenes) // config.batch_size, TrainingSet(scenes, config)
+    return TrainingData(training, validation, loss, classes.num_classes, steps, workers)
 
 
 def epoch_batches(
@@ -116,14 +111,11 @@ def epoch_batches(
     """
     size, parts = config.batch_size, config.accumulation * processes
     if size % parts:
-        raise ConfigError(
-            f"batch_size {size} must be a multiple of {parts} (accumulated parts x processes)"
-        )
+        needed = f"a multiple of {parts} (accumulated parts x processes)"
+        raise ConfigError(f"batch_size {size} must be {needed}")
     if size > count:
-        raise ConfigError(
-            f"batch_size {size} is larger than the training split of {count} images; "
-            f"use at most {count}"
-        )
+        split = f"the training split of {count} images; use at most {count}"
+        raise ConfigError(f"batch_size {size} is larger than {split}")
     generator = torch.Generator().manual_seed(mix_seed(config.seed, epoch))
     order = torch.randperm(count, generator=generator)[: count - count % size]
     mine = order.view(-1, processes, size // parts)[:, rank]  # (batches, images of each)
@@ -176,21 +168,16 @@ def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ..
             axis = of_classes.index(True)  # 0 of a convolution, 1 of a transposed one
             tensor.index_copy_(axis, new_rows, old.index_select(axis, old_rows))
         else:
-            raise RecordError(
-                f"init_from {record.id}: {name!r} has shape {tuple(old.shape)}, "
-                f"this run needs {tuple(tensor.shape)}"
-            )
+            found, needed = tuple(old.shape), tuple(tensor.shape)
+            what = f"{name!r} has shape {found}, this run needs {needed}"
+            raise RecordError(f"init_from {record.id}: {what}")
 
 
 def check_writable(folder: Path, variable: str) -> None:
     """Raise `RecordError` now rather than after hours if `folder` can't be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f".write-test.{os.getpid()}"
-        probe.touch()
-        probe.unlink()
+        tempfile.TemporaryFile(dir=folder).close()
     except OSError as problem:
-        raise RecordError(
-            f"{folder}: this folder can't be written ({problem.strerror}); "
-            f"allow it or point {variable} elsewhere"
-        ) from None
+        reason = f"this folder can't be written ({problem.strerror})"
+        raise RecordError(f"{folder}: {reason}; allow it or point {variable} elsewhere") from None

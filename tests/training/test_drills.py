@@ -49,13 +49,17 @@ CONFIG = RunConfig(
 )
 
 
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file of a record but the one with times in it."""
+def contents(folder: Path, without: str = "") -> dict[str, bytes]:
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name != "environment.json"
+        if file.is_file() and file.name != without
     }
+
+
+def files_of(record: Path) -> dict[str, bytes]:
+    """Every file of a record but the one with times in it."""
+    return contents(record, without="environment.json")
 
 
 def train(config: RunConfig) -> str:
@@ -63,9 +67,21 @@ def train(config: RunConfig) -> str:
 
 
 def train_while(marker: str, config: RunConfig) -> str:
-    """Train; make the file `marker` first, so that a killer knows that work has begun."""
+    """Train; first the file `marker` is made, so that a killer knows that work has begun."""
     Path(marker).touch()
     return train(config)
+
+
+def kill_at_random(home: Path, function, arguments: tuple, whole: float, times: int) -> Iterator:
+    """Run and kill `function(marker, *arguments)` again and again; yields after each kill."""
+    moments = random.Random(times)
+    for number in range(times):
+        marker = home / f"begun{number}"
+        process = Process(home, function, str(marker), *arguments)
+        process.wait_for(marker.exists)
+        time.sleep(moments.uniform(0, whole))
+        process.kill()
+        yield
 
 
 def assert_nothing_half_written(folder: Path) -> None:
@@ -93,14 +109,8 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes(home: Path) 
     shutil.rmtree(folder)
     shutil.rmtree(paths.cache_dir())  # so that its building is interrupted too
 
-    moments = random.Random(0)
     kills = 0
-    for number in range(20):
-        marker = home / f"begun{number}"
-        process = Process(home, train_while, str(marker), CONFIG)
-        process.wait_for(marker.exists)
-        time.sleep(moments.uniform(0, whole / 3))
-        process.kill()
+    for _ in kill_at_random(home, train_while, (CONFIG,), whole / 3, 20):
         kills += not folder.exists()
         assert_nothing_half_written(home)
     assert kills >= 3  # it was really interrupted, several times
@@ -161,26 +171,6 @@ def generate(marker: str = "", workers: int = 1) -> str:
         Path(marker).touch()
     options = {"size": (64, 128), "counts": COUNTS, "workers": workers}
     return str(prepare("miniscapes", progress=False, **options))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {
-        str(file.relative_to(folder)): file.read_bytes()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file()
-    }
-
-
-def kill_at_random(home: Path, function, arguments: tuple, whole: float, times: int) -> Iterator:
-    """Run and kill `function(marker, *arguments)` again and again; yields after each kill."""
-    moments = random.Random(times)
-    for number in range(times):
-        marker = home / f"begun{number}"
-        process = Process(home, function, str(marker), *arguments)
-        process.wait_for(marker.exists)
-        time.sleep(moments.uniform(0, whole))
-        process.kill()
-        yield
 
 
 def test_generation_killed_at_random_moments_ends_with_the_same_bytes(seglib_home: Path) -> None:
@@ -274,7 +264,7 @@ def test_a_download_killed_at_random_moments_ends_with_the_same_bytes(
     assert sorted(path.name for path in root.parent.iterdir()) == [".camvid.lock", "camvid"]
 
 
-# --- clocks and kernels -----------------------------------------------------------------------
+# --- clocks -----------------------------------------------------------------------------------
 
 
 def train_by_a_broken_clock(config: RunConfig) -> str:
@@ -307,72 +297,6 @@ def test_a_clock_that_jumps_changes_nothing(home: Path) -> None:
     assert files_of(folder) == expected
     assert Record(folder).environment["seconds"] >= 0
     assert load_cache(paths.data_dir() / "miniscapes", "train", "fine", (32, 64), CITYSCAPES_19)
-
-
-def test_an_interrupted_kernel_goes_on_where_it_was(home: Path) -> None:
-    from jupyter_client.manager import start_new_kernel
-
-    train(CONFIG)
-    folder = paths.results_dir() / CONFIG.run_id
-    expected = files_of(folder)
-    shutil.rmtree(folder)
-    waiting = home / "waiting"
-    # An epoch has 6 steps, of training and of validation: it waits in the third epoch, then twice
-    # more after it has gone on from the last checkpoint.
-    start = f"""
-import time, torch
-from pathlib import Path
-torch.set_num_threads(1)
-from seglib.config import RunConfig
-from seglib.training import loop
-config = RunConfig.from_dict({CONFIG.to_dict()!r})
-step, steps = loop.to_device, 0
-def to_device(*arguments):
-    global steps
-    steps += 1
-    if steps in (15, 28, 40):
-        Path({str(waiting)!r}).touch()
-        time.sleep(120)
-    return step(*arguments)
-loop.to_device = to_device
-"""
-    cell = "loop.fit(config, device='cpu', progress=False)"
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(loop.__file__).parents[2]),
-        "IPYTHONDIR": str(home / "ipython"),
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    }
-    manager, client = start_new_kernel(env=environment, extra_arguments=["--log-level=ERROR"])
-
-    def run(code: str) -> str:
-        return client.execute(code, reply=True, timeout=120)["content"]["status"]
-
-    def begin() -> None:
-        """Run the cell until it waits."""
-        client.execute(cell)
-        end = time.monotonic() + 120
-        while not waiting.exists():
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.02)
-        waiting.unlink()
-
-    try:
-        assert run(start) == "ok"
-        for _ in range(2):
-            begin()
-            manager.interrupt_kernel()
-            assert client.get_shell_msg(timeout=60)["content"].get("ename") == "KeyboardInterrupt"
-            assert not folder.exists()
-        begin()
-        manager.restart_kernel(now=True)  # it dies altogether
-        client.wait_for_ready(timeout=60)
-        assert checkpoints.load_checkpoint(CONFIG.run_id)[0]["next_epoch"] == 5
-        assert run(start + "steps = 99") == "ok" and run(cell) == "ok"
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    assert files_of(folder) == expected
 
 
 # --- results that can only be read ------------------------------------------------------------
