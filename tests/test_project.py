@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from seglib import cli
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 MEGABYTE = 1 << 20
@@ -37,6 +39,10 @@ def test_the_readme_s_commands_exist():
     named = set(re.findall(r"^\s*make ([a-z-]+)", README, re.MULTILINE))
     named |= set(re.findall(r"`make ([a-z-]+)", README))
     assert "test" in named and named <= targets
+    shown = "".join(README.split("```")[1::2])
+    commands = set(re.findall(r"^seglib (\w+)", shown, re.MULTILINE))
+    commands |= set(re.findall(r"`seglib (\w+)", README))
+    assert "train" in commands and commands <= (cli.COMMANDS | cli.plugins()).keys()
 
 
 def test_the_readme_s_links_lead_to_files():
