@@ -301,7 +301,7 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """
     base = runs[runs["is_base"]].groupby("factor")["level"].first()
     names: list[str] = []
-    height = 0.5 + 0.155 * (len(summary) + summary["factor"].nunique())
+    height = 0.5 + 0.128 * (len(summary) + summary["factor"].nunique())
     figure, (left, right) = style.axes_row(2, height, sharey=True, width_ratios=(2.6, 1))
     unchanged = {"color": "#444444", "markerfacecolor": "white"}
     for factor, rows in summary.groupby("factor", sort=False):
