@@ -24,7 +24,7 @@ WINDOWED = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d)
 
 @dataclass
 class _Call:
-    """One call of one module: what it returned and the share of the work that is its own."""
+    """One call of one module: shapes, and the share of the work that is its own."""
 
     name: str
     module: nn.Module
@@ -35,8 +35,10 @@ class _Call:
     submodules_called: list[nn.Module] = field(default_factory=list)
 
     @property
-    def has_children(self) -> bool:
-        return bool(self.submodules_called)
+    def own_parameters(self) -> list[nn.Parameter]:
+        """All parameters but those of the submodules that the module calls."""
+        called = {id(p) for module in self.submodules_called for p in module.parameters()}
+        return [p for p in self.module.parameters() if id(p) not in called]
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -71,11 +73,9 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
     counted: set[int] = set()  # a module or parameter that is used twice is counted once
     rows, path = [], []
     for call in calls:
-        parameters = 0
-        for parameter in _own_parameters(call):
-            parameters += 0 if id(parameter) in counted else parameter.numel()
-            counted.add(id(parameter))
-        if call.has_children and not parameters and not call.own_flops:
+        own = [parameter for parameter in call.own_parameters if id(parameter) not in counted]
+        counted.update(map(id, own))
+        if call.submodules_called and not own and not call.own_flops:
             continue
         path.append(call.module)
         rows.append(
@@ -84,7 +84,7 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
                 "kind": type(call.module).__name__,
                 "input_shape": call.input_shape,
                 "shape": call.output_shape,
-                "parameters": parameters,
+                "parameters": sum(parameter.numel() for parameter in own),
                 "multiply_adds": call.own_flops // 2,
                 "receptive_field": _receptive_field_of(path),
             }
@@ -102,9 +102,8 @@ def receptive_field(model: nn.Module, size: int | tuple[int, int] = 64) -> int |
     Convolutional Neural Networks", Distill 2019, at the best aligned output position.
     """
     calls = _trace(model, size)
-    return _receptive_field_of(
-        [call.module for call in calls if not call.has_children or call.own_flops]
-    )
+    layers = [call.module for call in calls if not call.submodules_called or call.own_flops]
+    return _receptive_field_of(layers)
 
 
 def effective_receptive_field(
@@ -200,28 +199,20 @@ def _shape(value: object) -> tuple[int, ...]:
     return tuple(value.shape[1:]) if isinstance(value, Tensor) else ()
 
 
-def _own_parameters(call: _Call) -> list[nn.Parameter]:
-    """The parameters a module uses itself: all but those of the submodules it calls."""
-    called = {id(p) for module in call.submodules_called for p in module.parameters()}
-    return [p for p in call.module.parameters() if id(p) not in called]
-
-
 def _receptive_field_of(layers: list[nn.Module]) -> int | None:
     """Walk from one output position back to the input; None where a layer sees everything."""
     extent = 1
     for layer in reversed(layers):
         if isinstance(layer, POINTWISE):
             continue
-        if isinstance(layer, WINDOWED):
-            dilation = _side(getattr(layer, "dilation", 1))
-            kernel = dilation * (_side(layer.kernel_size) - 1) + 1
-            stride = _side(layer.stride)
-            if isinstance(layer, nn.ConvTranspose2d):
-                extent = (extent + kernel - 2) // stride + 1
-            else:
-                extent = (extent - 1) * stride + kernel
-        else:
+        if not isinstance(layer, WINDOWED):
             return None
+        kernel, stride = _side(layer.kernel_size), _side(layer.stride)
+        kernel += (_side(getattr(layer, "dilation", 1)) - 1) * (kernel - 1)
+        if isinstance(layer, nn.ConvTranspose2d):
+            extent = (extent + kernel - 2) // stride + 1
+        else:
+            extent = (extent - 1) * stride + kernel
     return extent
 
 

@@ -332,6 +332,10 @@ def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
         )
     if fingerprint(record.dataset.root()) != recorded["dataset_fingerprint"]:
         raise RecordError(f"{record.id}: recorded on other data than {record.dataset.root()}")
+    here = describe_machine(device) | {"versions": versions()}
+    for name in ("processor", "versions"):
+        if here[name] != recorded[name]:
+            print(f"{record.id}: {name} differ from the record's, so last digits may")
     threads = torch.get_num_threads()
     torch.set_num_threads(recorded["threads"])
     try:

@@ -25,6 +25,7 @@ from seglib.data.tree import list_scenes
 from seglib.errors import ConfigError, DatasetError, RecordError
 from seglib.evaluation.evaluate import evaluate, export_predictions, score_split
 from seglib.evaluation.metrics import ScoreAccumulator
+from seglib.files import write_json
 from seglib.labels import CAMVID_11, CITYSCAPES_19
 from seglib.models import build_model
 from seglib.records import Record, load_record, save_record
@@ -516,6 +517,18 @@ def test_folders_that_cannot_be_written_are_found_before_training(home, tmp_path
     (home / "checkpoints").touch()
     with pytest.raises(RecordError, match="checkpoints: .* can't be written .*SEGLIB_HOME"):
         train()
+
+
+def test_a_replay_is_refused_where_other_digits_would_be_right(home: Path) -> None:
+    record = train(changed(epochs=1))
+    assert loop.replay(record).equals(record.history)
+    for change, message in (
+        ({"precision": "bf16"}, "recorded in bf16 on .*; here it is computed in fp32"),
+        ({"dataset_fingerprint": "0"}, "recorded on other data than"),
+    ):
+        write_json(record.path / "environment.json", record.environment | change)
+        with pytest.raises(RecordError, match=message):
+            loop.replay(load_record(record.id))
 
 
 # --- scores -----------------------------------------------------------------------------------
