@@ -1,0 +1,279 @@
+"""Photographs of any kind and masks: how they are read, which way up, and what is refused."""
+
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seglib.data import images
+from seglib.data.images import (
+    SUFFIXES,
+    find_photos,
+    read_instance_ids,
+    read_label_ids,
+    read_mask,
+    read_photo,
+)
+from seglib.errors import DatasetError, ImageError
+
+RED, BLUE = (250, 0, 0), (0, 0, 250)
+
+
+def halves(height: int = 32, width: int = 48) -> np.ndarray:
+    """A picture that is red on the left and blue on the right."""
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    image[:, : width // 2], image[:, width // 2 :] = RED, BLUE
+    return image
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def encoded(image: Image.Image | np.ndarray, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def png(width: int, height: int, depth: int, color_type: int, rows: bytes) -> bytes:
+    """A PNG written by hand: each row is a zero byte and its pixels, from the top left one on."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(kind + content)
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, depth, color_type, 0, 0, 0)
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+@pytest.fixture(params=["imagecodecs", "Pillow"])
+def decoder(request, monkeypatch):
+    """Both ways to decode a mask: with imagecodecs and as without it."""
+    if request.param == "Pillow":
+        monkeypatch.setattr(images, "png_decode", None)
+    elif images.png_decode is None:
+        pytest.skip("imagecodecs is not installed: '.[speed]'")
+
+
+# --- which way up ------------------------------------------------------------------------------
+
+CORNERS = np.full((16, 20), 7, np.uint8)
+CORNERS[0, 0], CORNERS[0, -1], CORNERS[-1, 0], CORNERS[-1, -1] = 23, 11, 21, 26
+
+
+def by_hand(values: np.ndarray, depth: int, channels: int = 1) -> bytes:
+    """A PNG of `values` (H, W), the same in every channel, row by row from the top."""
+    kind = {1: 0, 3: 2}[channels]
+    pixels = np.repeat(values[..., None], channels, 2).astype(f">u{depth // 8}")
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    return png(values.shape[1], values.shape[0], depth, kind, rows)
+
+
+def test_masks_and_photographs_are_read_from_the_top_left_on(tmp_path: Path, decoder) -> None:
+    path = tmp_path / "picture.png"
+    path.write_bytes(by_hand(CORNERS, 8))
+    assert np.array_equal(read_label_ids(path), CORNERS)
+    assert np.array_equal(read_mask(path), CORNERS)
+    assert np.array_equal(read_photo(path), np.repeat(CORNERS[..., None], 3, 2))
+    path.write_bytes(by_hand(CORNERS.astype(int) * 1000 + 1, 16))
+    assert np.array_equal(read_instance_ids(path), CORNERS.astype(int) * 1000 + 1)
+    path.write_bytes(by_hand(CORNERS, 8, channels=3))
+    assert np.array_equal(read_photo(path), np.repeat(CORNERS[..., None], 3, 2))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_camera_orientation_is_applied(orientation: int) -> None:
+    upright = noise(20, 30)
+    stored = {  # how a camera stores the upright picture under each EXIF orientation
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert np.array_equal(read_photo(encoded(np.ascontiguousarray(stored), exif=exif)), upright)
+
+
+# --- photographs -------------------------------------------------------------------------------
+
+
+def test_broken_metadata_does_not_refuse_the_picture() -> None:
+    content = encoded(halves(), exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01")
+    assert np.array_equal(read_photo(content), halves())
+
+
+def test_16_bits_are_reduced_to_8() -> None:
+    values = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20)
+    image = read_photo(encoded(values))
+    assert np.array_equal(image, np.repeat(values[..., None] // 257, 3, 2))
+    row = b"\0" + struct.pack(">HHH", 65535, 32768, 0) * 20
+    assert read_photo(png(20, 20, 16, 2, row * 20))[5, 5].tolist() == [255, 128, 0]
+
+
+@pytest.mark.parametrize("mode", ("L", "1", "LA", "P", "RGBA", "CMYK", "YCbCr", "I"))
+def test_every_mode_becomes_rgb(mode: str) -> None:
+    kind = {"CMYK": "TIFF", "YCbCr": "TIFF", "I": "TIFF"}.get(mode, "PNG")
+    image = read_photo(encoded(Image.fromarray(halves()).convert(mode), kind))
+    assert image.shape == (32, 48, 3)
+    assert image.dtype == np.uint8
+
+
+def test_cmyk_jpeg_keeps_its_colours() -> None:
+    image = read_photo(encoded(Image.fromarray(halves()).convert("CMYK"), "JPEG", quality=95))
+    assert np.abs(image.astype(int) - halves()).max() < 12
+
+
+def test_hidden_colours_under_transparency_do_not_appear() -> None:
+    pixels = np.dstack([halves(), np.full((32, 48), 255, np.uint8)])
+    pixels[:, :24, 3] = 0  # the red half is transparent
+    image = read_photo(encoded(pixels))
+    assert image[0, 0].tolist() == [255, 255, 255]
+    assert image[0, -1].tolist() == list(BLUE)
+    palette = Image.fromarray(halves()).quantize(2)
+    image = read_photo(encoded(palette, transparency=palette.getpixel((0, 0))))
+    assert image[0, 0].tolist() == [255, 255, 255]
+    assert image[0, -1].tolist() != [255, 255, 255]
+
+
+def test_phone_photograph_with_a_second_picture_is_read() -> None:
+    second = Image.fromarray(np.zeros_like(halves()))
+    content = encoded(halves(), "MPO", save_all=True, append_images=[second])
+    assert Image.open(io.BytesIO(content)).n_frames == 2
+    assert read_photo(content)[0, 0, 0] > 200
+
+
+def animation(kind: str) -> bytes:
+    frames = [Image.fromarray(noise(20, 20, seed)) for seed in range(3)]
+    return encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+
+
+BAD = {
+    "empty": (b"", "not an image"),
+    "text.png": (b"hello world, no picture here", "not an image.*use JPEG, PNG"),
+    "phone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+    "drawing.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not an image"),
+    "cut.png": (encoded(noise(64, 64))[:5000], "truncated"),
+    "cut.jpg": (encoded(noise(64, 64), "JPEG")[:1500], "truncated"),
+    "head.png": (encoded(noise(64, 64))[:20], "truncated|not an image"),
+    "dot.png": (encoded(noise(1, 1)), "1x1 pixels are too few, at least 16x16"),
+    "low.png": (encoded(noise(15, 400)), "400x15 pixels are too few"),
+    "film.gif": (animation("GIF"), "holds 3 pictures"),
+    "film.webp": (animation("WEBP"), "holds 3 pictures"),
+    "pages.tif": (animation("TIFF"), "holds 3 pictures"),
+    "bomb.png": (png(60_000, 60_000, 8, 2, b""), "more than 100 megapixels"),
+    "large.png": (png(12_000, 9_000, 8, 2, b""), "more than 100 megapixels"),
+    "float.tif": (encoded(Image.new("F", (20, 20)), "TIFF"), "floating-point"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_bad_photo_gets_one_line_that_names_it(name: str, tmp_path: Path) -> None:
+    content, message = BAD[name]
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ImageError, match=message) as caught:
+        read_photo(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ImageError, match="^upload: "):
+        read_photo(content, name="upload")
+
+
+def test_missing_and_special_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="nowhere.jpg: no such file"):
+        read_photo(tmp_path / "nowhere.jpg")
+    with pytest.raises(ImageError, match="folder"):
+        read_photo(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jpg")
+        with pytest.raises(ImageError, match="not a regular file"):
+            read_photo(tmp_path / "pipe.jpg")
+
+
+def test_folders_are_searched_and_sorted(tmp_path: Path) -> None:
+    for name in ("b.JPG", "a.png", "deep/c.webp", "notes.txt", ".hidden.png", "out/a_color.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    found = find_photos([tmp_path], without=tmp_path / "out")
+    assert [str(path.relative_to(tmp_path)) for path in found] == ["a.png", "b.JPG", "deep/c.webp"]
+    assert find_photos([tmp_path / "a.png", tmp_path], without=tmp_path / "out")[0].name == "a.png"
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ImageError, match="empty: no images in this folder"):
+        find_photos([tmp_path / "empty"])
+    with pytest.raises(ImageError, match="gone.png: no such file"):
+        find_photos([tmp_path / "gone.png"])
+    assert ".jpg" in SUFFIXES
+
+
+# --- masks -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [{}, {"compress_level": 0}, {"bits": 2}, {"transparency": 1}])
+@pytest.mark.parametrize(("read", "dtype"), [(read_mask, np.uint8), (read_instance_ids, np.uint16)])
+def test_every_kind_of_mask_is_decoded_as_pillow_does(tmp_path, decoder, read, dtype, options):
+    path = tmp_path / "mask.png"
+    values = np.random.default_rng(0).integers(0, 34, (9, 13)).astype(dtype)
+    Image.fromarray(values).save(path, **options)
+    with Image.open(path) as opened:
+        expected = np.asarray(opened)
+    assert np.array_equal(read(path), expected)
+
+
+def test_masks_that_do_not_fit(tmp_path: Path, decoder) -> None:
+    def refused(read, pixels: np.ndarray, *arguments) -> str:
+        path = tmp_path / "mask.png"
+        Image.fromarray(pixels).save(path)
+        with pytest.raises(DatasetError, match="^[^\n]*mask.png: [^\n]*$") as caught:
+            read(path, *arguments)
+        return str(caught.value)
+
+    ids, color = np.full((6, 8), 7, np.uint8), np.zeros((6, 8, 4), np.uint8)
+    assert "mask is 6x8 (height x width), its image is 6x9" in refused(read_mask, ids, (6, 9))
+    assert "its image is 6x9" in refused(read_instance_ids, ids.astype(np.uint16), (6, 9))
+    assert "one channel of 8 bits, found mode RGBA" in refused(read_label_ids, color)
+    assert "one channel of 16 bits, found mode RGBA" in refused(read_instance_ids, color)
+    assert "label id 40 is outside" in refused(read_label_ids, ids + 33)
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF"])
+def test_instance_ids_of_the_whole_table(tmp_path, format):
+    """16 bits in PNG files, as everywhere; 32 bits (mode I) in a file that only says so."""
+    path = tmp_path / "a_instanceIds.png"
+    dtype = np.uint16 if format == "PNG" else np.int32
+    known = np.array([[0, 33, 1000, 1999, 26000, 33999]], dtype)
+    Image.fromarray(known).save(path, format)
+    found = read_instance_ids(path)
+    assert found.dtype == np.int32 and np.array_equal(found, known)
+    unknown = {34: 34, 999: 999, 34000: 34, 65535: 65}
+    if format == "TIFF":
+        unknown |= {-1: -1, 1_000_000: 1000}
+    for value, label_id in unknown.items():
+        Image.fromarray(np.array([[7, value, 26000]], dtype)).save(path, format)
+        with pytest.raises(DatasetError, match=f"label id {label_id} is outside the table's 0..33"):
+            read_instance_ids(path)
+
+
+def test_truncated_and_missing_masks(tmp_path: Path, decoder) -> None:
+    path = tmp_path / "mask.png"
+    content = encoded(np.random.default_rng(0).integers(0, 34, (64, 64), np.uint8))
+    for start, message in ((content[:-500], "truncated"), (content[:9], ""), (b"no", "not an image")):
+        path.write_bytes(start)
+        with pytest.raises(DatasetError, match=f"mask.png: .*{message}"):
+            read_label_ids(path)
+    with pytest.raises(DatasetError, match="gone.png: no such file"):
+        read_label_ids(tmp_path / "gone.png")
