@@ -23,6 +23,7 @@ from seglib.data.images import read_instance_ids, read_label_ids
 from seglib.data.transforms import TrainingSet
 from seglib.data.tree import list_scenes
 from seglib.errors import ConfigError, DatasetError, RecordError
+from seglib.evaluation import evaluate as evaluation
 from seglib.evaluation.evaluate import evaluate, export_predictions, score_split
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.files import write_json
@@ -569,7 +570,7 @@ def test_another_split_is_scored_once_and_kept(home: Path, monkeypatch) -> None:
         record.miou("test")
     scores = score_split(record, "test", device="cpu", progress=False)
     assert len(scores["images"]["names"]) == 3
-    monkeypatch.setattr(loop, "evaluate", None)  # would fail if it were called again
+    monkeypatch.setattr(evaluation, "evaluate", None)  # would fail if it were called again
     again = score_split(load_record(record.id), "test", device="cpu", progress=False)
     assert again == scores
     assert sorted(record.scores) == ["test", "val"]
