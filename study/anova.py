@@ -9,6 +9,7 @@ that rest as chance, and its size gives the intervals. All runs of a sweep have 
 another seed would move them together is not in it.
 
 Every `table` is a `sweep_table` with a complete first rung, and `fields` are all that was swept.
+All intervals are 95 % intervals by Student's t.
 """
 
 import itertools
@@ -18,7 +19,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 from scipy.optimize import brentq
-from scipy.stats import f, ncf, t
+from scipy.stats import f, ncf, sem, t
 
 from seglib.errors import ConfigError
 from seglib.records import find_record
@@ -32,16 +33,12 @@ def student(freedom: int) -> float:
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean of independent values and its 95 % interval by Student's t (NaN bounds for one value).
-
-    It assumes values that scatter normally; with three seeds it is 4.3 standard errors wide.
-    """
-    array = np.asarray(values, dtype=float)
-    mean = float(array.mean()) if array.size else math.nan
-    if array.size < 2:
+    """Mean of independent, normally scattered values and its interval (NaN for a single value)."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
         return mean, math.nan, math.nan
-    half = student(array.size - 1) * array.std(ddof=1) / math.sqrt(array.size)
-    return mean, float(mean - half), float(mean + half)
+    half = student(len(values) - 1) * float(sem(values))
+    return mean, mean - half, mean + half
 
 
 def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:
@@ -49,9 +46,9 @@ def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:
 
     Squares are summed over all groups and divided by all their degrees of freedom.
     """
-    groups = [np.asarray(values, dtype=float) for values in groups]
-    squares = sum(np.square(values - values.mean()).sum() for values in groups)
-    return math.sqrt(squares / sum(values.size - 1 for values in groups))
+    groups = list(groups)
+    squares = sum(np.var(values) * len(values) for values in groups)
+    return math.sqrt(squares / sum(len(values) - 1 for values in groups))
 
 
 def first_rung(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
@@ -59,8 +56,7 @@ def first_rung(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
 
     A diverged run counts with score 0. Raises `ConfigError` where a combination is missing.
     """
-    rows = table[table["rung"] == 1].copy()
-    rows["score"] = rows["score"].replace(-math.inf, 0.0)
+    rows = table[table["rung"] == 1].replace({"score": {-math.inf: 0.0}})
     if unknown := [name for name in fields if name not in rows]:
         raise ConfigError(f"field {unknown[0]!r} was not swept")
     count = math.prod(rows[name].nunique() for name in fields)
@@ -85,17 +81,14 @@ def chance(table: pd.DataFrame, fields: Sequence[str]) -> tuple[float, int]:
 def marginal_effects(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """Mean score of each value of each field, over all values of the other fields.
 
-    Returns a row per field and value: `field`, `value`, `mean`, `low` and `high` (95 % by Student's
-    t from `chance`), `runs`.
+    Returns a row per field and value: `field`, `value`, `mean`, `low` and `high`, `runs`.
     """
-    means = pd.concat(
-        [
-            _means(table, fields, [name]).rename(columns={name: "value"}).assign(field=name)
-            for name in fields
-        ],
-        ignore_index=True,
-    )
-    return means[["field", "value", "mean", "low", "high", "runs"]]
+    means = [
+        _means(table, [name], fields).rename(columns={name: "value"}).assign(field=name)
+        for name in fields
+    ]
+    columns = ["field", "value", "mean", "low", "high", "runs"]
+    return pd.concat(means, ignore_index=True)[columns]
 
 
 def interaction(
@@ -107,14 +100,14 @@ def interaction(
     `second`. Returns a row per pair: the values in columns of the fields' names, then `mean`,
     `low`, `high`, `runs` as `marginal_effects`.
     """
-    return _means(table, fields, [first, second])
+    return _means(table, [first, second], fields)
 
 
-def _means(table: pd.DataFrame, fields: Sequence[str], part: list[str]) -> pd.DataFrame:
+def _means(table: pd.DataFrame, part: list[str], fields: Sequence[str]) -> pd.DataFrame:
     """Mean, interval and number of runs of each combination of the fields of `part`."""
     spread, freedom = chance(table, fields)
-    groups = first_rung(table, fields).groupby(part, sort=False)["score"]
-    means = groups.agg(mean="mean", runs="size").reset_index()
+    scores = first_rung(table, fields).groupby(part, sort=False)["score"]
+    means = scores.agg(mean="mean", runs="size").reset_index()
     half = student(freedom) * spread / np.sqrt(means["runs"])
     means = means.assign(low=means["mean"] - half, high=means["mean"] + half)
     return means[[*part, "mean", "low", "high", "runs"]]
@@ -124,31 +117,30 @@ def contrasts(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """The best value of each field against its worst, by the mean over all other settings.
 
     Returns a row per field: `field`, `best`, `worst`, `difference` of the mean scores, `low` and
-    `high` (95 % by Student's t from `chance`).
-    The interval is that of two values picked in advance: among three or more, the largest
+    `high`. The interval is that of two values picked in advance: among three or more, the largest
     difference leaves out zero more often by chance, and `importance` is the fairer judge.
     """
-    (spread, freedom), found = chance(table, fields), []
-    for name, rows in marginal_effects(table, fields).groupby("field", sort=False):
-        best, worst = rows.loc[rows["mean"].idxmax()], rows.loc[rows["mean"].idxmin()]
-        half = student(freedom) * spread * math.sqrt(1 / best["runs"] + 1 / worst["runs"])
-        gap = best["mean"] - worst["mean"]
-        found.append((name, best["value"], worst["value"], gap, gap - half, gap + half))
-    columns = ["field", "best", "worst", "difference", "low", "high"]
-    return pd.DataFrame(found, columns=columns)
+    spread, freedom = chance(table, fields)
+    effects = marginal_effects(table, fields)
+    means = effects.groupby("field", sort=False)["mean"]
+    best = effects.loc[means.idxmax()].reset_index(drop=True)
+    worst = effects.loc[means.idxmin()].reset_index(drop=True)
+    half = student(freedom) * spread * np.sqrt(1 / best["runs"] + 1 / worst["runs"])
+    gap = best["mean"] - worst["mean"]
+    values = {"best": best["value"], "worst": worst["value"], "difference": gap}
+    return best[["field"]].assign(**values, low=gap - half, high=gap + half)
 
 
 def importance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """Share of the scores' variance that each field, and each pair of fields, accounts for.
 
     Needs three fields or more. Returns a row per field, per pair and one for the rest: `part`
-    ("dropout", "dropout × gamma", "rest"), `share` (0 to 1; all shares add up to 1), `by_chance`,
-    which the share of a part without any effect exceeds in one of twenty cases (the F test of the
+    ("dropout", "dropout × gamma", "rest"), `share` (0 to 1; all add up to 1), `by_chance`, which
+    the share of a part without any effect exceeds in one of twenty cases (the F test of the
     analysis of variance), and `low` and `high`, the 95 % interval of the share that would be left
     without chance (from the noncentral F distribution: Steiger, "Beyond the F Test", Psychological
-    Methods 2004, https://doi.org/10.1037/1082-989X.9.2.164). The last three are NaN for the rest.
-    They take the rest as normal noise, and say how far one training run per combination can be
-    trusted, and nothing about another dataset.
+    Methods 2004, https://doi.org/10.1037/1082-989X.9.2.164). The last three are NaN for the rest,
+    which they take as normal noise.
     """
     parts = _variance(first_rung(table, fields), fields)
     shares = parts["squares"] / (parts["squares"].sum() or 1.0)
@@ -156,18 +148,17 @@ def importance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     noise = max(shares["rest"] / free, 1e-9)  # made-up scores may leave no rest at all
     rows = []
     for part, share, count in zip(parts.index, shares, parts["freedom"], strict=True):
-        if part == "rest":
-            rows.append((part, share, math.nan, math.nan, math.nan))
-            continue
-        statistic, limit = share / noise / count, noise * count * f.ppf(0.95, count, free)
-        effects = [noise * _noncentrality(statistic, count, free, p) for p in (0.025, 0.975)]
+        effects = [_effect(share / noise / count, count, free, p) * noise for p in (0.025, 0.975)]
         bounds = [effect / (effect + count * noise + 1 - share) for effect in effects]
+        limit = noise * count * f.ppf(0.95, count, free)
         rows.append((part, share, *bounds, min(limit, 1.0)))
-    return pd.DataFrame(rows, columns=["part", "share", "low", "high", "by_chance"])
+    found = pd.DataFrame(rows, columns=["part", "share", "low", "high", "by_chance"])
+    found.iloc[-1, 2:] = math.nan  # the rest
+    return found
 
 
-def _noncentrality(statistic: float, count: int, free: int, probability: float) -> float:
-    """The effect, in units of the noise's variance, with which F reaches `statistic` so often.
+def _effect(statistic: float, count: int, free: int, probability: float) -> float:
+    """The effect, in units of the noise's variance, with which F exceeds `statistic` so often.
 
     `count` and `free` are F's degrees of freedom; 0 if it does so more often without an effect.
     """
@@ -192,32 +183,26 @@ def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
     the unchanged run (NaN while that is missing) and `is_base`, whether the level is the unchanged
     run itself.
     """
-
-    def terms(run: StudyRun) -> tuple:
-        return run.group, run.config.dataset, run.config.model, run.config.seed
-
-    runs = [entry for entry in entries if isinstance(entry, StudyRun)]
-    bases = {terms(run): run for run in runs if run.factor is None}
+    terms = ["group", "dataset", "model", "seed"]
     rows = []
-    for run in runs:
-        record = find_record(run.config)
-        if run.factor is None or record is None:
-            continue
-        _, *where, seed = terms(run)
-        base = bases[terms(run)]
-        base_record = find_record(base.config)
-        gain = record.miou() - (base_record.miou() if base_record else math.nan)
-        row = (*where, run.factor, run.level, seed, run.id, record.miou(), gain, run.id == base.id)
-        rows.append(row)
+    for run in (entry for entry in entries if isinstance(entry, StudyRun)):
+        config, record = run.config, find_record(run.config)
+        where = run.group, config.dataset, config.model, config.seed
+        rows.append((*where, run.factor, run.level, run.id, record.miou() if record else math.nan))
+    runs = pd.DataFrame(rows, columns=[*terms, "factor", "level", "run", "miou"])
+    unchanged = runs.loc[runs["factor"].isna(), [*terms, "run", "miou"]]
+    table = runs.dropna(subset=["factor", "miou"]).merge(unchanged, on=terms, suffixes=("", "_0"))
+    table["gain"] = table["miou"] - table["miou_0"]
+    table["is_base"] = table["run"] == table["run_0"]
     columns = ["dataset", "model", "factor", "level", "seed", "run", "miou", "gain", "is_base"]
-    return pd.DataFrame(rows, columns=columns)
+    return table[columns]
 
 
 def one_factor_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the seeds of a `one_factor_table`, in its order.
 
     Columns: `dataset`, `model`, `factor`, `level`, `seeds`, `miou`, `gain` with `low` and `high`
-    (95 % by Student's t over the seeds' paired gains; NaN for a single seed).
+    (over the seeds' paired gains; NaN for a single seed).
     """
     keys = ["dataset", "model", "factor", "level"]
     rows = [
@@ -233,16 +218,15 @@ def rung_agreement(table: pd.DataFrame) -> pd.DataFrame:
     Returns a row per rung but the last: `rung`, `candidates` that both have, `correlation` of their
     ranks (Spearman's, NaN for a single candidate) and `place` that the next rung's best had here.
     """
+    rungs = table.pivot(index="candidate", columns="rung", values="rank")
     found = []
-    rungs = {number: rows.set_index("candidate") for number, rows in table.groupby("rung")}
-    for number in sorted(rungs)[:-1]:
-        there = rungs[number + 1]
-        if there["rank"].isna().any():
+    for number in list(rungs)[:-1]:
+        both = rungs[[number, number + 1]].dropna().astype(int)
+        if both.empty:  # the next rung is undecided
             break
-        here = rungs[number].loc[there.index]
-        ranks = [rows["score"].rank(ascending=False) for rows in (here, there)]
-        place = int(here["rank"].loc[there["rank"].idxmin()])
-        found.append((number, len(there), ranks[0].corr(ranks[1]), place))
+        here, there = both[number], both[number + 1]
+        correlation = here.rank().corr(there)  # Spearman's, of ranks among those that both have
+        found.append((number, len(both), correlation, here[there.idxmin()]))
     return pd.DataFrame(found, columns=["rung", "candidates", "correlation", "place"])
 
 
@@ -252,20 +236,19 @@ def _variance(rows: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     The design is complete and balanced, so what a pair adds is the sum of squares between its
     cells less those of its two fields.
     """
-    scores, values = rows["score"], {name: rows[name].nunique() for name in fields}
-
-    def between(part: Sequence[str]) -> float:
-        means = rows.groupby(list(part))["score"].transform("mean")
-        return float(((means - scores.mean()) ** 2).sum())
-
-    found = {name: (between([name]), values[name] - 1) for name in fields}
+    scores = rows["score"] - rows["score"].mean()
+    found = {}
+    for name in fields:
+        means = scores.groupby(rows[name])
+        found[name] = float((means.transform("mean") ** 2).sum()), means.ngroups - 1
     for pair in itertools.combinations(fields, 2):
+        means = scores.groupby([rows[name] for name in pair]).transform("mean")
         (one, first), (two, second) = found[pair[0]], found[pair[1]]
-        found[" × ".join(pair)] = max(between(pair) - one - two, 0.0), first * second
-    squares, freedom = (sum(column) for column in zip(*found.values(), strict=True))
-    total = float(((scores - scores.mean()) ** 2).sum())
-    found["rest"] = max(total - squares, 0.0), len(rows) - 1 - freedom
+        adds = float((means**2).sum()) - one - two
+        found[" × ".join(pair)] = max(adds, 0.0), first * second
     table = pd.DataFrame.from_dict(found, orient="index", columns=["squares", "freedom"])
+    rest = (scores**2).sum() - table["squares"].sum(), len(rows) - 1 - table["freedom"].sum()
+    table.loc["rest"] = max(rest[0], 0.0), rest[1]
     if table["freedom"].min() < 1:
         raise ConfigError("importance needs three fields or more with two values each")
     return table

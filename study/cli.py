@@ -3,11 +3,9 @@
 They join the command line through the entry point group `seglib.commands` in pyproject.toml.
 """
 
-import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 
-from tyro.conf import OmitArgPrefixes, Positional
+from tyro.conf import Positional
 
 
 def measure(
@@ -35,44 +33,26 @@ def measure(
         print(f"{record.id}: {'measured ' + ', '.join(made) if made else 'all is measured'}")
 
 
-@dataclass(frozen=True)
-class Search:
-    """What to search, and how it differs from the sweep of the study's plan."""
-
-    dataset: str = "camvid"
-    """Dataset to search on."""
-    model: str = "unet"
-    """Architecture to search for."""
-    grid: tuple[str, ...] = ()
-    """Values to try, as in --grid learning_rate=1e-3,1e-4 dropout=0,0.1"""
-    first_images: int | None = None
-    """Training images on the first rung; they double from rung to rung."""
-    halvings: int | None = None
-    """How often the worse half is dropped."""
-    score: str | None = None
-    """miou, pixel_accuracy, mean_accuracy, category_miou, miiou, loss or iou:CLASS, on val."""
-    epochs: int | None = None
-    """Epochs on each rung."""
-    image_size: tuple[int, int] | None = None
-    """Height and width to which scenes are resized."""
-
-
 def sweep(
-    search: OmitArgPrefixes[Search],
-    *,
+    dataset: str = "camvid",
+    model: str = "unet",
     scale: str = "cpu",
     budget: str | None = None,
+    plan: Path | None = None,
     device: str | None = None,
     list: bool = False,
 ) -> None:
-    """Search settings by successive halving: the sweep of the study's plan, or a changed one.
+    """Search settings by successive halving, as the study's plan or another says.
 
     Goes on where it was interrupted; a sweep that is complete is printed at once. Workers that
     share a SEGLIB_HOME share the sweep: start the same command in each.
 
     Args:
-        scale: Whose sweep of study/plan.toml to start from, cpu or gpu.
+        dataset: Dataset to search on.
+        model: Architecture to search for.
+        scale: Whose sweep, cpu or gpu.
         budget: Stop after this time, as in 45m or 2h.
+        plan: Another plan with sweeps, a file like study/plan.toml.
         device: cuda, mps or cpu.
         list: Only print what is recorded.
     """
@@ -80,20 +60,20 @@ def sweep(
     from seglib.devices import choose_device, keep_memory
     from seglib.training.loop import OutOfTime
     from study.halving import run_sweep
-    from study.plan import change_sweep, load_study
+    from study.plan import find_sweep, load_study
     from study.run import deadline_of, sweep_listing
 
-    plan = change_sweep(load_study(scale), **dataclasses.asdict(search))
+    chosen = find_sweep(load_study(scale, plan=plan), dataset, model)
     deadline = deadline_of(budget)
     if not list:
         choose_device(device)
-        prepare(search.dataset)
+        prepare(dataset)
         keep_memory()
         try:
-            run_sweep(plan, deadline=deadline, device=device)
+            run_sweep(chosen, deadline=deadline, device=device)
         except OutOfTime:
             print("the budget is used up; the same command goes on from here")
-    print(sweep_listing(plan))
+    print(sweep_listing(chosen))
 
 
 def study(

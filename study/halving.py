@@ -120,12 +120,11 @@ class SweepPlan:
     @cached_property
     def rungs(self) -> list[Rung]:
         """The rungs in order: half as many candidates, rounded up, and twice the images each."""
-        rungs, count = [], self.count
-        for number in range(self.halvings + 1):
-            last = number == self.halvings
-            rungs.append(Rung(number + 1, count, None if last else self.first_images * 2**number))
-            count = (count + 1) // 2
-        return rungs
+        images = [self.first_images * 2**step for step in range(self.halvings)]
+        return [
+            Rung(step + 1, math.ceil(self.count / 2**step), count)
+            for step, count in enumerate([*images, None])
+        ]
 
     def config(self, rung: Rung, candidate: int) -> RunConfig:
         """The run of a candidate, counted from 0, on a rung."""
@@ -180,7 +179,7 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
 
     `options` go to `training.fit`. Killed at any moment, the same call goes on where it was.
     Raises `OutOfTime` after `deadline`, a time of `time.monotonic`, but not before one epoch is
-    trained; `ConfigError` if the plan doesn't fit the data.
+    trained; `ConfigError` if the plan has more images than the data.
     """
     total = len(list_scenes(dataset_spec(plan.base.dataset).root(), "train", plan.base.mode))
     most = plan.rungs[-2].images if plan.halvings else 0
@@ -202,11 +201,14 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
             record = train_candidate(config, plan.folder, deadline=deadline, **options)
             scores[candidate] = score_of(record, plan.score)
         best = ranking(scores)[0]
-        settings = plan.candidates[best].items()
+        settings = [
+            f"{setting_name(name)} {setting_value(value)}"
+            for name, value in plan.candidates[best].items()
+        ]
         print(
             f"rung {rung.number} of {len(plan.rungs)}: {len(scores)} candidates on "
             f"{rung.images or 'all'} images; best {plan.score} {scores[best]:.4f} with "
-            + ", ".join(f"{setting_name(name)} {setting_value(value)}" for name, value in settings)
+            + ", ".join(settings)
         )
         remaining = survivors(scores)
     return sweep_table(plan)
@@ -248,16 +250,12 @@ def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:
             record = fit(config, results=folder, keep_weights=False, **options)
         except NonFiniteLoss as problem:
             print(f"{config.run_id}: {problem}")
+            about = {"commit": commit(), "results_version": RESULTS_VERSION, "seconds": 0.0}
             record = save_record(
                 config,
                 history=[{"epoch": 0, "train_loss": math.nan}],
                 scores={"val": {"miou": None}},
-                environment={
-                    "commit": commit(),
-                    "results_version": RESULTS_VERSION,
-                    "seconds": 0.0,
-                    "problem": str(problem),
-                },
+                environment={**about, "problem": str(problem)},
                 state=None,
                 predictions={},
                 results=folder,
@@ -266,9 +264,8 @@ def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:
     # Pictures and the counts per image of a hundred runs would swell the git. What remains, a few
     # kilobytes, tells everything but intervals over resampled images.
     shutil.rmtree(record.path / "predictions", ignore_errors=True)
-    if "images" in record.scores["val"]:
-        scores = {name: value for name, value in record.scores["val"].items() if name != "images"}
-        write_json(record.path / "scores.json", {"val": scores})
+    if record.scores["val"].pop("images", None):
+        write_json(record.path / "scores.json", record.scores)
     return Record(record.path)
 
 
@@ -282,16 +279,22 @@ def sweep_table(
     the rung is incomplete; on the last rung only the winner is kept), `seconds` of training.
     `lookup` replaces the records as the source of `score` and `seconds`.
     """
-    lookup = lookup or (lambda rung, candidate: _recorded(plan, rung, candidate))
+
+    def recorded(rung: Rung, candidate: int) -> dict[str, Any] | None:
+        record = find_record(plan.config(rung, candidate), plan.folder)
+        if record is None:
+            return None
+        return {"score": score_of(record, plan.score), "seconds": record.environment["seconds"]}
+
     rows: list[dict[str, Any]] = []
     remaining = list(range(plan.count))
     for rung in plan.rungs:
-        found = {candidate: lookup(rung, candidate) or {} for candidate in remaining}
-        scores = {candidate: row["score"] for candidate, row in found.items() if row}
+        found = {each: (lookup or recorded)(rung, each) or {} for each in remaining}
+        scores = {each: row["score"] for each, row in found.items() if row}
         order, complete = ranking(scores), len(scores) == len(remaining)
         kept = survivors(scores) if rung.images else order[:1]
-        rows += [
-            {
+        for candidate in remaining:
+            row = {
                 "rung": rung.number,
                 "images": rung.images,
                 "candidate": candidate + 1,
@@ -302,19 +305,11 @@ def sweep_table(
                 "kept": candidate in kept if complete else None,
                 "seconds": found[candidate].get("seconds", math.nan),
             }
-            for candidate in remaining
-        ]
+            rows.append(row)
         if not complete:
             break
         remaining = survivors(scores)
     return pd.DataFrame(rows).astype({"images": "Int64", "rank": "Int64", "kept": "boolean"})
-
-
-def _recorded(plan: SweepPlan, rung: Rung, candidate: int) -> dict[str, Any] | None:
-    record = find_record(plan.config(rung, candidate), plan.folder)
-    if record is None:
-        return None
-    return {"score": score_of(record, plan.score), "seconds": record.environment["seconds"]}
 
 
 def runs_done(plan: SweepPlan) -> tuple[int, int]:

@@ -3,14 +3,13 @@
 `cpu` is what is recorded in `results/`, `gpu` the full-size study.
 """
 
-import dataclasses
 import itertools
-import json
 import tomllib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Required, TypedDict, get_args, get_type_hints
+from typing import Any, Required, TypedDict, get_type_hints
 
 from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
@@ -24,6 +23,8 @@ from .halving import SweepPlan
 
 PLAN = Path(__file__).with_name("plan.toml")
 SCALES = ("cpu", "gpu")
+# TOML has no None, so `false` stands for a field left empty, but not in these.
+BOOLEAN = {name for name, hint in get_type_hints(RunConfig).items() if hint in (bool, bool | None)}
 
 
 class Fields(TypedDict, total=False):
@@ -75,7 +76,6 @@ class StudyRun:
 
     group: str
     config: RunConfig
-    label: str = ""  # what sets it apart in its group, such as "loss: Dice"
     factor: str | None = None  # what is varied one at a time, and to which level
     level: str | None = None
     weights: bool = True  # whether the record keeps its weights
@@ -86,6 +86,13 @@ class StudyRun:
     @property
     def id(self) -> str:
         return self.config.run_id
+
+    @property
+    def label(self) -> str:
+        """What sets it apart in its group, such as "loss: Dice, seed 0"."""
+        start = f"from {self.config.init_from.partition('-')[0]}, " if self.config.init_from else ""
+        varied = f"{self.factor}: {self.level}, " if self.factor else ""
+        return f"{start}{varied}seed {self.config.seed}"
 
 
 @dataclass(frozen=True)
@@ -131,11 +138,9 @@ def load_study(
         choose("group", group, dict.fromkeys(str(table.get("name")) for table in tables))
     entries: list[Entry] = []
     for table in tables:
-        try:
+        with _naming(f"{file.name}: {scale} group {shown(table.get('name'))}"):
+            _check(table, Group)
             entries += _expand(table, content)
-        except (ConfigError, TypeError) as problem:
-            where = f"{file.name}: {scale} group {shown(table.get('name'))}"
-            raise ConfigError(f"{where}: {problem}") from None
     return [
         entry
         for entry in entries
@@ -150,43 +155,11 @@ def ablation_configs(model: str) -> dict[str, RunConfig]:
     return {run.level or MODEL_NAMES[model]: run.config for run in runs}
 
 
-def change_sweep(
-    entries: Sequence[Entry], dataset: str, model: str, grid: Sequence[str] = (), **changes: Any
-) -> SweepPlan:
-    """The study's sweep with other options, or one of another dataset or model with its options.
-
-    `grid`: values to try as text, such as "dropout=0,0.1". `changes`: fields of the `SweepPlan` or
-    of its base; None leaves one as it is.
-    """
+def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> SweepPlan:
+    """The sweep of a dataset and model; `ConfigError` lists those that there are."""
     sweeps = [entry.plan for entry in entries if isinstance(entry, StudySweep)]
-    if not sweeps:
-        raise ConfigError("the plan has no sweep to start from")
-    planned = {(plan.base.dataset, plan.base.model): plan for plan in sweeps}
-    plan = planned.get((dataset, model), sweeps[0])
-    if (dataset, model) not in planned:
-        shared = ("schedule", "crop_size", "epochs", "validate_every", "batch_size")
-        base = recipe(dataset, model, **{name: getattr(plan.base, name) for name in shared})
-        plan = dataclasses.replace(plan, base=base)
-    changes = {name: value for name, value in changes.items() if value is not None}
-    if grid:
-        changes["grid"] = dict(_grid_values(text) for text in grid)
-    own = {name: changes.pop(name) for name in SweepOptions.__annotations__ if name in changes}
-    return dataclasses.replace(plan, base=dataclasses.replace(plan.base, **changes), **own)
-
-
-def _grid_values(text: str) -> tuple[str, list[Any]]:
-    """Field and values of "field=value,value"; values are read as JSON, or else as names."""
-    name, equals, values = text.partition("=")
-    if not equals or not values:
-        raise ConfigError(f"grid {text!r} must be a field and its values: dropout=0,0.1")
-
-    def read(value: str) -> Any:
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-
-    return name, [read(value) for value in values.split(",")]
+    known = {f"{plan.base.dataset} {plan.base.model}": plan for plan in sweeps}
+    return known[choose("sweep", f"{dataset} {model}", known)]
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -197,70 +170,59 @@ def _read(file: Path) -> dict[str, Any]:
         raise ConfigError(f"{file}: cannot be read ({problem.strerror})") from None
     except ValueError as problem:
         raise ConfigError(f"{file}: not valid TOML ({problem})") from None
-    try:
+    with _naming(file.name):
         _check(content, Plan)
-    except ConfigError as problem:
-        raise ConfigError(f"{file.name}: {problem}") from None
     return {"like": {}, "factors": {}, **content}
 
 
+@contextmanager
+def _naming(where: str) -> Iterator[None]:
+    """Errors of the block as `ConfigError` that begins with `where`."""
+    try:
+        yield
+    except (ConfigError, TypeCheckError, TypeError) as problem:
+        raise ConfigError(f"{where}: {problem}") from None
+
+
 def _check(table: dict[str, Any], kind: Any) -> None:
-    """Raise `ConfigError` in one line unless every key is known and every value of its kind."""
+    """Raise an error in one line unless every key is known and every value of its kind."""
     for key in table:
         choose("key", key, kind.__annotations__)
-    try:
-        check_type(table, kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
-    except TypeCheckError as problem:
-        raise ConfigError(str(problem)) from None
+    check_type(table, kind, collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS)
 
 
 def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
     """The entries of one group."""
-    _check(table, Group)
-    group = table["name"]
+    group, sets, factors = table["name"], content["like"], content["factors"]
     asked = {name: table[name] for name in ("weights", "measured", "compared") if name in table}
     asked["splits"] = tuple(table.get("splits", ()))
     if table.get("compared") and not table.get("measured"):
         raise ConfigError("compared runs need to be measured")
-    start = f"from {table['init_from']}, " if "init_from" in table else ""
+    named = [sets[choose("like", name, sets)] for name in table.get("like", [])]
+    varied = [(None, None, {})]  # the unchanged run
+    for factor in table.get("factors", []):
+        levels = factors[choose("factor", factor, factors)]
+        varied += [(factor, level, fields) for level, fields in levels.items()]
     for dataset, model in itertools.product(table["datasets"], table["models"]):
-        base = recipe(dataset, model, **_fields(_changes(table, content["like"], dataset, model)))
-        if start:
-            first = recipe(table["init_from"], model)
-            base = dataclasses.replace(base, init_from=first.run_id)
+        changes: dict[str, Any] = {}
+        for part in (*named, table):
+            changes |= part.get("set", {})
+            changes |= part.get("per_model", {}).get(model, {})
+            changes |= part.get("per_dataset", {}).get(dataset, {})
+        if "init_from" in table:
+            changes["init_from"] = recipe(table["init_from"], model).run_id
         if "sweep" in table:
-            yield StudySweep(group, SweepPlan(base, **table["sweep"]))
+            yield StudySweep(group, SweepPlan(_recipe(dataset, model, changes), **table["sweep"]))
             continue
-        for seed in table.get("seeds", [0]):
-            seeded = dataclasses.replace(base, seed=seed)
-            yield StudyRun(group, seeded, f"{start}seed {seed}", **asked)
-            for factor in table.get("factors", []):
-                levels = content["factors"][choose("factor", factor, content["factors"])]
-                for level, fields in levels.items():
-                    config = dataclasses.replace(seeded, **_fields(fields)).resolved()
-                    label = f"{factor}: {level}, seed {seed}"
-                    yield StudyRun(group, config, label, factor, level, **asked)
+        for seed, (factor, level, fields) in itertools.product(table.get("seeds", [0]), varied):
+            config = _recipe(dataset, model, {**changes, **fields, "seed": seed})
+            yield StudyRun(group, config, factor, level, **asked)
 
 
-def _changes(
-    table: dict[str, Any], named: dict[str, Any], dataset: str, model: str
-) -> dict[str, Any]:
-    """What a group changes in the recipe of a dataset and model: its named sets, then its own."""
-    sets = [named[choose("like", name, named)] for name in table.get("like", [])]
-    changes: dict[str, Any] = {}
-    for part in (*sets, table):
-        changes |= part.get("set", {})
-        changes |= part.get("per_model", {}).get(model, {})
-        changes |= part.get("per_dataset", {}).get(dataset, {})
-    return changes
-
-
-def _fields(values: dict[str, Any]) -> dict[str, Any]:
-    """Fields as the config has them: TOML has no None, so `false` stands for an empty one."""
-    hints = get_type_hints(RunConfig)
-    for name in values:
-        choose("config field", name, hints)
-    empty = [name for name in values if bool not in (hints[name], *get_args(hints[name]))]
-    return {
-        name: None if value is False and name in empty else value for name, value in values.items()
+def _recipe(dataset: str, model: str, changes: dict[str, Any]) -> RunConfig:
+    """The recipe with changes as TOML has them."""
+    values = {
+        name: None if value is False and name not in BOOLEAN else value
+        for name, value in changes.items()
     }
+    return recipe(dataset, model, **values)

@@ -1,7 +1,4 @@
-"""What there is of the study, and the work itself: `seglib study`.
-
-Which runs make up the study is in `plan.toml`; everything here is read from that and the records.
-"""
+"""What there is of the plan's runs, read from the records, and the work itself: `seglib study`."""
 
 import dataclasses
 import itertools
@@ -42,7 +39,7 @@ class Status:
 
 
 def status(entry: Entry) -> Status:
-    """The state of one entry, from records and checkpoints."""
+    """Where one entry stands by its record and checkpoint."""
     if isinstance(entry, StudySweep):
         done, total = runs_done(entry.plan)
         state = "recorded" if done == total else "interrupted" if done else "missing"
@@ -62,9 +59,8 @@ def status(entry: Entry) -> Status:
     if checkpoint_folder(entry.id).is_dir():
         state, _ = load_checkpoint(entry.id)
         if state and state.get("results_version") == RESULTS_VERSION:
-            return Status(
-                "interrupted", f"after epoch {state['next_epoch']} of {entry.config.epochs}"
-            )
+            epochs = f"after epoch {state['next_epoch']} of {entry.config.epochs}"
+            return Status("interrupted", epochs)
     return Status("missing")
 
 
@@ -130,29 +126,27 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
     such a dataset. `options` (`device`, `progress`) go to `training.fit`, scoring and measuring.
     """
     absent: set[str] = set()
-    left, worked = 0, False
+    worked = False
     for entry in unique(entries):
-        if status(entry).is_done:
+        dataset = entry.config.dataset
+        if dataset in absent or status(entry).is_done:
             continue
-        name = entry.config.dataset
         try:
-            if name not in absent:
-                prepare(name)
+            prepare(dataset)
         except DatasetError as problem:
-            print(f"{name}: passed over: {problem}")
-            absent.add(name)
-        if name in absent or (worked and time.monotonic() > deadline):
-            left += 1
+            print(f"{dataset}: passed over: {problem}")
+            absent.add(dataset)
             continue
+        if worked and time.monotonic() > deadline:
+            break
         worked = True
         try:
             _work_on(entry, deadline, **options)
         except OutOfTime:
-            left += 1
+            break
         except (NonFiniteLoss, DatasetError) as problem:
             print(f"{entry.id}: passed over: {problem}")
-            left += 1
-    return left
+    return sum(not status(entry).is_done for entry in unique(entries))
 
 
 def _work_on(entry: Entry, deadline: float, **options: Any) -> None:

@@ -211,8 +211,8 @@ def test_the_module_runs_as_a_program():
 def test_sweep_and_study_list_without_training(tree, capsys):
     assert cli.main(["study", "--list", "--group", "halving"]) == 0
     assert "0 of 2 recorded; 2 to do\n" in capsys.readouterr().out
-    assert cli.main(["sweep", "--list", "--model", "fcn", "--grid", "dropout=0,0.1"]) == 0
-    assert "0 of 6 runs recorded" in capsys.readouterr().out
+    assert cli.main(["sweep", "--list", "--model", "swin"]) == 0
+    assert "0 of 71 runs recorded" in capsys.readouterr().out
     assert list_records() == []
 
 
@@ -221,8 +221,8 @@ def test_sweep_and_study_list_without_training(tree, capsys):
     [
         (["study", "--budget", "2x"], "2h, 90m or 1h30m"),
         (["study", "--dataset", "paris"], "choose one of: miniscapes"),
-        (["sweep", "--grid", "dropuot=0,1"], "dropuot"),
-        (["sweep", "--list", "--score", "best"], "one of: miou"),
+        (["sweep", "--model", "fcn"], "one of: camvid unet, camvid swin"),
+        (["sweep", "--plan", "nosuch.toml"], "nosuch.toml: cannot be read"),
     ],
 )
 def test_a_wrong_plan_is_one_line(tree, capsys, arguments, words):

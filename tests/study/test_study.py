@@ -16,7 +16,7 @@ from seglib.records import find_record, list_records
 from seglib.training.loop import OutOfTime, fit
 from study import run as study_run
 from study.anova import one_factor_summary, one_factor_table
-from study.plan import SCALES, StudyRun, StudySweep, ablation_configs, change_sweep, load_study
+from study.plan import SCALES, StudyRun, StudySweep, ablation_configs, find_sweep, load_study
 from study.run import Status, deadline_of, listing, run_study, status, unique
 from study.work import epoch_images, image_work
 
@@ -218,25 +218,13 @@ def test_a_dataset_that_is_not_there_is_passed_over(seglib_home, capsys):
     assert list_records() == []
 
 
-def test_a_sweep_can_be_changed_from_the_command_line(seglib_home):
-    entries = load_study("cpu")
-    planned = change_sweep(entries, "camvid", "unet")
-    assert planned in [entry.plan for entry in entries if isinstance(entry, StudySweep)]
-    grid = ["learning_rate=1e-3,3e-4", "optimizer=adam,adamw"]
-    changed = change_sweep(
-        entries, "camvid", "unet", grid, epochs=3, halvings=1, score="loss", first_images=None
-    )
-    assert changed.grid == {"learning_rate": (1e-3, 3e-4), "optimizer": ("adam", "adamw")}
-    assert (changed.base.epochs, changed.halvings, changed.score) == (3, 1, "loss")
-    assert changed.first_images == planned.first_images
-    other = change_sweep(entries, "miniscapes", "fcn")
-    assert (other.base.dataset, other.base.model, other.count) == ("miniscapes", "fcn", 36)
-    assert other.base.schedule == "step"
-    text = study_run.sweep_listing(changed)
-    assert "0 of 6 runs" in text and len(text.splitlines()) == 1 + 4 + 1
-    for wrong in ("dropout", "dropout=", "dropuot=0,1", "dropout=much"):
-        with pytest.raises(ConfigError, match=wrong[:4]):
-            change_sweep(entries, "camvid", "unet", [wrong])
+def test_a_sweep_is_found_by_its_dataset_and_model(plan, seglib_home):
+    sweep = find_sweep(load_study(plan=plan), "cityscapes", "unet")
+    assert sweep.grid == {"dropout": (0.0, 0.1)} and sweep.halvings == 1
+    text = study_run.sweep_listing(sweep)
+    assert "0 of 3 runs" in text and len(text.splitlines()) == 1 + 2 + 1
+    with pytest.raises(ConfigError, match="'camvid fcn' is unknown; .*: cityscapes unet"):
+        find_sweep(load_study(plan=plan), "camvid", "fcn")
 
 
 @pytest.mark.slow
