@@ -181,14 +181,16 @@ def test_generation_killed_at_random_moments_ends_with_the_same_bytes(seglib_hom
     assert len(list_scenes(root, "train")) == COUNTS["train"]
     shutil.rmtree(root)
     kills = 0
-    for _ in kill_at_random(seglib_home, generate, (), 0.8 * whole, 20):
+    for _ in kill_at_random(seglib_home, generate, (), 0.8 * whole, 60):
         kills += not root.exists()
         assert not root.exists() or contents(root) == expected
         shutil.rmtree(root, ignore_errors=True)
-    assert kills >= 10
+        if kills == 10:  # a machine that has become faster needs more tries
+            break
+    assert kills == 10
     Process(seglib_home, generate).result()
     assert contents(root) == expected
-    # Of the twenty before nothing is left.
+    # Of those before nothing is left.
     assert sorted(path.name for path in root.parent.iterdir()) == [".miniscapes.lock", "miniscapes"]
 
 
