@@ -3,13 +3,12 @@
 On the first rung of a sweep every combination of settings was run once, so the variance of the
 scores splits exactly into parts: one for each setting, one for each pair, and the rest (functional
 ANOVA: Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
-Importance", ICML 2014, where a random forest stands in for the missing combinations; ours are
-complete). One run per combination can't tell chance from effects of three settings at once: we take
-that rest as chance, and its size gives the intervals. All runs of a sweep have one seed, so how far
-another seed would move them together is not in it.
+Importance", ICML 2014). One run per combination can't tell chance from effects of three settings at
+once: we take that rest as chance, and its size gives the intervals. All runs of a sweep have one
+seed, so how far another seed would move them together is not in it.
 
 Every `table` is a `sweep_table` with a complete first rung, and `fields` are all that was swept.
-All intervals are 95 % intervals by Student's t.
+All intervals are of 95 %, and of means by Student's t.
 """
 
 import itertools
@@ -47,7 +46,7 @@ def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:
     Squares are summed over all groups and divided by all their degrees of freedom.
     """
     groups = list(groups)
-    squares = sum(np.var(values) * len(values) for values in groups)
+    squares = sum(len(values) * np.var(values) for values in groups)
     return math.sqrt(squares / sum(len(values) - 1 for values in groups))
 
 
@@ -62,63 +61,44 @@ def first_rung(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     count = math.prod(rows[name].nunique() for name in fields)
     complete = len(rows) == count == len(rows.drop_duplicates(list(fields)))
     if not complete or rows["score"].isna().any():
-        raise ConfigError(
-            f"the first rung must have a score for each of its {count} combinations of "
-            + ", ".join(fields)
-        )
+        raise ConfigError(f"the first rung must have a score for each of its {count} combinations")
     return rows.sort_values(list(fields), ignore_index=True)
 
 
 def chance(table: pd.DataFrame, fields: Sequence[str]) -> tuple[float, int]:
-    """Standard deviation of a single run's score by the rest, and its degrees of freedom.
-
-    It also holds what three or more settings do together, so it rather is too large.
-    """
+    """Standard deviation of a single run's score by the rest, and its degrees of freedom."""
     rest = _variance(first_rung(table, fields), fields).loc["rest"]
     return math.sqrt(rest["squares"] / rest["freedom"]), int(rest["freedom"])
 
 
-def marginal_effects(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
-    """Mean score of each value of each field, over all values of the other fields.
+def mean_scores(table: pd.DataFrame, part: Sequence[str], fields: Sequence[str]) -> pd.DataFrame:
+    """Mean score of each combination of values of the fields of `part`, over all other fields.
 
-    Returns a row per field and value: `field`, `value`, `mean`, `low` and `high`, `runs`.
+    Returns a row per combination: the values in columns of the fields' names, then `mean`, `runs`,
+    `low`, `high`. Without an interaction of two fields, the scores of all values of the first rise
+    and fall alike over those of the second.
     """
-    means = [
-        _means(table, [name], fields).rename(columns={name: "value"}).assign(field=name)
-        for name in fields
-    ]
-    columns = ["field", "value", "mean", "low", "high", "runs"]
-    return pd.concat(means, ignore_index=True)[columns]
-
-
-def interaction(
-    table: pd.DataFrame, first: str, second: str, fields: Sequence[str]
-) -> pd.DataFrame:
-    """Mean score of each pair of values of two fields, over all values of the others.
-
-    Without an interaction, the scores of all values of `first` rise and fall alike over those of
-    `second`. Returns a row per pair: the values in columns of the fields' names, then `mean`,
-    `low`, `high`, `runs` as `marginal_effects`.
-    """
-    return _means(table, [first, second], fields)
-
-
-def _means(table: pd.DataFrame, part: list[str], fields: Sequence[str]) -> pd.DataFrame:
-    """Mean, interval and number of runs of each combination of the fields of `part`."""
     spread, freedom = chance(table, fields)
-    scores = first_rung(table, fields).groupby(part, sort=False)["score"]
+    scores = first_rung(table, fields).groupby(list(part), sort=False)["score"]
     means = scores.agg(mean="mean", runs="size").reset_index()
     half = student(freedom) * spread / np.sqrt(means["runs"])
-    means = means.assign(low=means["mean"] - half, high=means["mean"] + half)
-    return means[[*part, "mean", "low", "high", "runs"]]
+    return means.assign(low=means["mean"] - half, high=means["mean"] + half)
+
+
+def marginal_effects(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
+    """`mean_scores` of every single field: `field`, `value`, `mean`, `runs`, `low`, `high`."""
+    means = {
+        name: mean_scores(table, [name], fields).rename(columns={name: "value"}) for name in fields
+    }
+    return pd.concat(means, names=["field", None]).reset_index("field").reset_index(drop=True)
 
 
 def contrasts(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """The best value of each field against its worst, by the mean over all other settings.
 
     Returns a row per field: `field`, `best`, `worst`, `difference` of the mean scores, `low` and
-    `high`. The interval is that of two values picked in advance: among three or more, the largest
-    difference leaves out zero more often by chance, and `importance` is the fairer judge.
+    `high`. The interval is that of two values picked in advance; for the best and worst of three or
+    more, `importance` is the fairer judge.
     """
     spread, freedom = chance(table, fields)
     effects = marginal_effects(table, fields)
@@ -135,12 +115,11 @@ def importance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """Share of the scores' variance that each field, and each pair of fields, accounts for.
 
     Needs three fields or more. Returns a row per field, per pair and one for the rest: `part`
-    ("dropout", "dropout × gamma", "rest"), `share` (0 to 1; all add up to 1), `by_chance`, which
-    the share of a part without any effect exceeds in one of twenty cases (the F test of the
-    analysis of variance), and `low` and `high`, the 95 % interval of the share that would be left
-    without chance (from the noncentral F distribution: Steiger, "Beyond the F Test", Psychological
-    Methods 2004, https://doi.org/10.1037/1082-989X.9.2.164). The last three are NaN for the rest,
-    which they take as normal noise.
+    ("dropout", "dropout × gamma", "rest"), `share` (all add up to 1), `low` and `high` of the share
+    that would be left without chance (from the noncentral F distribution: Steiger, "Beyond the F
+    Test", Psychological Methods 2004, https://doi.org/10.1037/1082-989X.9.2.164), and `by_chance`,
+    which the share of a part without any effect exceeds in one of twenty cases (the F test). These
+    three take the rest as normal noise and are NaN for it.
     """
     parts = _variance(first_rung(table, fields), fields)
     shares = parts["squares"] / (parts["squares"].sum() or 1.0)
@@ -164,9 +143,9 @@ def _effect(statistic: float, count: int, free: int, probability: float) -> floa
     """
 
     def excess(effect: float) -> float:
-        if effect == 0:  # here scipy's noncentral F is wrong (1.17: a negative probability)
-            return f.sf(statistic, count, free) - probability
-        return ncf.sf(statistic, count, free, effect) - probability
+        # At 0 scipy's noncentral F is wrong (1.17: a negative probability).
+        exceeds = ncf.sf(statistic, count, free, effect) if effect else f.sf(statistic, count, free)
+        return exceeds - probability
 
     if excess(0.0) >= 0:
         return 0.0

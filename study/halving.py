@@ -4,15 +4,10 @@ All candidates start on a small random part of the training images; the worse ha
 score is dropped and the data doubled, until the finalists train on everything (Jamieson and
 Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016,
 https://arxiv.org/abs/1502.07943). A rung is ranked only when all of it is recorded, so the result
-does not depend on order, interruptions or the number of workers: two that share a `SEGLIB_HOME`
-share a sweep, since each passes over the runs whose lock another one holds.
-
-A survivor trains anew on each rung rather than going on: then a candidate is an ordinary run, whose
-config says everything about it, and a learning-rate schedule means the same on every rung.
-Successive subsets contain each other (`SceneCache.subset`).
+does not depend on order, interruptions or the number of workers. A survivor trains anew on each
+rung: then it is an ordinary run, and a learning-rate schedule means the same on every rung.
 """
 
-import dataclasses
 import hashlib
 import itertools
 import json
@@ -21,10 +16,10 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from filelock import FileLock, Timeout
@@ -52,8 +47,7 @@ SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "category_miou", "miiou", "
 FIXED = ("dataset", "model", "train_images", "epochs")  # what the candidates of a sweep share
 
 
-@dataclass(frozen=True)
-class Rung:
+class Rung(NamedTuple):
     """One step of a sweep: how many candidates train on how many images (None: on all)."""
 
     number: int
@@ -68,21 +62,17 @@ class SweepPlan:
     Raises `ConfigError` for a field or a value that can't be swept, before anything is trained.
     """
 
-    base: RunConfig
-    """The run that all candidates share, its epochs on each rung included."""
-    grid: dict[str, tuple[Any, ...]] = dataclasses.field(default_factory=lambda: dict(GRID))
-    """Values to try by field of the config; every combination is a candidate."""
-    first_images: int = 24
-    """Training images on the first rung; each later rung has twice as many, the last one all."""
-    halvings: int = 4
-    """How often the worse half is dropped: there is one more rung than that."""
-    score: str = "miou"
-    """What is compared: one of `SCORES` on val (loss: the lowest), or iou:NAME of a class."""
+    base: RunConfig  # what all candidates share, their epochs on each rung included
+    # Values to try by field of the config; every combination is a candidate.
+    grid: dict[str, tuple[Any, ...]] = field(default_factory=lambda: dict(GRID))
+    first_images: int = 24  # training images on the first rung; they double, the last rung has all
+    halvings: int = 4  # how often the worse half is dropped: there is one more rung than that
+    score: str = "miou"  # one of `SCORES` on val (loss: the lowest wins), or iou:NAME of a class
 
     def __post_init__(self) -> None:
-        fields = [field.name for field in dataclasses.fields(RunConfig)]
+        swept = [each.name for each in fields(RunConfig) if each.name not in FIXED]
         for name, values in self.grid.items():
-            choose("grid field", name, [field for field in fields if field not in FIXED])
+            choose("grid field", name, swept)
             if isinstance(values, str) or not isinstance(values, Sequence) or not values:
                 raise ConfigError(f"grid field {name!r} must have a list of one value or more")
         if self.halvings < 0:
@@ -93,10 +83,10 @@ class SweepPlan:
             )
         # Two bases that differ in swept fields only mean the same sweep.
         first = {name: values[0] for name, values in self.grid.items()}
-        base = dataclasses.replace(self.base, **first, train_images=None).resolved()
+        base = replace(self.base, **first, train_images=None).resolved()
         grid = {
-            name: tuple(getattr(dataclasses.replace(base, **{name: value}), name) for value in row)
-            for name, row in self.grid.items()
+            name: tuple(getattr(replace(base, **{name: value}), name) for value in values)
+            for name, values in self.grid.items()
         }
         object.__setattr__(self, "base", base)
         object.__setattr__(self, "grid", grid)
@@ -109,7 +99,7 @@ class SweepPlan:
     @property
     def count(self) -> int:
         """Number of candidates on the first rung."""
-        return math.prod(len(values) for values in self.grid.values())
+        return len(self.candidates)
 
     @cached_property
     def candidates(self) -> list[dict[str, Any]]:
@@ -129,11 +119,15 @@ class SweepPlan:
     def config(self, rung: Rung, candidate: int) -> RunConfig:
         """The run of a candidate, counted from 0, on a rung."""
         changes = {**self.candidates[candidate], "train_images": rung.images}
-        return dataclasses.replace(self.base, **changes).resolved()
+        return replace(self.base, **changes).resolved()
+
+    def record(self, rung: Rung, candidate: int) -> Record | None:
+        """The record of that run, if there is one."""
+        return find_record(self.config(rung, candidate), self.folder)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for `sweep.json`."""
-        return json.loads(json.dumps(dataclasses.asdict(self)))
+        return json.loads(json.dumps(asdict(self)))
 
     @property
     def id(self) -> str:
@@ -152,16 +146,14 @@ class SweepPlan:
 def score_of(record: Record, name: str) -> float:
     """A record's validation score, higher is better; -inf where there is none (it diverged)."""
     scores = record.scores["val"]
-    kind, _, label = name.partition(":")
+    kind, _, label = name.partition(":")  # of "iou:pole"
     if scores["miou"] is None:
         return -math.inf
     if name == "loss":
         value = -record.history["val_loss"].min()
-    elif label:
-        value = scores[kind][scores["classes"].index(label)]
     else:
-        value = scores[name]
-    return -math.inf if value is None or math.isnan(value) else float(value)
+        value = scores[kind][scores["classes"].index(label)] if label else scores[kind]
+    return -math.inf if pd.isna(value) else float(value)
 
 
 def ranking(scores: dict[int, float]) -> list[int]:
@@ -175,7 +167,7 @@ def survivors(scores: dict[int, float]) -> list[int]:
 
 
 def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) -> pd.DataFrame:
-    """Train what the sweep lacks and return its `sweep_table`; at once if it is complete.
+    """Train what the sweep lacks and return its `sweep_table`.
 
     `options` go to `training.fit`. Killed at any moment, the same call goes on where it was.
     Raises `OutOfTime` after `deadline`, a time of `time.monotonic`, but not before one epoch is
@@ -193,11 +185,11 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
     for rung in plan.rungs:
         scores = {}
         for candidate in _free_ones_first(plan, rung, remaining):
-            config = plan.config(rung, candidate)
-            if find_record(config, plan.folder) is None:
+            if plan.record(rung, candidate) is None:
                 if worked and time.monotonic() > deadline:
                     raise OutOfTime(f"sweep {plan.id}: out of time; the same call goes on")
                 worked = True
+            config = plan.config(rung, candidate)
             record = train_candidate(config, plan.folder, deadline=deadline, **options)
             scores[candidate] = score_of(record, plan.score)
         best = ranking(scores)[0]
@@ -217,19 +209,18 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
 def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: list[int]) -> Iterator[int]:
     """The candidates that no other worker is training, each looked at in its turn, then the others.
 
-    A worker holds the lock that `fit` takes of a run. One that was killed holds none: whoever gets
-    to its run goes on from the checkpoint. To one that still trains, `fit` waits for its record.
+    A worker holds the lock that `fit` takes of a run; one that was killed holds none, and whoever
+    gets to its run goes on from the checkpoint. To one that still trains, `fit` waits.
     """
     if "WORLD_SIZE" in os.environ:  # the processes of one training must keep to the same order
         yield from candidates
         return
     taken = []
     for candidate in candidates:
-        config = plan.config(rung, candidate)
-        lock = checkpoint_folder(config.run_id).with_suffix(".lock")
+        lock = checkpoint_folder(plan.config(rung, candidate).run_id).with_suffix(".lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if find_record(config, plan.folder) is None:
+            if plan.record(rung, candidate) is None:
                 with FileLock(lock, timeout=0):
                     pass
         except Timeout:
@@ -281,8 +272,7 @@ def sweep_table(
     """
 
     def recorded(rung: Rung, candidate: int) -> dict[str, Any] | None:
-        record = find_record(plan.config(rung, candidate), plan.folder)
-        if record is None:
+        if (record := plan.record(rung, candidate)) is None:
             return None
         return {"score": score_of(record, plan.score), "seconds": record.environment["seconds"]}
 

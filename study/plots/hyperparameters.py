@@ -222,7 +222,7 @@ def interactions(
 ) -> Figure:
     """Mean scores of pairs of settings with 95 % intervals; parallel lines: no interaction.
 
-    `tables`: `anova.interaction` each, whose first two columns are the pair; the second setting
+    `tables`: `anova.mean_scores` each, whose first two columns are the pair; the second setting
     is on the axis, a line is drawn for each value of the first. `title`: such as the network.
     """
     columns = min(3, len(tables))

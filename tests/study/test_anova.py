@@ -9,9 +9,9 @@ from study.anova import (
     chance,
     contrasts,
     importance,
-    interaction,
     marginal_effects,
     mean_interval,
+    mean_scores,
     rung_agreement,
 )
 
@@ -72,7 +72,7 @@ def test_an_interaction_is_told_from_two_effects():
     table = grid(0.002, 1, lambda rows: 0.1 * rows["a"] * rows["b"])
     shares = importance(table, FIELDS).set_index("part")["share"]
     assert shares["a × b"] > 0.95
-    pairs = interaction(table, "a", "b", FIELDS).set_index(["a", "b"])
+    pairs = mean_scores(table, ["a", "b"], FIELDS).set_index(["a", "b"])
     assert pairs["mean"][-1, -1] == pytest.approx(0.6, abs=0.01)
     assert pairs["mean"][1, -1] == pytest.approx(0.4, abs=0.01)
     assert (pairs["low"] < pairs["mean"]).all() and (pairs["mean"] < pairs["high"]).all()

@@ -14,7 +14,7 @@ from seglib.config import RunConfig
 from seglib.labels import CITYSCAPES_19
 from seglib.plots import style
 from study import attention, plots
-from study.anova import importance, interaction, marginal_effects
+from study.anova import importance, marginal_effects, mean_scores
 from study.halving import Rung, SweepPlan, sweep_table
 from study.plots.hyperparameters import FADED, KEPT
 
@@ -202,7 +202,7 @@ def test_effects_are_drawn_with_their_intervals():
     axis = plots.importance({"U-Net": shares}).axes[0]
     real = shares[shares["share"] > shares["by_chance"]]
     assert [x for x, _ in marks(axis, "o", KEPT)] == pytest.approx((100 * real["share"]).tolist())
-    pairs = [interaction(made_up(), *pair, FIELDS) for pair in itertools.combinations(FIELDS, 2)]
+    pairs = [mean_scores(made_up(), pair, FIELDS) for pair in itertools.combinations(FIELDS, 2)]
     axes = plots.interactions(pairs).axes
     assert [len(axis.lines) for axis in axes] == [2, 2, 2] and axes[1].get_xlabel() == "dropout"
 
