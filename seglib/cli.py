@@ -6,12 +6,13 @@ Commands import what they need when they run, so that `seglib --help` needs no P
 
 import contextlib
 import errno
-import functools
 import io
 import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial, wraps
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,11 +23,7 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from . import __version__
 from .errors import ConfigError, SeglibError, choose
 
-
-def _run_config() -> type:
-    from .config import RunConfig
-
-    return RunConfig
+ADVICE = {errno.ENOSPC: "; free some space and rerun", errno.EACCES: "; choose another folder"}
 
 
 def data(
@@ -57,7 +54,9 @@ def data(
 
 
 def train(
-    config: OmitArgPrefixes[Annotated[Any, arg(constructor_factory=_run_config)]],
+    config: OmitArgPrefixes[
+        Annotated[Any, arg(constructor_factory=lambda: import_module("seglib.config").RunConfig)]
+    ],
     *,
     data_from: Path | None = None,
     device: str | None = None,
@@ -120,10 +119,10 @@ def evaluate(
         device: cuda, mps or cpu.
     """
     from .evaluation.evaluate import export_predictions, score_split
-    from .records import latest_record, load_record
+    from .records import load_record
     from .text import score_table
 
-    record = load_record(run) if run else latest_record()
+    record = load_record(run)
     scores = score_split(record, split, device=device)
     print(f"{record.id} on {split}")
     print(score_table(scores))
@@ -188,18 +187,10 @@ def verify(run: Positional[str], /, epochs: int = 1) -> None:
     print(f"{run}: {len(replayed)} recorded epochs repeated to every digit")
 
 
-ADVICE = {
-    errno.ENOSPC: "; free some space and run the same command again",
-    errno.EACCES: "; allow access or choose another folder",
-}
-COMMANDS: dict[str, Callable[..., None]] = {
-    command.__name__: command for command in (data, train, evaluate, predict, runs, verify)
-}
-
-
-def plugins() -> dict[str, Callable[..., None]]:
-    """Commands that other packages add under the entry point group `seglib.commands`."""
-    return {point.name: point.load() for point in entry_points(group="seglib.commands")}
+def commands() -> dict[str, Callable[..., None]]:
+    """Ours, and those that packages add under the entry point group `seglib.commands`."""
+    own = {command.__name__: command for command in (data, train, evaluate, predict, runs, verify)}
+    return own | {point.name: point.load() for point in entry_points(group="seglib.commands")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -209,32 +200,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if call := parse(arguments):
             call()
         return 0
-    except SeglibError as problem:
-        return fail(str(problem))
     except KeyboardInterrupt:
         print("\nseglib: interrupted; the same command goes on from here", file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 1
+    except SeglibError as problem:
+        message = str(problem)
     except OSError as problem:
         if problem.errno is None:
             raise
         where = f"{problem.filename}: " if problem.filename else ""
-        return fail(f"{where}{problem.strerror}{ADVICE.get(problem.errno, '')}")
-
-
-def fail(message: str) -> int:
-    """Print one line on stderr and return exit code 2."""
+        message = f"{where}{problem.strerror}{ADVICE.get(problem.errno, '')}"
     print("seglib: error: " + " ".join(message.split()), file=sys.stderr)
     return 2
 
 
 def parse(arguments: list[str]) -> Callable[[], Any] | None:
     """The call that the arguments ask for; None after `--help`. Raises `ConfigError`."""
-    commands = COMMANDS | plugins()
+    known = commands()
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: seglib COMMAND [OPTIONS]\n\nsemantic segmentation of street scenes\n")
-        for name, command in commands.items():
+        for name, command in known.items():
             print(f"  {name:10} {(command.__doc__ or '').splitlines()[0]}")
         print("\nseglib COMMAND --help explains a command's options")
         return None
@@ -242,43 +229,35 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
     if name == "--version":
         print(f"seglib {__version__}")
         return None
-    command = commands[choose("command", name, commands)]
+    command = known[choose("command", name, known)]
 
-    @functools.wraps(command)
-    def deferred(*values: Any, **options: Any) -> Callable[[], None]:
-        return functools.partial(command, *values, **options)
-
-    output = io.TextIOWrapper(io.BytesIO(), encoding=sys.stdout.encoding)  # by it tyro draws boxes
-    errors = io.StringIO()
+    # has the options of the command, and returns it with their values
+    deferred = wraps(command)(lambda *values, **options: partial(command, *values, **options))
+    # tyro draws frames that the encoding has
+    output, errors = io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding), io.StringIO()
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
             if name == "train":
                 config, _ = tyro.cli(_recipe, args=rest, return_unknown_args=True, add_help=False)
-                deferred = functools.partial(deferred, config=config)
+                deferred = partial(deferred, config=config)
             return tyro.cli(deferred, args=rest, prog=f"seglib {name}", description=None)
     except SystemExit as stop:
-        if stop.code in (0, None):
-            output.seek(0)
-            print(_wrapped(output.read()))
-            return None
-        raise ConfigError(f"{_one_line(errors.getvalue())} (see: seglib {name} --help)") from None
+        if stop.code:
+            problem = _first_paragraph(errors.getvalue())
+            raise ConfigError(f"{problem} (see: seglib {name} --help)") from None
+    output.seek(0)
+    width = shutil.get_terminal_size().columns  # to which tyro wraps only what is in frames
+    print("\n".join(textwrap.fill(line, width) for line in output.read().splitlines()))
+    return None
 
 
 def _recipe(dataset: str = "miniscapes", model: str = "unet") -> Any:
     """What the other options of `train` start from."""
-    from .recipes import recipe
-
-    return recipe(dataset, model)
+    return import_module("seglib.recipes").recipe(dataset, model)
 
 
-def _wrapped(text: str) -> str:
-    """tyro's help with long paragraphs wrapped, as what it puts into boxes is."""
-    width = shutil.get_terminal_size().columns
-    return "\n".join(textwrap.fill(line, width) for line in text.splitlines())
-
-
-def _one_line(box: str) -> str:
-    """The first paragraph of tyro's framed message."""
+def _first_paragraph(box: str) -> str:
+    """The first paragraph of tyro's framed message, on one line."""
     lines = [line.strip(" │╭╮╰╯─") for line in box.splitlines()[1:]]
     end = lines.index("") if "" in lines else len(lines)  # an empty line, or one that was ruled
     return " ".join(lines[:end]).removeprefix("Error parsing config: ")

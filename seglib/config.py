@@ -6,6 +6,7 @@ import json
 import math
 import operator
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, get_args, get_origin, get_type_hints
@@ -27,8 +28,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 # Fields, what their values must fulfil (None always may be), and that in words.
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("width train_images epochs batch_size accumulation", lambda v: v >= 1, "1 or more"),
-    ("validate_every", lambda v: v >= 1, "1 or more"),
+    ("width epochs batch_size accumulation", lambda v: v >= 1, "1 or more"),
+    ("train_images validate_every", lambda v: v >= 1, "1 or more"),
     ("learning_rate encoder_rate clip_norm", lambda v: 0 < v < math.inf, "above 0"),
     ("weight_decay rotation", lambda v: 0 <= v < math.inf, "0 or more"),
     ("dropout stochastic_depth warm_up", lambda v: 0 <= v < 1, "at least 0 and below 1"),
@@ -43,10 +44,10 @@ KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Everything that determines a run's result. The run's id is a hash of these values.
+    """Everything that determines a run's result; the run's id is a hash of these values.
 
-    A field that is None stands for the default of the architecture or the dataset and does not
-    count in the hash, so that new options leave the ids of older records alone.
+    None stands for the default of the architecture or the dataset and does not count in the hash,
+    so that new fields leave the ids of older records alone.
     """
 
     dataset: str = "miniscapes"  # Dataset to train on: miniscapes, camvid or cityscapes
@@ -59,14 +60,11 @@ class RunConfig:
     # Probability of skipping the last residual block; earlier ones less often (vit and swin)
     stochastic_depth: float | None = None
     dropout: float = 0.0  # Probability of dropping a channel, 0 up to 1 (1 excluded)
-    # Id of a recorded run whose weights training starts from; the head is matched by name
-    init_from: str | None = None
+    init_from: str | None = None  # Id of a run from whose weights to start; heads match by name
 
     mode: str = "fine"  # Masks to train on, fine or coarse; scores always use the fine ones
-    # Height and width to which scenes are resized (None: the dataset's default)
-    image_size: tuple[int, int] | None = None
-    # Height and width of random crops (None: whole images)
-    crop_size: tuple[int, int] | None = None
+    image_size: tuple[int, int] | None = None  # Height and width of scenes (None: the dataset's)
+    crop_size: tuple[int, int] | None = None  # Height and width of random crops (None: no crops)
     scale: tuple[float, float] = (1.0, 1.0)  # Range of the random zoom before cropping, 1 = none
     flip: bool = True  # Mirror half of the training images
     rotation: float = 10.0  # Rotate training images by up to this many degrees to either side
@@ -78,16 +76,12 @@ class RunConfig:
     class_weights: str = "none"
     optimizer: str = "adamw"  # adam, adamw or adamax
     learning_rate: float = 1e-3  # Learning rate at the start (step) or at its peak (one_cycle)
-    # Learning rate of the encoder as a fraction of the decoder's (None: the same)
-    encoder_rate: float | None = None
-    # Weight decay of matrices and kernels; norms, biases and position embeddings have none
-    weight_decay: float = 1e-4
+    encoder_rate: float | None = None  # Encoder's learning rate / decoder's (None: the same)
+    weight_decay: float = 1e-4  # Of matrices and kernels, without norms, biases and positions
     decay_all: bool | None = None  # Decay norms, biases and position embeddings too (None: no)
-    # step: decay by gamma every 10 epochs; one_cycle: warm-up, then cosine annealing
-    schedule: str = "step"
+    schedule: str = "step"  # step: times gamma every 10 epochs; one_cycle: warm-up, then cosine
     gamma: float = 1.0  # Factor of the step decay, above 0 up to 1 (1: constant learning rate)
-    # Share of a one-cycle run in which the learning rate rises, 0 up to 1 (None: a tenth)
-    warm_up: float | None = None
+    warm_up: float | None = None  # Share of a one_cycle in which the rate rises (None: a tenth)
     clip_norm: float | None = None  # Largest norm of the gradient (None: not clipped)
     epochs: int = 30  # Passes over the training images
     batch_size: int = 8  # Images per optimiser step, over all processes and accumulated parts
@@ -110,14 +104,11 @@ class RunConfig:
                 if value is not None and not holds(value):
                     raise ConfigError(f"{field} {value!r} must be {words}")
         if self.batch_size % self.accumulation:
-            multiple = f"a multiple of accumulation {self.accumulation}"
-            raise ConfigError(f"batch_size {self.batch_size} must be {multiple}")
+            parts = f"accumulation {self.accumulation}"
+            raise ConfigError(f"batch_size {self.batch_size} must be a multiple of {parts}")
 
     def resolved(self) -> "RunConfig":
-        """The same run with the dataset's default image size filled in; checks every name.
-
-        Two configs that mean the same run resolve to the same values and so to the same id.
-        """
+        """The same run with the dataset's default image size; `ConfigError` for unknown names."""
         spec = dataset_spec(self.dataset)
         self.model_options()
         if self.mode == "coarse" and not spec.has_coarse:
@@ -125,28 +116,22 @@ class RunConfig:
         return dataclasses.replace(self, image_size=self.image_size or spec.train_size)
 
     def model_options(self) -> dict[str, Any]:
-        """The constructor arguments of the architecture, without those left at its default.
+        """The fields that are arguments of the architecture's constructor, without those None.
 
-        An argument's value is the field of that name. `ConfigError` for a field that is set and
-        that only other architectures have.
+        `ConfigError` for a field that is set and that only other architectures have.
         """
         known = option_names(self.model)
         foreign = {name for model in MODELS for name in option_names(model)}.difference(known)
-        options = {}
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name in foreign and value != field.default:
                 has = ", ".join(known)
                 raise ConfigError(f"{field.name} {value!r}: not an option of {self.model} ({has})")
-            if field.name in known and value is not None:
-                options[field.name] = value
-        return options
+        values = {name: getattr(self, name, None) for name in known}
+        return {name: value for name, value in values.items() if value is not None}
 
     def build_model(self, *, download: bool = True) -> nn.Module:
-        """The run's network with fresh weights, its encoder's published ones if `pretrained`.
-
-        `download` False leaves those out: for weights that are read later, and for counting.
-        """
+        """The run's network with fresh weights, or `pretrained` ones unless `download` is False."""
         options = self.model_options()
         if not download:
             options.pop("pretrained", None)
@@ -183,13 +168,10 @@ def _as_type(field: str, hint: Any, value: Any) -> Any:
         if isinstance(value, (tuple, list)) and len(value) == len(options):
             return tuple(_as_type(field, options[0], part) for part in value)
         raise ConfigError(f"{field} {shown(value)} must be two numbers")
-    try:
-        if hint in (bool, str):
-            if isinstance(value, hint):
-                return value
-        elif not isinstance(value, bool) and isinstance(value, Real):
+    if hint in (bool, str) and isinstance(value, hint):
+        return value
+    if hint in (int, float) and isinstance(value, Real) and not isinstance(value, bool):
+        with suppress(TypeError, OverflowError):
             # Adding 0 turns -0.0, which hashes differently, into 0.0.
             return operator.index(value) if hint is int else float(value) + 0.0
-    except (TypeError, OverflowError):
-        pass
     raise ConfigError(f"{field} {shown(value)} must be {KINDS[hint]}")

@@ -26,10 +26,9 @@ class ImageError(DatasetError):
 
 
 def choose(kind: str, value: Any, known: Iterable[str]) -> Any:
-    """Return `value` if it is one of `known`; else `ConfigError` lists these and the nearest.
+    """`value` if it is one of `known`, else `ConfigError` with these and the nearest.
 
-    `kind` says what the value is, as in "model 'unett' is unknown; choose one of: fcn, unet; did
-    you mean 'unet'?".
+    As in "model 'unett' is unknown; choose one of: fcn, unet; did you mean 'unet'?".
     """
     names = list(known)
     if value in names:

@@ -1,10 +1,9 @@
 """The one label table: names, ids, colours and class sets, derived from torchvision's table.
 
-Three numberings exist and must not be mixed up: *label ids* (0..33, what the `labelIds.png` files
-hold), *train ids* (0..18, 255 ignored, the benchmark's numbering) and *class indices* (0..C-1
-within a `ClassSet`, 255 ignored, what networks learn). Traps of the table: license plate has id
-and train id -1 and never occurs in a file; several labels share a colour (pole and polegroup, car
-and license plate, most void ones).
+Three numberings must not be mixed up: *label ids* (0..33, in `labelIds.png` files), *train ids*
+(0..18 and 255, the benchmark's) and *class indices* (0..C-1 within a `ClassSet` and 255, what
+networks learn). Traps of the table: license plate has the ids -1 and never occurs in a file;
+several labels share a colour (pole and polegroup, car and license plate, most void ones).
 Source: Cordts et al., "The Cityscapes Dataset", CVPR 2016; `torchvision.datasets.Cityscapes`.
 """
 
@@ -68,7 +67,7 @@ class ClassSet:
     @property
     def categories(self) -> tuple[str, ...]:
         """The categories that occur in this set, each once, by category id."""
-        return tuple(CATEGORIES[category] for category in sorted(set(self.category_ids.tolist())))
+        return tuple(CATEGORIES[category] for category in np.unique(self.category_ids))
 
     @cached_property
     def has_instances(self) -> np.ndarray:
@@ -78,54 +77,36 @@ class ClassSet:
     @cached_property
     def encode_table(self) -> np.ndarray:
         """Label id to class index, uint8 (256,); 255 where the label is not in the set."""
-        table = np.full(256, IGNORE_INDEX, np.uint8)
-        table[list(self.ids)] = np.arange(self.num_classes)
-        return _frozen(table, np.uint8)
+        index_of = {label_id: index for index, label_id in enumerate(self.ids)}
+        return _frozen([index_of.get(number, IGNORE_INDEX) for number in range(256)], np.uint8)
 
     @cached_property
     def decode_table(self) -> np.ndarray:
         """Class index to label id, uint8 (256,); 0 (unlabeled) for 255 and unused indices."""
-        table = np.zeros(256, np.uint8)
-        table[: self.num_classes] = self.ids
-        return _frozen(table, np.uint8)
-
-    @cached_property
-    def color_table(self) -> np.ndarray:
-        """Class index to RGB colour, uint8 (256, 3); black for 255 and unused indices."""
-        table = np.zeros((256, 3), np.uint8)
-        table[: self.num_classes] = self.colors
-        return _frozen(table, np.uint8)
+        return _frozen(np.pad(self.ids, (0, 256 - self.num_classes)), np.uint8)
 
     def index(self, name: str) -> int:
         """The class index of the label called `name`; ConfigError if it is not in the set."""
         return self.names.index(choose(f"class of {self.name}", name, self.names))
 
     def encode(self, label_ids: np.ndarray) -> np.ndarray:
-        """Label ids, integers 0..33 of any shape, to class indices, uint8 of the same shape.
-
-        255 where the label is not in the set. DatasetError names an id outside the table.
-        """
+        """Label ids 0..33, else DatasetError, to class indices, uint8; 255 outside the set."""
         check_label_ids(label_ids)
-        return _look_up(self.encode_table, label_ids)
+        return np.take(self.encode_table, label_ids)  # a fifth faster than by brackets
 
     def decode(self, indices: np.ndarray) -> np.ndarray:
-        """Class indices, 0..C-1 or 255, to label ids, uint8; 255 becomes 0 (unlabeled).
-
-        DatasetError names an index that is neither below C nor 255.
-        """
+        """Class indices, 0..C-1 or 255, else DatasetError, to label ids, uint8; 0 for 255."""
         self._check_indices(indices)
-        return _look_up(self.decode_table, indices)
+        return np.take(self.decode_table, indices)
 
     def colorize(self, indices: np.ndarray) -> np.ndarray:
-        """Class indices (H, W), 0..C-1 or 255, to their colours, uint8 RGB (H, W, 3).
-
-        Ignored pixels are black. DatasetError names an index that is neither below C nor 255.
-        """
+        """Class indices (H, W) as for `decode` to uint8 RGB (H, W, 3); black for 255."""
         self._check_indices(indices)
-        return self.color_table[indices]
+        colors = np.pad(self.colors, ((0, 256 - self.num_classes), (0, 0)))
+        return np.take(colors, indices, axis=0)
 
     def _check_indices(self, indices: np.ndarray) -> None:
-        bad = (indices >= self.num_classes) & (indices != IGNORE_INDEX)
+        bad = ((indices < 0) | (indices >= self.num_classes)) & (indices != IGNORE_INDEX)
         if bad.any():
             found, valid = int(indices[bad].flat[0]), f"0..{self.num_classes - 1} and 255"
             raise DatasetError(f"class index {found} is not in {self.name}; valid: {valid}")
@@ -133,21 +114,11 @@ class ClassSet:
 
 def check_label_ids(label_ids: np.ndarray, where: str = "mask") -> None:
     """Raise DatasetError, naming `where` and the id, if an id lies outside the table's 0..33."""
-    if label_ids.size == 0:
-        return
-    low, high = int(label_ids.min()), int(label_ids.max())
-    if low < 0 or high > LARGEST_LABEL_ID:
-        found = high if high > LARGEST_LABEL_ID else low
-        hint = " (a train-id mask?)" if found == IGNORE_INDEX else ""
-        raise DatasetError(f"{where}: label id {found} is outside the table's 0..33{hint}")
-
-
-def _look_up(table: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """`table[values]` of a uint8 table (256,), several times sooner where the values are bytes."""
-    if values.dtype != np.uint8:
-        return table[values]
-    found = bytearray(values.tobytes()).translate(table.tobytes())
-    return np.frombuffer(found, np.uint8).reshape(values.shape)
+    extremes = (int(label_ids.max()), int(label_ids.min())) if label_ids.size else ()
+    for found in extremes:
+        if not 0 <= found <= LARGEST_LABEL_ID:
+            hint = " (a train-id mask?)" if found == IGNORE_INDEX else ""
+            raise DatasetError(f"{where}: label id {found} is outside the table's 0..33{hint}")
 
 
 def _frozen(values: object, dtype: type) -> np.ndarray:
@@ -163,9 +134,6 @@ CITYSCAPES_19 = ClassSet(
 CITYSCAPES_34 = ClassSet("cityscapes34", tuple(label for label in LABELS if label.id >= 0))
 # The published order of CamVid's label bytes 0..10: Sky, Building, Pole, Road, Pavement, Tree,
 # SignSymbol, Fence, Car, Pedestrian, Bicyclist (Badrinarayanan et al., PAMI 2017).
-_CAMVID_NAMES = ("sky", "building", "pole", "road", "sidewalk", "vegetation", "traffic sign")
-_CAMVID_NAMES += ("fence", "car", "person", "rider")
-CAMVID_11 = ClassSet("camvid11", tuple(label_by_name(name) for name in _CAMVID_NAMES))
-CLASS_SETS: dict[str, ClassSet] = {
-    class_set.name: class_set for class_set in (CITYSCAPES_19, CITYSCAPES_34, CAMVID_11)
-}
+_CAMVID = "sky|building|pole|road|sidewalk|vegetation|traffic sign|fence|car|person|rider"
+CAMVID_11 = ClassSet("camvid11", tuple(label_by_name(name) for name in _CAMVID.split("|")))
+CLASS_SETS = {each.name: each for each in (CITYSCAPES_19, CITYSCAPES_34, CAMVID_11)}

@@ -1,7 +1,4 @@
-"""The settings that the recorded runs use: one recipe for each dataset and architecture.
-
-They are what the command line starts from, what the notebooks show, and what `results/` holds.
-"""
+"""The settings of the recorded runs, from which the command line and the notebooks start."""
 
 from typing import Any
 
@@ -28,8 +25,7 @@ BY_DATASET: dict[str, dict[str, Any]] = {
     # Whole frames at a small size: context is worth more here than the pixels of thin classes.
     "miniscapes": {"image_size": (160, 320), "epochs": 30, "validate_every": 2},
     "camvid": {"image_size": (192, 256), "epochs": 60, "validate_every": 4},
-    # Planned for one GPU of 16 GB.
-    "cityscapes": {
+    "cityscapes": {  # planned for one GPU of 16 GB
         "batch_size": 8,
         "learning_rate": 1e-3,
         "image_size": (512, 1024),
@@ -60,9 +56,7 @@ GPU_SIZE: dict[str, dict[str, Any]] = {
 def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> RunConfig:
     """The recipe of an architecture on a dataset, with `changes` to single fields.
 
-    On `cityscapes` architectures have their full size, elsewhere the size for CPUs. A dataset or
-    an architecture that has no entry above gets what all share. Raises `ConfigError` for an unknown
-    dataset, architecture or field.
+    What has no entry above gets what all share; `ConfigError` for an unknown name.
     """
     sizes = GPU_SIZE if dataset == "cityscapes" else CPU_SIZE
     values = SHARED | BY_DATASET.get(dataset, {}) | BY_MODEL.get(model, {}) | sizes.get(model, {})

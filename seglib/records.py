@@ -8,7 +8,7 @@
 import base64
 import shutil
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ import torch
 from filelock import FileLock
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from . import paths
@@ -62,16 +62,15 @@ class Record:
         try:
             return pd.read_csv(file)
         except (OSError, ValueError) as problem:
-            reason = " ".join(str(problem).split())
-            raise RecordError(f"{file}: not readable as a table ({reason})") from None
+            # pandas' messages can have several lines
+            raise RecordError(f"{file}: not a table ({' '.join(str(problem).split())})") from None
 
     @cached_property
     def scores(self) -> dict[str, dict[str, Any]]:
-        """Scores by split, as `metrics.ScoreAccumulator.scores` makes them."""
+        """Scores by split, as `ScoreAccumulator.scores` makes them."""
         file = self.path / "scores.json"
         try:
-            splits = _read_object(file).items()
-            return {split: _with_images(scores, _unpacked) for split, scores in splits}
+            return {split: _unpacked(scores) for split, scores in _read_object(file).items()}
         except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as problem:
             raise RecordError(f"{file}: not the scores of a run ({problem})") from None
 
@@ -91,9 +90,8 @@ class Record:
     def miou(self, split: str = "val") -> float:
         """The split's mIoU, 0 to 1, NaN without a scored pixel; `RecordError` if never scored."""
         if split not in self.scores:
-            raise RecordError(
-                f"{self.id}: no scores on {split!r}; run: seglib evaluate {self.id} --split {split}"
-            )
+            command = f"seglib evaluate {self.id} --split {split}"
+            raise RecordError(f"{self.id}: no scores on {split!r}; run: {command}")
         value = self.scores[split]["miou"]
         return float("nan") if value is None else value
 
@@ -104,10 +102,9 @@ class Record:
         return {file.stem: read_label_ids(file) for file in files}
 
     def confidence_maps(self, split: str) -> dict[str, np.ndarray]:
-        """How sure the network is of each pixel: float32 (H, W), 0 to 1, by kept scene.
+        """How sure the network is of each pixel, float32 (H, W) in steps of 0.04, by kept scene.
 
-        At the size of the labels; recorded in steps of 4 % at half that size. Empty where it was
-        not measured.
+        At the size of the labels, recorded at half that size; empty where it was not measured.
         """
         folder, maps = self.path / "measurements" / "confidence" / split, {}
         for name, label_ids in self.predictions(split).items():
@@ -129,12 +126,12 @@ class Record:
         self, split: str, scores: dict[str, Any], predictions: Mapping[str, np.ndarray]
     ) -> None:
         """Add the scores and predictions of another split to a finished record."""
-        write_predictions(self.path, split, predictions)
+        _write_predictions(self.path, split, predictions)
         lock = paths.checkpoints_dir() / f"{self.id}.scores.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):  # another process may be adding another split
             file = self.path / "scores.json"
-            write_json(file, _read_object(file) | {split: _with_images(scores, _packed)})
+            write_json(file, _read_object(file) | {split: _packed(scores)})
         self.__dict__.pop("scores", None)  # read again when asked for
 
 
@@ -145,64 +142,58 @@ def _read_object(path: Path) -> dict[str, Any]:
     return values
 
 
-def _with_images(scores: dict[str, Any], change: Callable[[Any], Any]) -> dict[str, Any]:
-    images = {key: change(table) for key, table in scores.get("images", {}).items()}
+def _packed(scores: dict[str, Any]) -> dict[str, Any]:
+    """Scores with the counts per image as compressed bytes, a twelfth of their text."""
+    images = dict(scores.get("images", {}))
+    for key, table in images.items():
+        array = np.asarray(table)
+        if array.ndim == 2:  # names stay as they are
+            array = array.astype("<i8" if array.dtype.kind == "i" else "<f8")
+            data = base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
+            images[key] = {"shape": array.shape, "type": array.dtype.str, "zlib": data}
     return scores | {"images": images} if images else scores
 
 
-def _packed(table: Any) -> Any:
-    """Counts per image as compressed bytes, a twelfth of their text; names stay as they are."""
-    array = np.asarray(table)
-    if array.ndim != 2:
-        return table
-    array = array.astype("<i8" if array.dtype.kind == "i" else "<f8")
-    data = base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
-    return {"shape": array.shape, "type": array.dtype.str, "zlib": data}
+def _unpacked(scores: dict[str, Any]) -> dict[str, Any]:
+    """The inverse of `_packed`: the counts per image are lists of rows."""
+    images = dict(scores.get("images", {}))
+    for key, table in images.items():
+        if isinstance(table, dict):
+            data = zlib.decompress(base64.b64decode(table["zlib"]))
+            images[key] = np.frombuffer(data, table["type"]).reshape(table["shape"]).tolist()
+    return scores | {"images": images} if images else scores
 
 
-def _unpacked(table: Any) -> Any:
-    """The inverse of `_packed`: lists of rows."""
-    if not isinstance(table, dict):
-        return table
-    data = zlib.decompress(base64.b64decode(table["zlib"]))
-    return np.frombuffer(data, table["type"]).reshape(table["shape"]).tolist()
-
-
-def list_records(dataset: str | None = None, model: str | None = None) -> list[Record]:
-    """All records in `results/`, sorted by id, optionally of one dataset or architecture."""
+def list_records(dataset: str | None = None) -> list[Record]:
+    """All records in `results/`, or those of one dataset, sorted by id."""
     files = sorted(paths.results_dir().glob("[!.]*/config.json"))
     records = [Record(file.parent) for file in files]
-    records = [r for r in records if dataset in (None, r.config.dataset)]
-    return [r for r in records if model in (None, r.config.model)]
+    return [record for record in records if dataset in (None, record.config.dataset)]
 
 
-def load_record(run_id: str) -> Record:
-    """The record of that id (or of a folder's path); raises `RecordError` listing what there is."""
+def load_record(run_id: str | None = None) -> Record:
+    """The record of that id, or in that folder; None: the one finished last; or `RecordError`."""
     results = paths.results_dir()
+    if run_id is None:
+        if records := list_records():
+            return max(records, key=lambda record: record.environment.get("finished", ""))
+        raise RecordError(f"{results}: no run is recorded; start with: seglib train")
     for folder in (results / run_id, Path(run_id).absolute()):
         if (folder / "config.json").exists():
             return Record(folder)
-    known = ", ".join(file.parent.name for file in sorted(results.glob("[!.]*/config.json")))
+    known = ", ".join(record.id for record in list_records())
     raise RecordError(f"run {run_id!r} has no record in {results}; recorded: {known or 'none'}")
-
-
-def latest_record() -> Record:
-    """The record that was finished last; raises `RecordError` if there is none."""
-    records = list_records()
-    if not records:
-        raise RecordError(f"{paths.results_dir()}: no run is recorded; start with: seglib train")
-    return max(records, key=lambda record: record.environment.get("finished", ""))
 
 
 def best_record(dataset: str) -> Record:
     """The record with weights and the highest val mIoU on a dataset; `RecordError` if none."""
     records = [record for record in list_records(dataset) if record.weights_path.exists()]
-    if not records:
-        raise RecordError(
-            f"{paths.results_dir()}: no run on {dataset} is recorded with its weights; "
-            f"start with: seglib train --dataset {dataset}"
-        )
-    return max(records, key=lambda record: record.miou())
+    if records:
+        return max(records, key=Record.miou)
+    what = f"no run on {dataset} is recorded with its weights"
+    raise RecordError(
+        f"{paths.results_dir()}: {what}; start with: seglib train --dataset {dataset}"
+    )
 
 
 def find_record(config: RunConfig, results: Path | None = None) -> Record | None:
@@ -229,13 +220,14 @@ def save_record(
     with atomic_folder(folder) as temporary:
         write_json(temporary / "config.json", config.to_dict())
         (temporary / "history.csv").write_text(history_text(history))
-        packed = {split: _with_images(values, _packed) for split, values in scores.items()}
+        packed = {split: _packed(values) for split, values in scores.items()}
         write_json(temporary / "scores.json", packed)
         write_json(temporary / "environment.json", environment)
         for split, images in predictions.items():
-            write_predictions(temporary, split, images)
+            _write_predictions(temporary, split, images)
         if state is not None:
-            write_tensors(temporary / "weights.safetensors", state)
+            # `save_file` hides the number of an error such as a full disk
+            (temporary / "weights.safetensors").write_bytes(save(dict(state)))
     return Record(folder)
 
 
@@ -244,19 +236,10 @@ def history_text(rows: list[dict[str, Any]]) -> str:
     return pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
-def write_predictions(folder: Path, split: str, predictions: Mapping[str, np.ndarray]) -> None:
-    """Write label ids, uint8 (H, W), as `predictions/<split>/<scene>.png`."""
+def _write_predictions(folder: Path, split: str, predictions: Mapping[str, np.ndarray]) -> None:
     for name, label_ids in predictions.items():
         with atomic_path(folder / "predictions" / split / f"{name}.png") as temporary:
             Image.fromarray(label_ids).save(temporary, optimize=True)
-
-
-def write_tensors(path: Path, state: Mapping[str, Tensor]) -> None:
-    """Write a safetensors file; `OSError` if the disk is full, as for any other file."""
-    try:
-        save_file(dict(state), path)
-    except SafetensorError as problem:
-        raise OSError(f"{path}: cannot be written ({problem})") from None
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -4,6 +4,8 @@ import numbers
 from collections.abc import Sequence
 from typing import Any
 
+import pandas as pd
+
 from .evaluation.intervals import PairedDifference, bootstrap_interval
 from .records import Record
 
@@ -45,27 +47,29 @@ def listed(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
+def _interval(low: float, high: float, sign: str = "") -> str:
+    """Two shares of 1 in percent; `sign` "+" writes it before positive ones too."""
+    return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
+
+
 def score_text(scores: dict[str, Any], metric: str = "miou") -> str:
     """A score of one split with its 95 % interval, as in "43.7 % (39.3 to 47.5)".
 
-    `scores`: from `ScoreAccumulator.scores()`. `metric`: as `intervals.bootstrap_interval` takes
-    it, "miou" or "iou:pole".
+    `scores` and `metric` ("miou" or "iou:pole") are those of `intervals.bootstrap_interval`.
     """
-    low, high = bootstrap_interval(scores, metric)  # also refuses an unknown metric
+    interval = _interval(*bootstrap_interval(scores, metric))  # also refuses an unknown metric
     key, _, name = metric.partition(":")
     names = scores["categories" if key.startswith("category") else "classes"]
     value = scores[key][names.index(name)] if name else scores[key]
-    if value is None:
-        return percent(None)
-    return f"{percent(value)} ({100 * low:.1f} to {100 * high:.1f})"
+    return percent(value) if value is None else f"{percent(value)} ({interval})"
 
 
 def difference_text(difference: PairedDifference | tuple[float, float, float]) -> str:
     """A paired difference in points with its interval, as in "+5.2 points (+3.1 to +7.4)"."""
-    value, low, high = (100 * part for part in difference)
+    value, low, high = difference
     if value != value:
         return percent(None)
-    return f"{value:+.1f} points ({low:+.1f} to {high:+.1f})"
+    return f"{100 * value:+.1f} points ({_interval(low, high, '+')})"
 
 
 def describe_options(record: Record) -> str:
@@ -81,27 +85,22 @@ def describe_options(record: Record) -> str:
 
 def start_dataset(record: Record) -> str:
     """The dataset from whose weights a run started; empty for fresh weights."""
-    return "" if record.config.init_from is None else record.config.init_from.partition("-")[0]
+    return (record.config.init_from or "").partition("-")[0]
 
 
 def score_table(scores: dict[str, Any]) -> str:
     """The scores of one split as text: per class, then the means with the interval of the mIoU."""
-
-    def cell(value: float | None) -> str:
-        return f"{'n/a':>7}" if value is None else f"{100 * value:7.1f}"
-
     names = scores["classes"]
-    wide = max(len(name) for name in names) + 2
-    iious = scores["iiou"] or [None] * len(names)
-    rows = [f"{'class':{wide}}{'IoU %':>7}{'iIoU %':>8}"]
-    for name, iou, iiou in zip(names, scores["iou"], iious, strict=True):
-        rows.append(f"{name:{wide}}{cell(iou)} {cell(iiou)}")
-    low, high = bootstrap_interval(scores)
-    rows += [
-        f"{'mean':{wide}}{cell(scores['miou'])} {cell(scores['miiou'])}",
-        f"{'categories':{wide}}{cell(scores['category_miou'])} {cell(scores['category_miiou'])}",
-        f"mIoU 95 % interval {100 * low:.1f} to {100 * high:.1f}, "
-        f"pixel accuracy {100 * scores['pixel_accuracy']:.1f} %, "
-        f"mean accuracy {100 * scores['mean_accuracy']:.1f} %",
-    ]
-    return "\n".join(rows)
+    iiou = scores["iiou"] or [None] * len(names)
+    columns = {
+        "IoU %": [*scores["iou"], scores["miou"], scores["category_miou"]],
+        "iIoU %": [*iiou, scores["miiou"], scores["category_miiou"]],
+    }
+    table = 100 * pd.DataFrame(columns, [*names, "mean", "categories"], dtype=float)
+    table.columns.name = "class"  # the heading of the names
+    return (
+        f"{table.to_string(float_format='%.1f', na_rep='n/a', col_space=[8, 7])}\n"
+        f"mIoU 95 % interval {_interval(*bootstrap_interval(scores))}, "
+        f"pixel accuracy {percent(scores['pixel_accuracy'])}, "
+        f"mean accuracy {percent(scores['mean_accuracy'])}"
+    )

@@ -192,7 +192,7 @@ def test_full_disk(tree, seglib_home, monkeypatch, capsys, tmp_path):
 def test_help_of_every_command(capsys):
     assert cli.main([]) == 0
     listing = capsys.readouterr().out
-    for name in cli.COMMANDS:
+    for name in cli.commands():
         assert f"  {name} " in listing
         assert cli.main([name, "--help"]) == 0
         assert f"seglib {name}" in capsys.readouterr().out

@@ -15,13 +15,14 @@ import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from safetensors.torch import save
 
 from seglib.config import RunConfig
 from seglib.data.images import read_instance_ids, read_label_ids, read_photo
 from seglib.errors import SeglibError
 from seglib.evaluation.predictor import Predictor
 from seglib.labels import CAMVID_11
-from seglib.records import Record, read_tensors, save_record, write_tensors
+from seglib.records import Record, read_tensors, save_record
 from seglib.training.checkpoints import KEYS, checkpoint_folder, load_checkpoint, save_checkpoint
 from seglib.widgets import PhotoPanel
 from study.plan import load_study
@@ -190,8 +191,7 @@ def test_any_plan(tmp_path: Path, seglib_home: Path, changes) -> None:
 @example([(0.0, 8, b"\xff\xff\xff\xff\xff\xff\xff\x7f")])
 def test_any_weights_file(record: Record, changes) -> None:
     path = record.path / "damaged.safetensors"
-    write_tensors(path, {"weight": torch.arange(6.0)})
-    path.write_bytes(damaged(path.read_bytes(), changes))
+    path.write_bytes(damaged(save({"weight": torch.arange(6.0)}), changes))
     works_or_is_one_line(lambda: read_tensors(path), path.name)
 
 
