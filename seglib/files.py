@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,13 +31,14 @@ def atomic_path(target: Path) -> Iterator[Path]:
 def atomic_folder(target: Path) -> Iterator[Path]:
     """Yield a temporary folder beside `target` and put it in its place as a whole on success.
 
-    An existing `target` is moved aside first, since no folder can be renamed over another.
+    An existing `target` is moved aside first, since no folder can be renamed over another. What a
+    killed process left is removed. Processes that may want the same `target` must hold a lock.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
-    temporary.chmod(0o755)
-    retired = temporary.with_suffix(".old")
+    temporary, retired = (target.with_name(f".{target.name}.{end}") for end in ("tmp", "old"))
+    for leftover in (temporary, retired):
+        shutil.rmtree(leftover, ignore_errors=True)
+    temporary.mkdir(parents=True)
     try:
         yield temporary
         if target.exists():
@@ -47,8 +47,8 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     finally:
         if retired.exists() and not target.exists():
             retired.rename(target)
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
+        for leftover in (temporary, retired):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -56,14 +56,14 @@ def write_json(path: Path, value: Any) -> None:
 
     Lists of numbers and names stand on one line each.
     """
+
+    def on_one_line(match: re.Match) -> str:
+        return "[" + ", ".join(line.strip().rstrip(",") for line in match[1].split("\n")) + "]"
+
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    text = re.sub(r"\[\n\s+([^\[\]{}]+)\n\s+\]", _on_one_line, text)
+    text = re.sub(r"\[\n\s+([^\[\]{}]+)\n\s+\]", on_one_line, text)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _on_one_line(match: re.Match) -> str:
-    return "[" + ", ".join(line.strip().rstrip(",") for line in match[1].split("\n")) + "]"
 
 
 def read_json(path: Path, error: type[SeglibError] = SeglibError) -> Any:

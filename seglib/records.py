@@ -6,7 +6,6 @@
 """
 
 import base64
-import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -215,8 +214,6 @@ def save_record(
     """Write a complete record and return it; `state` None leaves the weights out."""
     config = config.resolved()
     folder = (results or paths.results_dir()) / config.run_id
-    for leftover in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed
-        shutil.rmtree(leftover, ignore_errors=True)
     with atomic_folder(folder) as temporary:
         write_json(temporary / "config.json", config.to_dict())
         (temporary / "history.csv").write_text(history_text(history))

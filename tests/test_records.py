@@ -94,7 +94,7 @@ def test_the_latest_record_is_the_one_finished_last(record: Record) -> None:
 
 def test_half_written_folders_are_neither_listed_nor_kept(record: Record) -> None:
     results = record.path.parent
-    leftover = results / f".{record.id}.abc.tmp"
+    leftover = results / f".{record.id}.tmp"
     shutil.copytree(record.path, leftover)
     assert list_records() == [record]
     save()

@@ -2,8 +2,7 @@
 
 from .datasets import DATASETS, DatasetSpec, dataset_spec, fingerprint, prepare
 from .images import find_photos, read_instance_ids, read_label_ids, read_mask, read_photo
-from .summary import describe
-from .tree import Scene, list_scenes
+from .tree import Scene, describe, list_scenes
 
 __all__ = [
     "DATASETS",

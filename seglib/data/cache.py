@@ -1,12 +1,11 @@
 """Scenes decoded and resized once, then read from uint8 memory maps.
 
-Decoding a 2048×1024 PNG costs more than a training step on its resized pixels. The cache is keyed
-by everything it depends on, so it is never stale, and appears under its name only when complete.
+Decoding a 2048×1024 PNG costs more than a training step on its resized pixels. A cache's name
+holds a hash of everything it depends on, so it is never stale.
 """
 
 import hashlib
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,35 +55,29 @@ class SceneCache:
 
 
 def load_cache(
-    root: Path,
-    split: str,
-    mode: str,
-    size: tuple[int, int],
-    class_set: ClassSet,
+    root: Path, split: str, mode: str, size: tuple[int, int], class_set: ClassSet,
     progress: bool = True,
 ) -> SceneCache:
     """Open the cache of one split at `size` (H, W), building it first where it is missing.
 
-    Images are resized with an antialiasing filter, masks by nearest pixel. Safe when several
-    processes ask at once (one builds, the others wait) or a build is killed (nothing stays).
+    Safe when several processes ask at once (one builds, the others wait) or a build is killed.
     Raises `DatasetError` for the first broken file of the split.
     """
     scenes = list_scenes(root, split, mode)
-    folder = paths.cache_dir() / _key(root, scenes, split, mode, size, class_set)
+    folder = paths.cache_dir() / _name(scenes, size, class_set)
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_suffix(".lock")):
             if not folder.exists():
-                for leftover in folder.parent.glob(f".{folder.name}.*"):
-                    shutil.rmtree(leftover, ignore_errors=True)
                 with atomic_folder(folder) as temporary:
-                    _build(temporary, scenes, size, class_set, f"{root.name} {split}", progress)
+                    _build(temporary, scenes, size, class_set, progress)
     images, masks = (np.load(folder / f"{kind}.npy", mmap_mode="r") for kind in ("images", "masks"))
     return SceneCache([scene.name for scene in scenes], images, masks)
 
 
-def _key(root, scenes: list[Scene], split, mode, size, class_set) -> str:
+def _name(scenes: list[Scene], size: tuple[int, int], class_set: ClassSet) -> str:
     """The cache's folder name; it changes with any input file's name, size or time stamp."""
+    root, split, mode = scenes[0].root, scenes[0].split, scenes[0].mode
     digest = hashlib.sha256(f"{VERSION} {root.absolute()} {class_set.ids}".encode())
     for scene in scenes:
         for path in (scene.image, scene.label_ids):
@@ -93,7 +86,7 @@ def _key(root, scenes: list[Scene], split, mode, size, class_set) -> str:
     return f"{root.name}-{split}-{mode}-{size[0]}x{size[1]}-{digest.hexdigest()[:12]}"
 
 
-def _build(folder: Path, scenes, size, class_set, title, progress) -> None:
+def _build(folder: Path, scenes: list[Scene], size, class_set: ClassSet, progress: bool) -> None:
     images = _new_map(folder / "images.npy", (len(scenes), *size, 3))
     masks = _new_map(folder / "masks.npy", (len(scenes), *size))
 
@@ -103,7 +96,8 @@ def _build(folder: Path, scenes, size, class_set, title, progress) -> None:
         images[position] = resize_image(image, size)
         masks[position] = class_set.encode(resize_mask(label_ids, size))
 
-    thread_map(resize, range(len(scenes)), desc=f"cache {title}", disable=not progress, leave=False)
+    title = f"cache {scenes[0].root.name} {scenes[0].split}"
+    thread_map(resize, range(len(scenes)), desc=title, disable=not progress, leave=False)
     images.flush()
     masks.flush()
 
@@ -119,15 +113,9 @@ def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize uint8 (H, W, 3) to `size` (H, W) with an antialiasing bilinear filter."""
-    return _resized(image, size, Image.Resampling.BILINEAR)
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Resize uint8 class indices (H, W) to `size` (H, W) by nearest pixel: no new labels appear."""
-    return _resized(mask, size, Image.Resampling.NEAREST)
-
-
-def _resized(pixels: np.ndarray, size: tuple[int, int], how: Image.Resampling) -> np.ndarray:
-    if pixels.shape[:2] == tuple(size):
-        return pixels
-    return np.asarray(Image.fromarray(pixels).resize(size[::-1], how))
+    return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))

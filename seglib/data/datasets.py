@@ -3,10 +3,9 @@
 import hashlib
 import inspect
 import json
-import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,27 +105,24 @@ def prepare(
         DatasetError: the dataset is missing or damaged and cannot be made; one line says why.
     """
     spec = dataset_spec(name)
-    root = spec.root()
+    root, marker = spec.root(), spec.root() / MARKER
     if name == "cityscapes":
-        with _lock(name):
+        with _locked(name):
             return cityscapes.prepare_tree(source, progress=progress)
     if spec.convert is None and not root.is_dir():
         raise DatasetError(f"{root}: no such folder; put the tree of {name} there")
-    if spec.convert is None or (not force and _is_current(name, root, options)):
+    if spec.convert is None or (not force and _is_current(name, marker, options)):
         return root
-    with _lock(name):
-        if not force and _is_current(name, root, options):
+    with _locked(name):
+        if not force and _is_current(name, marker, options):
             return root  # another process made it while this one waited
-        if root.exists() and not (root / MARKER).is_file() and any(root.iterdir()):
+        if root.exists() and not marker.is_file() and any(root.iterdir()):
             what = f"was not made by seglib (no {MARKER}) and is not replaced; move it away"
             raise DatasetError(f"{root}: {what}")
-        for leftover in root.parent.glob(f".{name}.*"):  # of a killed process: the lock is ours
-            if leftover.is_dir() and leftover.suffix in (".tmp", ".old"):
-                shutil.rmtree(leftover, ignore_errors=True)
-        if not force and (root / MARKER).is_file():
+        if not force and marker.is_file():
             why = "was made by another version of the generator, making it anew"
             print(f"note: {root} {why}", file=sys.stderr)
-            options = read_json(root / MARKER, DatasetError)["options"] | options
+            options = read_json(marker, DatasetError)["options"] | options
         asked = {"source": source, "download": download}
         options |= {key: value for key, value in asked.items() if value}
         try:
@@ -140,41 +136,37 @@ def prepare(
     return root
 
 
-def _is_current(name: str, root: Path, options: dict[str, Any]) -> bool:
+def _is_current(name: str, marker: Path, options: dict[str, Any]) -> bool:
     """Whether the tree is there; MiniScapes: made by today's generator and with these options."""
-    if not (root / MARKER).is_file():
-        return False
-    if name != "miniscapes":
-        return True
-    made = read_json(root / MARKER, DatasetError)
+    if name != "miniscapes" or not marker.is_file():
+        return marker.is_file()
+    made = read_json(marker, DatasetError)
+    # Through JSON and back, so that a tuple equals the list it was stored as.
+    asked = json.loads(json.dumps(options))
+    asked.pop("workers", None)  # changes nothing
     if made.get("version") != miniscapes.VERSION:
         return False
-    # Through JSON and back, so that a tuple equals the list it was stored as.
-    for key, value in json.loads(json.dumps(options)).items():
-        found = made["options"].get(key)
-        if key != "workers" and value != found:
+    for key, value in asked.items():
+        if value != (found := made["options"].get(key)):
             what = f"was made with {key}={found}, not {value}; use --force to make it anew"
-            raise ConfigError(f"{root} {what}")
+            raise ConfigError(f"{marker.parent} {what}")
     return True
 
 
-@contextmanager
-def _lock(name: str) -> Iterator[None]:
-    lock = FileLock(paths.data_dir() / f".{name}.lock")
+def _locked(name: str) -> AbstractContextManager:
+    """Acquire the dataset's lock, for a `with` statement; say so if another process holds it."""
+    folder = paths.data_dir()
+    lock = FileLock(folder / f".{name}.lock")
     try:
-        paths.data_dir().mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         try:
-            lock.acquire(timeout=0)
+            return lock.acquire(timeout=0)
         except Timeout:
             print(f"waiting: another process prepares {name}", file=sys.stderr)
-            lock.acquire()
+            return lock.acquire()
     except OSError as problem:
         what = f"cannot be written ({problem.strerror}); set SEGLIB_HOME to another folder"
-        raise DatasetError(f"{paths.data_dir()}: {what}") from None
-    try:
-        yield
-    finally:
-        lock.release()
+        raise DatasetError(f"{folder}: {what}") from None
 
 
 def fingerprint(root: Path, splits: Sequence[str] = SPLITS["fine"]) -> str:
@@ -194,14 +186,14 @@ def fingerprint(root: Path, splits: Sequence[str] = SPLITS["fine"]) -> str:
     memo = paths.cache_dir() / "fingerprints" / f"{key}.json"
     if memo.is_file():
         return str(read_json(memo, DatasetError)["fingerprint"])
-    digests = thread_map(_scene_digest, scenes, disable=True)
+    digests = thread_map(_digest, scenes, disable=True)
     value = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
     with suppress(OSError):  # a memo that can't be kept costs time, nothing else
         write_json(memo, {"fingerprint": value})
     return value
 
 
-def _scene_digest(scene: Scene) -> str:
+def _digest(scene: Scene) -> str:
     label_ids = read_label_ids(scene.label_ids)
     header = f"{scene.split}/{scene.city}/{scene.name} {label_ids.shape}"
     return hashlib.sha256(header.encode() + label_ids.tobytes()).hexdigest()

@@ -16,7 +16,7 @@ from .cache import SceneCache
 # The ImageNet statistics, so that torchvision's pretrained encoders see what they were trained on.
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
-FILL = tuple(round(255 * mean) for mean in MEAN)  # becomes 0 after normalisation
+FILL = [round(255 * mean) for mean in MEAN]  # becomes 0 after normalisation
 
 
 def normalize(image: Tensor) -> Tensor:
@@ -41,42 +41,34 @@ class TrainTransform:
     """
 
     def __init__(self, config: RunConfig) -> None:
-        self.crop_size = config.crop_size or config.image_size
-        self.scale = config.scale
-        self.flip = config.flip
-        self.rotation = config.rotation
-        strength = config.jitter
+        self.config = config
+        self.crop_size = list(config.crop_size or config.image_size)
         # No change of hue: it alone would cost more time than all other transforms together.
-        self.jitter = v2.ColorJitter(strength, strength, strength)
-        self.has_jitter = strength > 0
+        self.jitter = v2.ColorJitter(config.jitter, config.jitter, config.jitter)
 
     def __call__(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        scene = (tv_tensors.Image(image), tv_tensors.Mask(mask))
-        scene = self._zoom_and_crop(*scene)
-        if self.flip and torch.rand(()) < 0.5:
-            scene = tuple(functional.horizontal_flip(part) for part in scene)
-        if self.rotation:
-            angle = uniform(-self.rotation, self.rotation)
-            scene = (
-                functional.rotate(scene[0], angle, InterpolationMode.BILINEAR, fill=list(FILL)),
-                functional.rotate(scene[1], angle, fill=IGNORE_INDEX),
-            )
-        image, mask = scene
-        if self.has_jitter:
+        image, mask = self._zoom_and_crop(tv_tensors.Image(image), tv_tensors.Mask(mask))
+        if self.config.flip:
+            image, mask = v2.RandomHorizontalFlip()(image, mask)
+        if self.config.rotation:
+            angle = uniform(-self.config.rotation, self.config.rotation)
+            image = functional.rotate(image, angle, InterpolationMode.BILINEAR, fill=FILL)
+            mask = functional.rotate(mask, angle, fill=IGNORE_INDEX)
+        if self.config.jitter:
             image = self.jitter(image)
         return image.as_subclass(Tensor), mask.as_subclass(Tensor)
 
     def _zoom_and_crop(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Cut a window of crop size / zoom at a random place and resize it to the crop size."""
         height, width = image.shape[-2:]
-        zoom, size = uniform(*self.scale), list(self.crop_size)
+        zoom, size = uniform(*self.config.scale), self.crop_size
         window = [max(1, round(side / zoom)) for side in size]
         # A window larger than the scene may start before its edge: the rest is filled.
         top, left = (
             int(torch.randint(min(0, full - part), max(0, full - part) + 1, ()))
             for full, part in zip((height, width), window, strict=True)
         )
-        image = crop(image, (top, left, *window), list(FILL))
+        image = crop(image, (top, left, *window), FILL)
         mask = crop(mask, (top, left, *window), IGNORE_INDEX)
         if window != size:
             image = functional.resize(image, size, InterpolationMode.BILINEAR, antialias=True)

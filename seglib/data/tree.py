@@ -1,4 +1,4 @@
-"""The Cityscapes tree, in which every dataset lies on disk: which scenes a folder holds.
+"""The Cityscapes tree, in which every dataset lies on disk: its scenes, and a check of them.
 
     {root}/leftImg8bit/{split}/{city}/{city}_{seq}_{frame}_leftImg8bit.png
     {root}/gtFine|gtCoarse/{split}/{city}/{city}_{seq}_{frame}_gtFine|gtCoarse_{labelIds.png, ...}
@@ -7,14 +7,27 @@ Not torchvision's `Cityscapes`: its index follows the directory's order, trips o
 and takes an image without a mask for a scene.
 """
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from tqdm.contrib.concurrent import thread_map
 
 from ..errors import DatasetError, choose
+from .images import image_size, read_instance_ids, read_label_ids, read_photo
 
 IMAGE_FOLDER = "leftImg8bit"
 MASK_FOLDERS = {"fine": "gtFine", "coarse": "gtCoarse"}
 SPLITS = {"fine": ("train", "val", "test"), "coarse": ("train", "val", "train_extra")}
+# The official downloads and the folders in them.
+PACKAGES = {
+    "leftImg8bit_trainvaltest.zip": ("leftImg8bit/train", "leftImg8bit/val", "leftImg8bit/test"),
+    "leftImg8bit_trainextra.zip": ("leftImg8bit/train_extra",),
+    "gtFine_trainvaltest.zip": ("gtFine/train", "gtFine/val", "gtFine/test"),
+    "gtCoarse.zip": ("gtCoarse/train", "gtCoarse/train_extra", "gtCoarse/val"),
+}
 
 
 @dataclass(frozen=True)
@@ -49,53 +62,80 @@ class Scene:
 def list_scenes(root: Path, split: str, mode: str = "fine") -> list[Scene]:
     """The scenes of one split, sorted by name, each image paired with its label-id mask.
 
-    Args:
-        root: the folder that holds `leftImg8bit` and `gtFine` or `gtCoarse`.
-        split: "train", "val" or "test"; with coarse masks "train", "val" or "train_extra".
-        mode: "fine" or "coarse".
-
-    Raises:
-        ConfigError: unknown mode, or a split that the mode does not have.
-        DatasetError: a folder is missing, an image lacks its mask or a mask its image, or the
-            split is empty; the message names the path, what was expected and its download.
+    `root`: the folder that holds `leftImg8bit` and `gtFine` or `gtCoarse`. `split`: "train", "val"
+    or "test"; with `mode` "coarse" instead of "fine" masks "train", "val" or "train_extra". Raises
+    ConfigError for another split or mode, DatasetError for a missing or empty folder, an image
+    without its mask or a mask without its image.
     """
     choose("mask mode", mode, SPLITS)
     choose(f"split of {mode} masks", split, SPLITS[mode])
     root, folder = Path(root), MASK_FOLDERS[mode]
-    images = _cities(root, IMAGE_FOLDER, split, ".png")
-    masks = _cities(root, folder, split, "_labelIds.png")
-    for name, city in sorted({**masks, **images}.items()):
+    images = _names_and_cities(root, f"{IMAGE_FOLDER}/{split}", f"_{IMAGE_FOLDER}.png")
+    masks = _names_and_cities(root, f"{folder}/{split}", f"_{folder}_labelIds.png")
+    for name, city in sorted(images ^ masks):
         scene = Scene(root, split, city, name, mode)
-        if masks.get(name) != images.get(name):
-            found, missing = ("image", "mask") if name in images else ("mask", "image")
-            paths = {"image": scene.image, "mask": scene.label_ids}
-            source = _download(folder if missing == "mask" else IMAGE_FOLDER, split)
-            raise DatasetError(
-                f"{paths[found]}: {found} without {missing}, expected {paths[missing]} ({source})"
-            )
-    return [Scene(root, split, city, name, mode) for name, city in sorted(images.items())]
+        if (name, city) in images:
+            what, expected = f"{scene.image}: image without mask", scene.label_ids
+        else:
+            what, expected = f"{scene.label_ids}: mask without image", scene.image
+        hint = _download(expected.relative_to(root).parent.parent.as_posix())
+        raise DatasetError(f"{what}, expected {expected} ({hint})")
+    return [Scene(root, split, city, name, mode) for name, city in sorted(images)]
 
 
-def _cities(root: Path, component: str, split: str, ending: str) -> dict[str, str]:
-    """Scene name to city for every file of one kind; hidden and foreign files are passed over."""
-    folder, suffix = root / component / split, f"_{component}{ending}"
+def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]]:
+    """Every file of one kind as (scene, city); hidden and foreign files are passed over."""
+    folder = root / part
     found = {
-        path.name.removesuffix(suffix): path.parent.name
-        for path in folder.glob(f"[!.]*/[!.]*{suffix}")
+        (path.name.removesuffix(ending), path.parent.name)
+        for path in folder.glob(f"[!.]*/[!.]*{ending}")
     }
     if not found:
-        missing = [path for path in (root, root / component, folder) if not path.is_dir()]
-        what = "no such folder" if missing else "the split is empty"
-        expected = f"expected <root>/{component}/{split}/<city>/*{suffix}"
-        raise DatasetError(
-            f"{[*missing, folder][0]}: {what}, {expected} ({_download(component, split)})"
-        )
+        missing = [path for path in (root, folder.parent, folder) if not path.is_dir()]
+        what = f"{missing[0]}: no such folder" if missing else f"{folder}: the split is empty"
+        raise DatasetError(f"{what}, expected <root>/{part}/<city>/*{ending} ({_download(part)})")
     return found
 
 
-def _download(component: str, split: str) -> str:
+def _download(part: str) -> str:
     """Which official zip file holds one part of Cityscapes, as a hint."""
-    name = {"gtCoarse": "gtCoarse", "gtFine": "gtFine_trainvaltest"}.get(component)
-    if name is None:
-        name = f"leftImg8bit_{'trainextra' if split == 'train_extra' else 'trainvaltest'}"
-    return f"Cityscapes: in {name}.zip"
+    return f"Cityscapes: in {next(name for name, parts in PACKAGES.items() if part in parts)}"
+
+
+def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[dict[str, Any]]:
+    """Sum up a tree and check it: every label-id mask is read and held against its image's size.
+
+    `deep`: also decode every image and instance mask, instead of the images' headers only.
+    Returns per mode and split: `split`, `mode`, `scenes` (count), `cities` and `sizes` ("HxW"),
+    both with the number of scenes of each. Raises DatasetError for the first thing that is
+    missing, damaged or inconsistent.
+    """
+    wanted = [(mode, split) for mode in SPLITS for split in SPLITS[mode]]
+    wanted = [part for part in wanted if _should_be_there(Path(root), *part)]
+    parts = []
+    for mode, split in wanted or [("fine", "train")]:
+        scenes = list_scenes(root, split, mode)
+        title, check = f"checking {split} ({mode})", partial(_check, deep=deep)
+        sizes = thread_map(check, scenes, desc=title, disable=not progress)
+        cities = dict(Counter(scene.city for scene in scenes))
+        sizes = dict(Counter(f"{height}x{width}" for height, width in sizes))
+        part = {"split": split, "mode": mode, "scenes": len(scenes)}
+        parts.append({**part, "cities": cities, "sizes": sizes})
+    return parts
+
+
+def _should_be_there(root: Path, mode: str, split: str) -> bool:
+    """Whether there is a part of the tree, or half of one, whose other half then is missed."""
+    images, masks = (root / folder / split for folder in (IMAGE_FOLDER, MASK_FOLDERS[mode]))
+    # gtCoarse.zip brings masks of train_extra to everyone; few also fetch its 44 GB of images.
+    if split == "train_extra":
+        return images.is_dir()
+    return masks.is_dir() or (images.is_dir() and mode == "fine")
+
+
+def _check(scene: Scene, deep: bool) -> tuple[int, int]:
+    size = read_photo(scene.image).shape[:2] if deep else image_size(scene.image)
+    read_label_ids(scene.label_ids, size)
+    if deep and scene.instance_ids.is_file():
+        read_instance_ids(scene.instance_ids, size)
+    return size

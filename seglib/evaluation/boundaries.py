@@ -13,7 +13,6 @@ from scipy.ndimage import distance_transform_cdt
 from ..data.cache import resize_mask
 from ..data.images import read_label_ids
 from ..data.tree import Scene
-from ..errors import ConfigError
 from ..labels import IGNORE_INDEX, ClassSet
 from .metrics import confusion_matrix
 
@@ -23,18 +22,16 @@ BANDS = (1, 2, 4, 8, 16, 32)  # largest distance of each band; one more band hol
 def boundary_distance(mask: np.ndarray, limit: int = BANDS[-1]) -> np.ndarray:
     """Distance of each pixel to the nearest pixel of another class, in steps to 8 neighbours.
 
-    `mask`: class indices uint8 (H, W), 255 is void. Returns uint8 (H, W): 1 for a pixel that
-    touches another class, `limit` + 1 for one that has none within `limit` steps (1 to 254).
+    `mask`: class indices uint8 (H, W), 255 is void. Returns int32 (H, W): 1 for a pixel that
+    touches another class, `limit` + 1 for one that has none within `limit` steps.
     """
-    if not 1 <= limit <= 254:
-        raise ConfigError(f"distance limit {limit!r} must be between 1 and 254")
     # The two smallest of the distances to each class: a pixel's own is at 0, void has none.
     nearest = second = np.full(mask.shape, limit + 1, dtype=np.int32)
     for index in np.setdiff1d(mask, [IGNORE_INDEX]):
         distance = distance_transform_cdt(mask != index, metric="chessboard")
         second = np.minimum(second, np.maximum(nearest, distance))
         nearest = np.minimum(nearest, distance)
-    return second.astype(np.uint8)
+    return second
 
 
 def errors_by_distance(
@@ -42,13 +39,9 @@ def errors_by_distance(
 ) -> pd.DataFrame:
     """How many pixels are wrong at which distance from the nearest class boundary of the truth.
 
-    Args:
-        truths, predictions: masks of class indices, pairwise of one shape; void of the truth is
-            not counted.
-        bands: rising largest distances; a last band holds what is further away.
-
-    Returns:
-        One row per band: `distance` (text such as "3–4"), `pixels`, `wrong`.
+    `truths`, `predictions`: masks, pairwise of one shape. `bands`: rising largest distances; a last
+    band holds what is further away. Returns a row per band: `distance` (text such as "3–4"),
+    `pixels`, `wrong`.
     """
     counts = np.zeros((2, len(bands) + 1), dtype=np.int64)
     for truth, prediction in zip(truths, predictions, strict=True):
@@ -68,26 +61,20 @@ def boundary_phases(
 ) -> np.ndarray:
     """Where class boundaries lie between the lines of a network's grid, int64 (stride,).
 
-    Args:
-        masks: class indices at the labels' resolution.
-        size: (height, width) at which the network saw the image; its coarsest maps have one
-            position per `stride` × `stride` pixels of that.
-
-    Returns:
-        Boundaries between neighbouring pixels of two classes, horizontal and vertical ones,
-        counted by the nearest line: element 0 on the lines of the grid, element j at j pixels of
-        `size` beyond them. Boundaries that know nothing of the grid are spread evenly.
+    `masks`: at the labels' resolution. `size`: (height, width) at which the network saw the image;
+    its coarsest maps have one position per `stride` × `stride` pixels of that. Boundaries between
+    neighbouring pixels are counted by the nearest line: element 0 on the lines of the grid, element
+    j at j pixels of `size` beyond them. Without influence of the grid they are spread evenly.
     """
     counts = np.zeros(stride, dtype=np.int64)
     for mask in masks:
         for axis in (0, 1):
             turned = np.moveaxis(mask, axis, 0)
-            first, second = turned[:-1], turned[1:]
-            known = (first != IGNORE_INDEX) & (second != IGNORE_INDEX)
-            changes = ((first != second) & known).sum(axis=1)
+            known = turned != IGNORE_INDEX
+            changes = (turned[:-1] != turned[1:]) & known[:-1] & known[1:]
             places = np.arange(1, len(turned)) * size[axis] / len(turned)
             nearest = np.floor(places + 0.5).astype(np.int64) % stride
-            counts += np.bincount(nearest, changes, minlength=stride).astype(np.int64)
+            np.add.at(counts, nearest, changes.sum(axis=1))
     return counts
 
 

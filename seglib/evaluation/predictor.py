@@ -143,9 +143,7 @@ def _enlarged(logits: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
     """
     height, width = size
     rows_at_once = max(1, STRIP_VALUES // (len(logits) * width))
-    if tuple(logits.shape[1:]) == tuple(size):
-        yield from logits.split(rows_at_once, dim=1)
-    elif rows_at_once >= height:
+    if rows_at_once >= height:
         yield functional.interpolate(logits[None], size, mode="bilinear")[0]
     else:
         logits = logits.contiguous()  # with the classes last, strips take three times as long

@@ -40,8 +40,8 @@ def published(tmp_path):
 
 
 @pytest.fixture
-def server(published):
-    """Serve the stand-in over HTTP; yields (base url, checksums, requested paths)."""
+def requested(published, monkeypatch):
+    """Serve the stand-in over HTTP in place of the published files; yields the requested paths."""
     requested = []
 
     class Handler(SimpleHTTPRequestHandler):
@@ -59,14 +59,19 @@ def server(published):
             str(path.relative_to(published.parent)): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(published.glob("*/*.png"))
         }
-        yield f"http://127.0.0.1:{http.server_port}", checksums, requested
+        replace_server(monkeypatch, f"http://127.0.0.1:{http.server_port}/", checksums)
+        yield requested
         http.shutdown()
 
 
-def download(server, **options):
-    base_url, checksums, _ = server
-    options = {"checksums": checksums, "retries": 0} | options
-    return prepare("camvid", download=True, progress=False, base_url=base_url, **options)
+def replace_server(monkeypatch, base_url, checksums):
+    monkeypatch.setattr(camvid, "BASE_URL", base_url)
+    monkeypatch.setattr(camvid, "published_checksums", lambda: checksums)
+    monkeypatch.setattr(camvid, "RETRIES", 0)
+
+
+def download():
+    return prepare("camvid", download=True, progress=False)
 
 
 def test_folder_becomes_a_tree(published, home, capsys):
@@ -159,47 +164,48 @@ def test_published_checksums():
     assert camvid.BASE_URL.endswith(f"/{camvid.COMMIT}/")
 
 
-def test_download_makes_the_same_tree(server, published, home):
+def test_download_makes_the_same_tree(requested, published, home):
     damaged = home / "data" / "camvid_download" / "CamVid" / "train" / "0001TP_006690.png"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"half of a file")  # is fetched again
-    root = download(server)
+    root = download()
     scenes = [scene for split in FRAMES for scene in list_scenes(root, split)]
-    assert len(scenes) == 4 and len(server[2]) == 8
+    assert len(scenes) == 4 and len(requested) == 8
     source = published / "train" / "0001TP_006690.png"
     assert scenes[0].image.read_bytes() == source.read_bytes()
     assert not (home / "data" / "camvid_download").exists()
 
 
-def test_broken_download_is_reported_and_resumes(server, published, home):
+def test_broken_download_is_reported_and_resumes(requested, published, home, monkeypatch):
     late = published / "valannot" / "0016E5_07959.png"
     late.rename(published.parent / "late.png")
+    monkeypatch.setattr(camvid, "CONNECTIONS", 1)
     with pytest.raises(DatasetError, match="valannot/0016E5_07959.png: 404.*already verified"):
-        download(server, threads=1)
+        download()
     assert not (home / "data" / "camvid").exists()
     kept = {path.name for path in (home / "data" / "camvid_download").rglob("*.png")}
     assert kept  # those fetched before the failure
     (published.parent / "late.png").rename(late)
-    first_requests = len(server[2])
-    download(server)
+    first_requests = len(requested)
+    download()
     assert len(list_scenes(home / "data" / "camvid", "val")) == 1
     # Verified files were not asked for again: 8 fetches succeeded and 1 failed, no more.
-    assert first_requests < len(server[2]) == 9
+    assert first_requests < len(requested) == 9
 
 
-def test_tampered_file_is_never_used(server, published, home):
+def test_tampered_file_is_never_used(requested, published, home):
     Image.fromarray(np.zeros((18, 24), np.uint8)).save(published / "testannot/Seq05VD_f00030.png")
     with pytest.raises(DatasetError, match="testannot/Seq05VD_f00030.png: .*does not match") as error:
-        download(server)
+        download()
     assert "\n" not in str(error.value)
     assert not (home / "data" / "camvid").exists()
     stored = (home / "data" / "camvid_download").rglob("*")
     assert "Seq05VD_f00030.png" not in {p.name for p in stored if p.parent.name == "testannot"}
 
 
-@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9", "nothing-like-an-address"])
-def test_download_without_a_server(home, base_url):
-    checksums = {"CamVid/train/a.png": "0" * 64}
-    with pytest.raises(DatasetError, match=f"{base_url}/CamVid/train/a.png: ") as caught:
-        camvid.fetch(home, base_url=base_url, checksums=checksums, retries=0, progress=False)
+@pytest.mark.parametrize("base_url", ["http://127.0.0.1:9/", "nothing-like-an-address/"])
+def test_download_without_a_server(home, base_url, monkeypatch):
+    replace_server(monkeypatch, base_url, {"CamVid/train/a.png": "0" * 64})
+    with pytest.raises(DatasetError, match=f"{base_url}CamVid/train/a.png: ") as caught:
+        download()
     assert "\n" not in str(caught.value) and "checksum" not in str(caught.value)

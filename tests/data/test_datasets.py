@@ -138,7 +138,7 @@ def test_a_failure_leaves_nothing_behind(monkeypatch, home):
 
 
 def test_leftovers_of_a_killed_process_are_removed(generated, home):
-    leftover, other = (home / "data" / f".{name}.abc.tmp" for name in ("miniscapes", "camvid"))
+    leftover, other = (home / "data" / f".{name}.tmp" for name in ("miniscapes", "camvid"))
     leftover.mkdir(parents=True)
     other.mkdir()
     prepare("miniscapes")

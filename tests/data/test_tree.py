@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 from trees import write_scene
 
-from seglib.data.summary import describe
-from seglib.data.tree import list_scenes
+from seglib.data.tree import describe, list_scenes
 from seglib.errors import ConfigError, DatasetError
 
 ULM1, ULM2, AACHEN = (f"{name}_000019" for name in ("ulm_000001", "ulm_000002", "aachen_000001"))

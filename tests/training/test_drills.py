@@ -14,6 +14,7 @@ from datetime import datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from processes import Process
 from miniscapes import VERSION
 from seglib import paths
 from seglib.config import RunConfig
+from seglib.data import camvid
 from seglib.data.cache import load_cache
 from seglib.data.datasets import MARKER, prepare
 from seglib.data.tree import list_scenes
@@ -234,14 +236,15 @@ def camvid_server(
     checksums = {str(file.relative_to(published)): sha256_of(file) for file in files}
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=published)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}", checksums
+        yield f"http://127.0.0.1:{server.server_port}/", checksums
         server.shutdown()
 
 
 def download(marker: str, base_url: str, checksums: dict[str, str]) -> str:
     Path(marker).touch()
-    options = {"base_url": base_url, "checksums": checksums, "retries": 0, "threads": 2}
-    return str(prepare("camvid", download=True, progress=False, **options))
+    settings = {"BASE_URL": base_url, "RETRIES": 0, "CONNECTIONS": 2}
+    with patch.multiple(camvid, published_checksums=lambda: checksums, **settings):
+        return str(prepare("camvid", download=True, progress=False))
 
 
 def test_a_download_killed_at_random_moments_ends_with_the_same_bytes(
