@@ -85,7 +85,7 @@ def evaluate(
         gathered = gather_object([(accumulator.counts, predictions)])
         accumulator = ScoreAccumulator(spec.class_set)
         for counts, others in gathered:
-            accumulator.merge(counts)
+            accumulator.counts |= counts
             predictions |= others
     return Evaluation(accumulator.scores(), dict(sorted(predictions.items())))
 

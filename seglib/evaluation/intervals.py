@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ConfigError, choose
-from .metrics import METRICS, aggregate
+from .metrics import aggregate
 
 
 def resample(images: int, resamples: int = 2000, seed: int = 0) -> np.ndarray:
@@ -23,10 +23,9 @@ def resample(images: int, resamples: int = 2000, seed: int = 0) -> np.ndarray:
 
 def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """The middle `level` of resampled values (R,), NaN left out; (NaN, NaN) if nothing is left."""
-    values = values[~np.isnan(values)]
-    if not values.size:
+    if np.isnan(values).all():
         return float("nan"), float("nan")
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
@@ -79,17 +78,12 @@ def paired_difference(
 
 def _score(scores: dict[str, Any], metric: str, weights: np.ndarray | None = None) -> np.ndarray:
     """A metric recomputed from the images, float64 () or, for resamples of them, (R,)."""
-    key, _, name = metric.partition(":")
-    choose("metric", key, METRICS)
-    values = aggregate(scores["images"], weights)
-    if key not in values:
-        raise ConfigError(f"metric {metric!r} is not available: the dataset has no instance masks")
-    per_class = values[key].ndim > (0 if weights is None else 1)
-    if per_class != bool(name):
-        raise ConfigError(f"metric {metric!r}: write a mean as miou, that of a class as iou:person")
-    if not per_class:
-        return values[key]
-    what, names = "class", scores["classes"]
-    if key.startswith("category"):
-        what, names = "category", scores["categories"]
-    return values[key][..., names.index(choose(what, name, names))]
+    known: dict[str, np.ndarray] = {}
+    for key, values in aggregate(scores["images"], weights).items():
+        if values.ndim == (0 if weights is None else 1):
+            known[key] = values
+        else:
+            names = scores["categories" if key.startswith("category") else "classes"]
+            known |= {f"{key}:{name}": values[..., i] for i, name in enumerate(names)}
+    without = "" if "miiou" in known else " of a dataset without instance masks"
+    return known[choose(f"metric{without}", metric, known)]

@@ -14,6 +14,7 @@ The definitions follow `evalPixelLevelSemanticLabeling.py` of cityscapesScripts 
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..errors import DatasetError
 from ..labels import IGNORE_INDEX, ClassSet
@@ -80,7 +81,8 @@ def _confusion_of_runs(
 
 def iou_per_class(confusion: np.ndarray) -> np.ndarray:
     """IoU of each class of a confusion matrix (C, C); float64 (C,), NaN where a class is absent."""
-    return _ratio(*_split(confusion))
+    tp, fp, fn = _split(confusion)
+    return _ratio(tp, tp + fp + fn)
 
 
 def mean_iou(confusion: np.ndarray) -> float:
@@ -90,8 +92,7 @@ def mean_iou(confusion: np.ndarray) -> float:
 
 def pixel_accuracy(confusion: np.ndarray) -> float:
     """Share of the counted pixels whose class is right (NaN when no pixel was counted)."""
-    total = confusion.sum()
-    return float(np.trace(confusion) / total) if total else float("nan")
+    return float(_ratio(np.trace(confusion), confusion.sum()))
 
 
 def category_confusion(confusion: np.ndarray, class_set: ClassSet) -> np.ndarray:
@@ -110,11 +111,12 @@ _INSTANCE_COUNTS = ("instance_tp", "instance_fn", "category_instance_tp", "categ
 
 
 class ScoreAccumulator:
-    """Collects the counts of a split image by image; `merge` joins those of several processes."""
+    """Collects the counts of a split image by image."""
 
     def __init__(self, class_set: ClassSet) -> None:
         self.class_set = class_set
-        # Confusion matrix and, where there is an instance mask, `_INSTANCE_COUNTS` by image.
+        # Confusion matrix and, where there is an instance mask, `_INSTANCE_COUNTS` by image. Those
+        # of several processes are joined by `|=`.
         self.counts: dict[str, tuple[np.ndarray, list[np.ndarray] | None]] = {}
 
     @property
@@ -142,21 +144,13 @@ class ScoreAccumulator:
         maps = [truth_label_ids, predicted_indices]
         maps += [] if instance_ids is None else [instance_ids]
         try:
-            pixels, label_ids, predicted, *instances = _runs(*maps)
+            pixels, label_ids, predicted, *rest = _runs(*maps)
             truth = self.class_set.encode(label_ids)
             confusion = _confusion_of_runs(pixels, truth, predicted, self.class_set.num_classes)
         except (DatasetError, ValueError) as problem:
             raise DatasetError(f"{name}: {problem}") from None
-        instance = None
-        if instances:
-            instance = _instance_counts(pixels, instances[0], predicted, self.class_set)
-        self.counts[name] = confusion, instance
-
-    def merge(self, counts: dict[str, tuple[np.ndarray, list[np.ndarray] | None]]) -> None:
-        """Add the images in the `counts` of another accumulator of the same class set."""
-        if twice := sorted(self.counts.keys() & counts.keys()):
-            raise DatasetError(f"{twice[0]}: counted twice, by two processes")
-        self.counts |= counts
+        instances = _instance_counts(pixels, predicted, rest[0], self.class_set) if rest else None
+        self.counts[name] = confusion, instances
 
     def images(self) -> dict[str, Any]:
         """The counts per image, sorted by name, JSON-ready: what `aggregate` needs.
@@ -173,35 +167,32 @@ class ScoreAccumulator:
         for prefix, matrices in (("", confusion), ("category_", merged)):
             for key, values in zip(("tp", "fp", "fn"), _split(matrices), strict=True):
                 table[prefix + key] = values.tolist()
-        instances = [self.counts[name][1] for name in names]
-        without = [name for name, found in zip(names, instances, strict=True) if found is None]
+        without = [name for name in names if self.counts[name][1] is None]
         if 0 < len(without) < len(names):
             raise DatasetError(f"{without[0]}: no instance mask, while other images have one")
         columns = (None, None) if without else _instance_columns(self.class_set)
         table["instance_classes"], table["instance_categories"] = columns
         for position, key in enumerate(_INSTANCE_COUNTS):
-            table[key] = None if without else [found[position].tolist() for found in instances]
+            rows = (self.counts[name][1] for name in names)
+            table[key] = None if without else [row[position].tolist() for row in rows]
         return table
 
     def scores(self) -> dict[str, Any]:
         """Every score of the split, JSON-ready: NaN is None, and so is what needs missing masks.
 
-        Keys: "classes", "confusion", "iou", "miou", "categories", "category_iou",
-        "category_miou", "pixel_accuracy", "mean_accuracy", "iiou", "miiou", "category_iiou",
-        "category_miiou", "images" (see `images`).
+        Keys: "classes", "categories", "confusion", `METRICS`, "images" (see `images`).
         """
         if not self.counts:
             raise DatasetError("no image was scored: the split is empty")
         images = self.images()
-        scores: dict[str, Any] = {
+        values = dict.fromkeys(METRICS) | aggregate(images)
+        return {
             "classes": list(self.class_set.names),
             "categories": list(self.class_set.categories),
             "confusion": self.confusion.tolist(),
+            **{key: np.where(pd.isna(each), None, each).tolist() for key, each in values.items()},
+            "images": images,
         }
-        values = aggregate(images)
-        for key in METRICS:
-            scores[key] = _without_nan(values[key]) if key in values else None
-        return scores | {"images": images}
 
 
 def aggregate(images: dict[str, Any], weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -220,31 +211,32 @@ def aggregate(images: dict[str, Any], weights: np.ndarray | None = None) -> dict
     values: dict[str, np.ndarray] = {}
     for prefix, columns in (("", "instance_classes"), ("category_", "instance_categories")):
         tp, fp, fn = (total(f"{prefix}{key}") for key in ("tp", "fp", "fn"))
-        values[f"{prefix}iou"] = _ratio(tp, fp, fn)
+        values[f"{prefix}iou"] = _ratio(tp, tp + fp + fn)
         if not prefix:
-            values["pixel_accuracy"] = _ratio(tp.sum(axis=-1), 0, fn.sum(axis=-1))
-            values["mean_accuracy"] = _mean_of_present(_ratio(tp, 0, fn))
+            values["pixel_accuracy"] = _ratio(tp.sum(axis=-1), (tp + fn).sum(axis=-1))
+            values["mean_accuracy"] = _mean_of_present(_ratio(tp, tp + fn))
         if (present := images.get(columns)) is not None:
             itp, ifn = total(f"{prefix}instance_tp"), total(f"{prefix}instance_fn")
             iiou = np.full(fp.shape, np.nan)
-            iiou[..., present] = _ratio(itp, fp[..., present], ifn)
+            iiou[..., present] = _ratio(itp, itp + fp[..., present] + ifn)
             values |= {f"{prefix}iiou": iiou, f"{prefix}miiou": _mean_of_present(iiou)}
         values[f"{prefix}miou"] = _mean_of_present(values[f"{prefix}iou"])
     return values
 
 
 def _instance_counts(
-    pixels: np.ndarray, instance_ids: np.ndarray, predicted: np.ndarray, class_set: ClassSet
+    pixels: np.ndarray, predicted: np.ndarray, instance_ids: np.ndarray, class_set: ClassSet
 ) -> list[np.ndarray]:
     """`_INSTANCE_COUNTS` of one image's runs, float64."""
     inside = instance_ids > 1000  # smaller values are label ids: stuff, or a group of objects
     numbers, member = np.unique(instance_ids[inside], return_inverse=True)
     predicted, pixels = predicted[inside], pixels[inside]
+    size = np.bincount(member, pixels)
+    # The class of each instance; those of no class in the set weigh nothing.
     index_of = {id_: index for index, id_ in enumerate(class_set.ids)}
     owner = np.array([index_of.get(int(number) // 1000, -1) for number in numbers], dtype=np.int64)
-    size = np.bincount(member, pixels)
     average = np.array([AVERAGE_INSTANCE_SIZE.get(name, 0.0) for name in class_set.names])
-    weight = np.where(owner >= 0, average[owner], 0.0) / size  # 0: the class is not scored
+    weight = np.where(owner >= 0, average[owner], 0.0) / size
     owner = np.maximum(owner, 0)
     counts = []
     groupings = np.arange(class_set.num_classes), _category_indices(class_set)
@@ -258,10 +250,9 @@ def _instance_counts(
 
 def _instance_columns(class_set: ClassSet) -> tuple[list[int], list[int]]:
     """Indices of the classes, and of the categories all of whose classes, have instances."""
-    classes = np.flatnonzero(class_set.has_instances).tolist()
-    groups = _category_indices(class_set)
-    without = set(groups[~np.asarray(class_set.has_instances)].tolist())
-    return classes, [group for group in range(groups.max() + 1) if group not in without]
+    groups, has_instances = _category_indices(class_set), np.asarray(class_set.has_instances)
+    categories = np.setdiff1d(groups[has_instances], groups[~has_instances])
+    return np.flatnonzero(has_instances).tolist(), categories.tolist()
 
 
 def _category_indices(class_set: ClassSet) -> np.ndarray:
@@ -275,22 +266,12 @@ def _split(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return tp, confusion.sum(axis=-2) - tp, confusion.sum(axis=-1) - tp
 
 
-def _ratio(tp: Any, fp: Any, fn: Any) -> np.ndarray:
-    """TP / (TP + FP + FN), NaN where nothing was counted."""
-    whole = np.asarray(tp + fp + fn, dtype=np.float64)
-    return np.divide(tp, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, float64, NaN where the whole is 0."""
+    whole = np.asarray(whole, dtype=np.float64)
+    return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
 
 
 def _mean_of_present(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis without NaN; NaN where all are."""
-    present = ~np.isnan(values)
-    count = present.sum(axis=-1)
-    total = np.where(present, values, 0.0).sum(axis=-1)
-    return np.divide(total, count, out=np.full(count.shape, np.nan), where=count > 0)
-
-
-def _without_nan(values: np.ndarray) -> Any:
-    """A float or a (nested) list with None for NaN, as JSON wants it."""
-    if values.ndim == 0:
-        return None if np.isnan(values) else float(values)
-    return [_without_nan(value) for value in values]
+    return _ratio(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))

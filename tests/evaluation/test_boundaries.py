@@ -1,11 +1,9 @@
 """Distances, grids and ceilings against cases worked out by hand."""
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from seglib.data.tree import Scene
-from seglib.errors import ConfigError
 from seglib.evaluation.boundaries import (
     boundary_distance,
     boundary_phases,
@@ -56,12 +54,6 @@ def test_distance_matches_a_search_over_all_pairs():
         others = [p for p in places if mask[tuple(p)] != mask[tuple(place)]]
         nearest = min(np.abs(other - place).max() for other in others)
         assert distance[tuple(place)] == nearest
-
-
-@pytest.mark.parametrize("limit", [0, 255])
-def test_distance_refuses_an_impossible_limit(limit):
-    with pytest.raises(ConfigError, match="between 1 and 254"):
-        boundary_distance(halves(), limit)
 
 
 def test_errors_are_counted_by_distance():

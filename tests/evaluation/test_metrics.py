@@ -274,21 +274,18 @@ def test_order_and_number_of_processes_change_nothing() -> None:
         parts[number % 2].add(name, *scene)
     first, second = (pickle.loads(pickle.dumps(part.counts)) for part in parts)
     joined = ScoreAccumulator(CITYSCAPES_19)
-    joined.merge(first)
-    joined.merge(second)
+    joined.counts = first | second
     assert json.dumps(joined.scores()) == json.dumps(whole.scores())
 
 
 def test_an_image_counts_once() -> None:
     truth, prediction, _ = street_scene(np.random.default_rng(0), (40, 50))
-    accumulator, other = ScoreAccumulator(CITYSCAPES_19), ScoreAccumulator(CITYSCAPES_19)
+    accumulator = ScoreAccumulator(CITYSCAPES_19)
     accumulator.add("a", truth, prediction)
-    other.add("a", truth, prediction)
+    counted = accumulator.confusion.sum()
     with pytest.raises(DatasetError, match="a: counted twice"):
         accumulator.add("a", truth, prediction)
-    with pytest.raises(DatasetError, match="a: counted twice"):
-        accumulator.merge(other.counts)
-    assert accumulator.confusion.sum() == other.confusion.sum() > 0
+    assert accumulator.confusion.sum() == counted > 0
 
 
 @pytest.mark.parametrize("class_set", CLASS_SETS.values(), ids=CLASS_SETS)
@@ -301,7 +298,7 @@ def test_without_instance_masks_instance_scores_are_not_available(class_set: Cla
     assert scores["miou"] == 1.0
     for key in ("iiou", "miiou", "category_iiou", "category_miiou"):
         assert scores[key] is None
-    with pytest.raises(ConfigError, match="not available"):
+    with pytest.raises(ConfigError, match="of a dataset without instance masks 'miiou' is unknown"):
         intervals.bootstrap_interval(scores, "miiou", resamples=10)
 
 
@@ -349,7 +346,7 @@ def test_an_image_without_pixels_adds_nothing() -> None:
     other = ScoreAccumulator(CITYSCAPES_19)
     other.add("a", *perfect_scene(np.random.default_rng(0), (40, 50)))
     alone = other.scores()
-    other.merge(accumulator.counts)
+    other.counts |= accumulator.counts
     merged = other.scores()
     assert len(merged["images"]["names"]) == 2
     for metric in metrics.METRICS:
@@ -466,5 +463,5 @@ def test_interval_of_one_class_repeats_with_its_seed() -> None:
     assert first != intervals.bootstrap_interval(scores, "iou:car", resamples=300, seed=2)
     assert first[0] <= scores["iou"][CITYSCAPES_19.index("car")] <= first[1]
     for unknown in ("nonsense", "iou", "iou:nonsense", "miou:car"):
-        with pytest.raises(ConfigError, match="is unknown; choose one of|write a mean as miou"):
+        with pytest.raises(ConfigError, match="is unknown; choose one of"):
             intervals.bootstrap_interval(scores, unknown, resamples=10)
