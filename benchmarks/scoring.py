@@ -11,6 +11,7 @@ import statistics
 import sys
 import warnings
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,6 @@ import torch
 from PIL import Image
 
 from seglib.data.images import read_instance_ids, read_label_ids
-from seglib.data.parallel import read_ahead
 from seglib.data.tree import list_scenes
 from seglib.evaluation.metrics import ScoreAccumulator, confusion_matrix, iou_per_class
 from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
@@ -53,9 +53,10 @@ def measure(repetitions: int) -> list[Comparison]:
     def decode() -> float:
         return _milliseconds(lambda: [Image.open(file).load() for files in pairs for file in files])
 
-    *from_files, decoding = interleave(
-        repetitions, ours(lambda: read_ahead(_read, pairs)), official, decode
-    )
+    with ThreadPoolExecutor() as pool:
+        *from_files, decoding = interleave(
+            repetitions, ours(lambda: pool.map(_read, pairs)), official, decode
+        )
     _assert_identical(found["ours"], found["official"])
     images = {str(file): Image.open(file) for files in pairs for file in files}
     for image in images.values():

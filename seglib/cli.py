@@ -147,10 +147,11 @@ def predict(
         device: cuda, mps or cpu.
     """
     from .evaluation.predict import predict_files
+    from .evaluation.predictor import Predictor
     from .records import best_record, load_record
 
     record = load_record(run) if run else best_record("camvid")
-    written = predict_files(record, list(photos), output, device=device)
+    written = predict_files(Predictor.from_record(record, device), photos, output)
     print(f"{record.id}: {len(written)} files in {output}")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DatasetError, ImageError, SeglibError
-from ..labels import LARGEST_LABEL_ID, check_label_ids
+from ..labels import check_label_ids
 
 try:  # the extra `speed`: decodes a PNG in three quarters of Pillow's time
     from imagecodecs import png_decode
@@ -78,11 +78,8 @@ def read_instance_ids(path: Path, size: tuple[int, int] | None = None) -> np.nda
     label id.
     """
     instance_ids = _mask(path, size, 16, ("L", "I", "I;16", "I;16B")).astype(np.int32)
-    known = (instance_ids >= 0) & (instance_ids <= LARGEST_LABEL_ID)
-    known |= (instance_ids >= 1000) & (instance_ids < 1000 * (LARGEST_LABEL_ID + 1))
-    if not known.all():
-        unknown = instance_ids[~known]
-        check_label_ids(np.where(unknown >= 1000, unknown // 1000, unknown), str(path))
+    label_ids = np.where(instance_ids >= 1000, instance_ids // 1000, instance_ids)
+    check_label_ids(label_ids, str(path))
     return instance_ids
 
 
@@ -100,21 +97,19 @@ def find_photos(inputs: Iterable[Path | str], without: Path | None = None) -> li
     """
 
     def wanted(path: Path, folder: Path) -> bool:
-        inside = without is not None and path.resolve().is_relative_to(without.resolve())
+        result = without is not None and path.resolve().is_relative_to(without.resolve())
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        return path.suffix.lower() in SUFFIXES and path.is_file() and not inside and not hidden
+        return path.suffix.lower() in SUFFIXES and path.is_file() and not result and not hidden
 
     found: list[Path] = []
     for given in map(Path, inputs):
         if not given.exists():
             raise ImageError(f"{given}: no such file or folder")
-        inside = [given]
-        if given.is_dir():
-            inside = sorted(path for path in given.rglob("*") if wanted(path, given))
-        if not inside:
+        within = sorted(path for path in given.rglob("*") if wanted(path, given))
+        if given.is_dir() and not within:
             kinds = " ".join(sorted(SUFFIXES))
             raise ImageError(f"{given}: no images in this folder, expected files named {kinds}")
-        found += inside
+        found += within or [given]
     return list(dict.fromkeys(found))
 
 
@@ -150,18 +145,15 @@ def _opened(source: Path | str | bytes, name: str) -> Iterator[Image.Image]:
 
 
 def _to_rgb(image: Image.Image, name: str) -> Image.Image:
-    if image.mode == "F":
-        raise ImageError(f"{name}: floating-point pixels have no agreed range")
-    if image.mode.startswith("I"):  # 16 bits, or 32 of which only 16 are in use
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 0xFFFF:
+    if image.mode == "F" or image.mode.startswith("I"):  # 16 bits, or 32 with only 16 in use
+        values = np.asarray(image)
+        if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
             raise ImageError(f"{name}: 32-bit pixels have no agreed range")
         image = Image.fromarray((values // 257).astype(np.uint8))
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+    if image.has_transparency_data:
         # "RGB" would bring out the colours that hide under transparent pixels.
-        image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
+        image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("RGB")
 
 

@@ -1,6 +1,7 @@
 """Scoring a network on a split, at the labels' own resolution."""
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from ..config import RunConfig
 from ..data.cache import load_cache
 from ..data.datasets import dataset_spec
 from ..data.images import read_instance_ids, read_label_ids
-from ..data.parallel import read_ahead
 from ..data.tree import Scene, list_scenes
 from ..devices import choose_device
 from ..files import atomic_path
@@ -68,19 +68,21 @@ def evaluate(
     predictor = Predictor.from_model(model, config)
     accumulator = ScoreAccumulator(spec.class_set)
     predictions: dict[str, np.ndarray] = {}
-    masks = read_ahead(read_masks, scenes)
-    starts = range(0, len(scenes), BATCH)
-    for start in tqdm(starts, f"score {split}", disable=not progress, leave=False):
-        batch = scenes[start : start + BATCH]
-        truths = [next(masks) for _ in batch]
-        sizes = [label_ids.shape for label_ids, _ in truths]
-        found = predictor.label(images[start : start + BATCH], sizes)
-        for scene, (label_ids, instance_ids), prediction in zip(batch, truths, found, strict=True):
-            accumulator.add(scene.name, label_ids, prediction.indices, instance_ids)
-            predicted = spec.class_set.decode(prediction.indices)
-            on_scene(scene.name, predicted)
-            if scene.name in shown:
-                predictions[scene.name] = predicted
+    batches = [slice(start, start + BATCH) for start in range(0, len(scenes), BATCH)]
+    with ThreadPoolExecutor() as pool:
+        read = [pool.map(read_masks, scenes[:BATCH])]
+        for batch in tqdm(batches, f"score {split}", disable=not progress, leave=False):
+            # The next batch is read while the network labels this one.
+            read.append(pool.map(read_masks, scenes[batch.stop : batch.stop + BATCH]))
+            truths = list(read.pop(0))
+            found = predictor.label(images[batch], [label_ids.shape for label_ids, _ in truths])
+            for scene, truth, prediction in zip(scenes[batch], truths, found, strict=True):
+                label_ids, instance_ids = truth
+                accumulator.add(scene.name, label_ids, prediction.indices, instance_ids)
+                predicted = spec.class_set.decode(prediction.indices)
+                on_scene(scene.name, predicted)
+                if scene.name in shown:
+                    predictions[scene.name] = predicted
     if processes > 1:
         gathered = gather_object([(accumulator.counts, predictions)])
         accumulator = ScoreAccumulator(spec.class_set)
@@ -104,10 +106,9 @@ def score_split(
 def export_predictions(
     record: Record, split: str, folder: Path, *, device: str | None = None, progress: bool = True
 ) -> int:
-    """Write a split's predictions as label-id PNG files and return their number.
+    """Write a split's predictions as `{scene}_labelIds.png` files and return their number.
 
-    `{scene}_labelIds.png` holds uint8 label ids at the label's resolution, which is what the
-    official evaluator and the benchmark server read.
+    They hold uint8 label ids at the label's resolution, as the official evaluator reads them.
     """
 
     def write(name: str, label_ids: np.ndarray) -> None:

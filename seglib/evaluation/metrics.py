@@ -1,14 +1,12 @@
 """Scores of semantic segmentation, equal to the official Cityscapes evaluator's.
 
-Everything comes from integer counts summed over a whole split, never from averages over batches.
-The definitions follow `evalPixelLevelSemanticLabeling.py` of cityscapesScripts 2.3.0:
+Everything comes from counts summed over a whole split, never from averages over batches:
 
 * IoU = TP / (TP + FP + FN) (Everingham et al., 2015). Pixels whose truth is ignored count nowhere.
   A class (or category) absent from truth and prediction is NaN and left out of the mean.
 * iIoU = iTP / (iTP + FP + iFN) (Cordts et al., 2016, section 4.1): every pixel of an instance is
   weighted by the class's average instance size over this instance's size, so that a distant
-  pedestrian counts as much as a near one. Groups without single instances ("car group") have no
-  instance and add nothing to iTP and iFN; FP are plain pixels.
+  pedestrian counts as much as a near one. Groups ("car group") add nothing to iTP and iFN.
 """
 
 from typing import Any
@@ -35,14 +33,29 @@ AVERAGE_INSTANCE_SIZE: dict[str, float] = {
 }
 
 
-def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
+def confusion_matrix(
+    truth: np.ndarray, prediction: np.ndarray, num_classes: int, pixels: np.ndarray | None = None
+) -> np.ndarray:
     """Count pixels by class of truth (rows) and of prediction (columns).
 
     `truth` and `prediction`: uint8 of one shape, class indices 0..num_classes-1; truth may also
-    be 255, and such pixels are not counted. Returns int64 (num_classes, num_classes).
-    Raises ValueError for other shapes, dtypes or indices.
+    be 255, and such pixels are not counted. `pixels`: how many each of them stands for, (R,); None
+    is one. Returns int64 (num_classes, num_classes). Raises ValueError for other shapes, dtypes or
+    indices.
     """
-    return _confusion_of_runs(*_runs(truth, prediction), num_classes)
+    if pixels is None:
+        pixels, truth, prediction = _runs(truth, prediction)
+    if truth.dtype != np.uint8 or prediction.dtype != np.uint8:
+        raise ValueError(f"expected uint8 indices, got {truth.dtype} and {prediction.dtype}")
+    # A pair of bytes is one of 65536 values; sums of weights are float64, exact up to 2^53.
+    pairs = truth.astype(np.uint16) << 8 | prediction
+    counts = np.bincount(pairs, pixels, minlength=1 << 16).reshape(256, 256)
+    valid = f"valid are 0..{num_classes - 1}"
+    if (wrong := np.flatnonzero(counts[:, num_classes:].any(axis=0))).size:
+        raise ValueError(f"prediction holds index {num_classes + wrong[0]}; {valid}")
+    if (wrong := np.flatnonzero(counts[num_classes:IGNORE_INDEX].any(axis=1))).size:
+        raise ValueError(f"truth holds index {num_classes + wrong[0]}; {valid} and {IGNORE_INDEX}")
+    return counts[:num_classes, :num_classes].astype(np.int64)
 
 
 def _runs(*maps: np.ndarray) -> list[np.ndarray]:
@@ -60,23 +73,6 @@ def _runs(*maps: np.ndarray) -> list[np.ndarray]:
         begins[1:] |= values[1:] != values[:-1]
     starts = np.flatnonzero(begins)
     return [np.diff(starts, append=begins.size), *(values[starts] for values in flat)]
-
-
-def _confusion_of_runs(
-    pixels: np.ndarray, truth: np.ndarray, prediction: np.ndarray, num_classes: int
-) -> np.ndarray:
-    """`confusion_matrix` of what `_runs` returns; ValueError for dtypes or indices as there."""
-    if truth.dtype != np.uint8 or prediction.dtype != np.uint8:
-        raise ValueError(f"expected uint8 indices, got {truth.dtype} and {prediction.dtype}")
-    # A pair of bytes is one of 65536 values; sums of weights are float64, exact up to 2^53.
-    pairs = truth.astype(np.uint16) << 8 | prediction
-    counts = np.bincount(pairs, pixels, minlength=1 << 16).reshape(256, 256)
-    valid = f"valid are 0..{num_classes - 1}"
-    if (wrong := np.flatnonzero(counts[:, num_classes:].any(axis=0))).size:
-        raise ValueError(f"prediction holds index {num_classes + wrong[0]}; {valid}")
-    if (wrong := np.flatnonzero(counts[num_classes:IGNORE_INDEX].any(axis=1))).size:
-        raise ValueError(f"truth holds index {num_classes + wrong[0]}; {valid} and {IGNORE_INDEX}")
-    return counts[:num_classes, :num_classes].astype(np.int64)
 
 
 def iou_per_class(confusion: np.ndarray) -> np.ndarray:
@@ -146,7 +142,7 @@ class ScoreAccumulator:
         try:
             pixels, label_ids, predicted, *rest = _runs(*maps)
             truth = self.class_set.encode(label_ids)
-            confusion = _confusion_of_runs(pixels, truth, predicted, self.class_set.num_classes)
+            confusion = confusion_matrix(truth, predicted, self.class_set.num_classes, pixels)
         except (DatasetError, ValueError) as problem:
             raise DatasetError(f"{name}: {problem}") from None
         instances = _instance_counts(pixels, predicted, rest[0], self.class_set) if rest else None

@@ -12,33 +12,30 @@ from ..errors import ImageError
 from ..files import atomic_path
 from ..labels import ClassSet
 from ..plots.style import overlay
-from ..records import Record
 from .predictor import Predictor
 
 
 def predict_files(
-    source: Record | Predictor,
-    inputs: Sequence[Path | str],
-    output: Path,
-    *,
-    device: str | None = None,
-    progress: bool = True,
+    predictor: Predictor, inputs: Sequence[Path | str], output: Path, *, progress: bool = True
 ) -> list[Path]:
     """Label photographs and write `{stem}_labelIds.png`, `_color.png` and `_overlay.png` of each.
 
-    `source`: a recorded run, or a predictor. `inputs`: image files, and folders whose images are
-    all labelled. `output`: the folder to write to, made if it is missing. Every file appears whole
-    or not at all. One that cannot be read does not stop the others. Returns the written files;
-    raises ImageError with one line.
+    `inputs`: image files, and folders whose images are all labelled. `output`: the folder to write
+    to, made if it is missing. One that cannot be read does not stop the others. Returns the written
+    files; raises ImageError with one line.
     """
     output = Path(output)
     photos = find_photos(inputs, without=output)
     if not photos:
         raise ImageError("no image was given; name image files or folders")
-    _check_names(photos)
+    by_stem: dict[str, Path] = {}
+    for photo in photos:
+        # Some file systems do not tell "A" from "a".
+        other = by_stem.setdefault(photo.stem.casefold(), photo)
+        if other is not photo:
+            raise ImageError(f"{other} and {photo} would be written to the same files; rename one")
     if output.exists() and not output.is_dir():
         raise ImageError(f"{output}: is a file, expected a folder to write to")
-    predictor = Predictor.from_record(source, device) if isinstance(source, Record) else source
     written: list[Path] = []
     problems: list[ImageError] = []
     for photo in tqdm(photos, "predict", unit="image", disable=not progress or len(photos) == 1):
@@ -49,22 +46,11 @@ def predict_files(
             continue
         indices = predictor(image).indices
         written += _write(output, photo.stem, image, indices, predictor.class_set)
-    if problems and len(photos) > 1:
-        done = f"{len(photos) - len(problems)} of {len(photos)} images labelled"
-        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise ImageError(f"{problems[0]}{more}; {done}")
     if problems:
-        raise problems[0]
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        done = f"{len(photos) - len(problems)} of {len(photos)} images labelled"
+        raise ImageError(f"{problems[0]}{more}; {done}")
     return written
-
-
-def _check_names(photos: Sequence[Path]) -> None:
-    first: dict[str, Path] = {}
-    for photo in photos:
-        # Some file systems do not tell "A" from "a".
-        other = first.setdefault(photo.stem.casefold(), photo)
-        if other is not photo:
-            raise ImageError(f"{other} and {photo} would be written to the same files; rename one")
 
 
 def _write(

@@ -222,6 +222,7 @@ def test_recorded_run_labels_a_photo(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     image = noise(90, 120)
     (tmp_path / "a.png").write_bytes(encoded(image))
-    written = predict_files(record, [tmp_path / "a.png"], tmp_path / "out", device="cpu")
+    recorded = Predictor.from_record(record, "cpu")
+    written = predict_files(recorded, [tmp_path / "a.png"], tmp_path / "out", progress=False)
     expected = logits_by_hand(model, image, (48, 64)).argmax(0).to(torch.uint8).numpy()
     assert np.array_equal(read(written[0]), CAMVID_11.decode(expected))
