@@ -1,7 +1,6 @@
 """Names and numbers as people read them: networks, datasets, settings, scores and intervals."""
 
 import numbers
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,11 +39,6 @@ def percent(share: float | None, digits: int = 1) -> str:
     if share is None or share != share:
         return "absent"
     return f"{100 * share:.{digits}f} %"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names in a sentence, one at least: "a", "a and b", "a, b and c"."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def _interval(low: float, high: float, sign: str = "") -> str:

@@ -1,6 +1,6 @@
 """The study's networks side by side: what notebook 06 computes, all of it from records.
 
-Nothing here predicts. `runs` is everywhere a dict of names to records of one dataset, in the order
+`runs` is everywhere a dict of names to records of one dataset, in the order
 in which tables and figures show them.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from seglib.data.images import read_label_ids, read_photo
+from seglib.data.images import read_photo
 from seglib.data.tree import list_scenes
 from seglib.evaluation.boundaries import boundary_distance
 from seglib.evaluation.intervals import PairedDifference, paired_difference
@@ -19,7 +19,7 @@ from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, start_dataset
 
 from .beyond_scores import is_measured, measurement
-from .exploration import class_shares, pixel_counts
+from .exploration import class_shares, masks, pixel_counts
 from .plan import Entry, StudyRun, load_study
 
 NEAR = 4  # pixels from a boundary within which a pixel counts as near it
@@ -37,15 +37,13 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     records = [record for record in found if record is not None and split in record.scores]
     order = list(MODEL_NAMES)
     records.sort(key=lambda r: (r.config.init_from is not None, order.index(r.config.model)))
-    models = [record.config.model for record in records if record.config.init_from is None]
+    models = [record.config.model for record in records if not start_dataset(record)]
     named = {}
     for record in records:
-        config, name = record.config, MODEL_NAMES[record.config.model]
-        if models.count(config.model) > 1 and config.size is not None:
-            name += f" {config.size.upper()}"
-        if config.init_from is not None:
-            name += f", from {DATASET_NAMES[start_dataset(record)]}"
-        named[name] = record
+        config, start = record.config, start_dataset(record)
+        several = models.count(config.model) > 1 and config.size
+        name = MODEL_NAMES[config.model] + (f" {config.size.upper()}" if several else "")
+        named[f"{name}, from {DATASET_NAMES[start]}" if start else name] = record
     return named
 
 
@@ -62,20 +60,20 @@ def measured(runs: Mapping[str, Record], part: str) -> dict[str, dict[str, Any]]
 
 def score_overview(runs: Mapping[str, Record], split: str = "test") -> pd.DataFrame:
     """Scores of a split with their 95 % intervals as text, a row per run."""
-    titles = ("mIoU", "iIoU", "category IoU", "pixel accuracy")
-    metrics = ("miou", "miiou", "category_miou", "pixel_accuracy")
+    titles = dict(
+        miou="mIoU", miiou="iIoU", category_miou="category IoU", pixel_accuracy="pixel accuracy"
+    )
     rows = {}
     for name, record in runs.items():
         scores = record.scores[split]
-        rows[name] = ["n/a" if scores[m] is None else score_text(scores, m) for m in metrics]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=titles)
+        rows[name] = ["n/a" if scores[m] is None else score_text(scores, m) for m in titles]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=titles.values())
 
 
 def cost_overview(runs: Mapping[str, Record]) -> pd.DataFrame:
-    """What the measured runs cost, as text, a row per run.
+    """What the measured runs cost for one image of their size, as text, a row per run.
 
-    Time and memory are those of one image of the run's size on one thread of a CPU, the time with
-    its quartiles.
+    On one thread of a CPU; the time is the median and, in brackets, the quartiles.
     """
     rows = {}
     for name, cost in measured(runs, "cost").items():
@@ -96,8 +94,7 @@ class Pair(NamedTuple):
 
     better: str
     worse: str
-    difference: PairedDifference
-    """Of the mIoU; intervals of all pairs hold together with 95 %."""
+    difference: PairedDifference  # of the mIoU; intervals of all pairs hold together with 95 %
 
     @property
     def is_real(self) -> bool:
@@ -116,8 +113,7 @@ class Pair(NamedTuple):
 def pairs(runs: Mapping[str, Record], split: str = "test", seed: int = 0) -> list[Pair]:
     """All pairs of runs, the largest difference first; `seed` is that of the resampled scenes.
 
-    With k pairs, each interval has the level 1 - 0.05/k (Bonferroni): then all of them are right
-    together with a probability of 95 % or more.
+    With k pairs, each interval has the level 1 - 0.05/k (Bonferroni).
     """
     ranked = sorted(runs, key=lambda name: -runs[name].miou(split))
     couples = list(itertools.combinations(ranked, 2))
@@ -129,36 +125,23 @@ def pairs(runs: Mapping[str, Record], split: str = "test", seed: int = 0) -> lis
     return sorted(found, key=lambda pair: -pair.difference.difference)
 
 
-def leaders(runs: Mapping[str, Record], split: str = "test") -> list[str]:
-    """The run with the highest mIoU, and all that cannot be told apart from it."""
-    best = max(runs, key=lambda name: runs[name].miou(split))
-    worse = {p.worse for p in pairs(runs, split) if p.better == best and p.is_real}
-    return [best, *(name for name in runs if name != best and name not in worse)]
-
-
 def largest_confusions(scores: Mapping[str, Any], count: int = 3) -> list[tuple[str, str, float]]:
     """True class, class it was taken for, and the share of all wrong pixels, largest first."""
     wrong = np.array(scores["confusion"])
     np.fill_diagonal(wrong, 0)
     names = scores["classes"]
-    places = np.argsort(-wrong, axis=None, kind="stable")[:count]
-    return [
-        (names[row], names[column], float(wrong[row, column] / wrong.sum()))
-        for row, column in zip(*np.unravel_index(places, wrong.shape), strict=True)
-    ]
+    shares = pd.DataFrame(wrong / wrong.sum(), names, names).stack()
+    largest = shares.sort_values(ascending=False, kind="stable")[:count]
+    return [(true, guess, share) for (true, guess), share in largest.items()]
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """Names by rising cost whose (cost, score) none dominates: costs no more, scores no less.
+    """Names by rising cost whose (cost, score) no other one beats at no more cost."""
 
-    Of equal points all stay.
-    """
+    def is_beaten(point: tuple[float, float]) -> bool:
+        return any(c <= point[0] and s >= point[1] and (c, s) != point for c, s in points.values())
 
-    def dominated(name: str) -> bool:
-        cost, score = points[name]
-        return any(c <= cost and s >= score and (c, s) != (cost, score) for c, s in points.values())
-
-    return sorted((name for name in points if not dominated(name)), key=lambda name: points[name])
+    return sorted((name for name in points if not is_beaten(points[name])), key=points.get)
 
 
 def cost_points(
@@ -236,11 +219,8 @@ def scene_traits(record: Record, split: str = "test") -> pd.DataFrame:
     class_set, scenes = record.dataset.class_set, list_scenes(record.dataset.root(), split)
     counts = pixel_counts(scenes, class_set)
     scored, rare = counts[:, :-1].sum(axis=1), class_shares(counts) < RARE
-    near, light = [], []
-    for scene in scenes:
-        truth = class_set.encode(read_label_ids(scene.label_ids))
-        near.append((boundary_distance(truth, NEAR) <= NEAR).sum())
-        light.append(read_photo(scene.image).mean() / 255)
+    near = [(boundary_distance(m, NEAR) <= NEAR).sum() for m in masks(scenes, class_set)]
+    light = [read_photo(scene.image).mean() / 255 for scene in scenes]
     traits = {
         "near boundaries": near / scored,
         "rare classes": counts[:, :-1][:, rare].sum(axis=1) / scored,

@@ -1,10 +1,10 @@
 """Notebook 01: what a dataset's classes, objects, coarse masks and splits are like.
 
-Every function takes scenes (`data.tree.Scene`) or what another function here returned, and returns
-arrays or tables. Masks are read at their own resolution, one scene at a time.
+Masks are read at their own resolution, one scene at a time.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +34,21 @@ def evenly(scenes: Sequence[Scene], limit: int) -> list[Scene]:
     return [scenes[i * len(scenes) // count] for i in range(count)]
 
 
+def masks(scenes: Iterable[Scene], class_set: ClassSet) -> Iterator[np.ndarray]:
+    """The truth of one scene after the other: class indices uint8 (H, W), 255 is ignored."""
+    for scene in scenes:
+        yield class_set.encode(read_label_ids(scene.label_ids))
+
+
 def pixel_counts(scenes: Iterable[Scene], class_set: ClassSet) -> np.ndarray:
     """Pixels of each class in each scene, int64 (N, C + 1); the last column counts ignored ones."""
-    rows = []
-    for scene in scenes:
-        counts = np.bincount(_indices(scene, class_set).ravel(), minlength=256)
-        rows.append(np.append(counts[: class_set.num_classes], counts[IGNORE_INDEX]))
-    return np.array(rows, dtype=np.int64).reshape(-1, class_set.num_classes + 1)
+    values = [*range(class_set.num_classes), IGNORE_INDEX]
+    rows = [np.bincount(m.ravel(), minlength=256)[values] for m in masks(scenes, class_set)]
+    return np.array(rows, dtype=np.int64).reshape(-1, len(values))
 
 
 def class_shares(counts: np.ndarray) -> np.ndarray:
-    """Share of each class among the pixels that are not ignored, float64 (C,), from counts."""
+    """Share of each class among the pixels that are not ignored: (N, C + 1) to float64 (C,)."""
     totals = counts[:, :-1].sum(axis=0)
     return totals / max(totals.sum(), 1)
 
@@ -56,7 +60,7 @@ def cooccurrence(counts: np.ndarray) -> np.ndarray:
     """
     present = (counts[:, :-1] > 0).astype(np.float64)
     together = present.T @ present
-    return _share(together, np.broadcast_to(np.diagonal(together)[:, None], together.shape))
+    return _share(together, np.diagonal(together)[:, None])
 
 
 def spatial_priors(
@@ -64,16 +68,14 @@ def spatial_priors(
 ) -> np.ndarray:
     """Share of scenes in which a place in the frame shows each class, float64 (C, h, w).
 
-    The frame is divided into `grid` (h, w) cells; each is the mean over its pixels and all scenes.
-    Ignored pixels belong to no class, so the classes need not add up to 1.
+    Each of `grid` (h, w) cells is the mean over its pixels and all scenes. Ignored pixels belong to
+    no class, so the classes need not add up to 1.
     """
     places = grid[0] * grid[1]
     shares = []
-    for scene in scenes:
-        indices = _indices(scene, class_set)
-        cells = _cells(indices.shape, grid)
-        known = indices != IGNORE_INDEX
-        pairs = indices[known].astype(np.int64) * places + cells[known]
+    for mask in masks(scenes, class_set):
+        cells, known = _cells(mask.shape, grid), mask != IGNORE_INDEX
+        pairs = mask[known].astype(np.int64) * places + cells[known]
         counts = np.bincount(pairs, minlength=class_set.num_classes * places)
         area = np.bincount(cells.ravel(), minlength=places)
         shares.append(counts.reshape(-1, places) / np.maximum(area, 1))
@@ -87,13 +89,10 @@ def position_baseline(
 
     `priors`: from `spatial_priors`. Returns the confusion matrix int64 (C, C), rows = truth.
     """
+    classes, grid = priors.shape[0], priors.shape[1:]
     best = priors.argmax(axis=0).astype(np.uint8).ravel()
-    confusion = np.zeros((class_set.num_classes,) * 2, dtype=np.int64)
-    for scene in scenes:
-        indices = _indices(scene, class_set)
-        guess = best[_cells(indices.shape, priors.shape[1:])]
-        confusion += confusion_matrix(indices, guess, class_set.num_classes)
-    return confusion
+    found = ((mask, best[_cells(mask.shape, grid)]) for mask in masks(scenes, class_set))
+    return sum(confusion_matrix(mask, guess, classes) for mask, guess in found)
 
 
 def instance_table(scenes: Iterable[Scene], class_set: ClassSet) -> pd.DataFrame:
@@ -102,91 +101,75 @@ def instance_table(scenes: Iterable[Scene], class_set: ClassSet) -> pd.DataFrame
     Scenes without an instance mask (CamVid) give no rows. Groups of objects that annotators did
     not separate are not objects and are left out.
     """
-    name_of = dict(zip(class_set.ids, class_set.names, strict=True))
+    names = dict(zip(class_set.ids, class_set.names, strict=True))
     rows = []
     for scene in scenes:
-        if not scene.instance_ids.exists():
-            continue
-        ids, areas = np.unique(read_instance_ids(scene.instance_ids), return_counts=True)
-        rows += [
-            (scene.name, name_of[number // 1000], area)
-            for number, area in zip(ids.tolist(), areas.tolist(), strict=True)
-            if number >= 1000 and number // 1000 in name_of
-        ]
-    return pd.DataFrame(rows, columns=["scene", "class", "pixels"])
+        if scene.instance_ids.exists():
+            ids, areas = np.unique(read_instance_ids(scene.instance_ids), return_counts=True)
+            classes = pd.Series(ids).where(ids >= 1000).floordiv(1000).map(names)
+            rows += [(scene.name, *pair) for pair in zip(classes, areas, strict=True)]
+    table = pd.DataFrame(rows, columns=["scene", "class", "pixels"])
+    return table.dropna(ignore_index=True)  # of stuff and of groups
 
 
 def fine_coarse_agreement(
-    fine: Iterable[Scene], coarse: Iterable[Scene], class_set: ClassSet
+    fine: Sequence[Scene], coarse: Sequence[Scene], class_set: ClassSet
 ) -> pd.DataFrame:
     """How coarse masks compare with fine ones of the same scenes, one row per class present.
 
-    Returns:
-        `class`; `covered`: share of the class's fine pixels that coarse labels at all; `recall`:
-        share that coarse labels with the same class; `precision`: share of the class's coarse
-        pixels that fine labels the same, where fine is not void. NaN where there is no such pixel.
+    Columns `class`; `fine_pixels`; `covered`: share of these that coarse labels at all; `recall`:
+    share that coarse labels with the same class; `precision`: share of the class's coarse pixels
+    that fine labels the same, where fine is not void, NaN without any. Raises `ConfigError` if the
+    scenes differ.
     """
-    classes = class_set.num_classes
-    pairs = np.zeros((classes, classes + 1), dtype=np.int64)
     for exact, rough in zip(fine, coarse, strict=True):
         if exact.name != rough.name:
             raise ConfigError(f"scenes differ: fine {exact.name}, coarse {rough.name}")
-        pairs += _pairs(_indices(exact, class_set), _indices(rough, class_set), classes)
+    both = zip(masks(fine, class_set), masks(coarse, class_set), strict=True)
+    pairs = sum(_pairs(*each, class_set) for each in both)
     total, same = pairs.sum(axis=1), np.diagonal(pairs)
-    table = pd.DataFrame(
-        {
-            "class": class_set.names,
-            "fine_pixels": total,
-            "covered": _share(pairs[:, :classes].sum(axis=1), total),
-            "recall": _share(same, total),
-            "precision": _share(same, pairs[:, :classes].sum(axis=0)),
-        }
-    )
-    return table[total > 0].reset_index(drop=True)
+    values = {
+        "class": class_set.names,
+        "fine_pixels": total,
+        "covered": _share(pairs[:, :-1].sum(axis=1), total),
+        "recall": _share(same, total),
+        "precision": _share(same, pairs[:, :-1].sum(axis=0)),
+    }
+    return pd.DataFrame(values)[total > 0].reset_index(drop=True)
 
 
-def shrink(indices: np.ndarray, width: int) -> np.ndarray:
+def shrink(mask: np.ndarray, width: int) -> np.ndarray:
     """A mask (H, W) resized to a width by nearest pixel, as masks are for training."""
-    rows, columns = _nearest(indices.shape, width)
-    return indices[rows[:, None], columns]
+    return _resized(mask, (max(1, round(mask.shape[0] * width / mask.shape[1])), width))
 
 
 def survival(scenes: Iterable[Scene], class_set: ClassSet, widths: Sequence[int]) -> pd.DataFrame:
     """What is left of each class when masks are resized to a width and back by nearest pixel.
 
-    An object is an annotated instance, and for classes without instances (poles, lights, signs) a
-    connected region. Widths beyond a mask's own are allowed and lose nothing.
-
-    Returns:
-        One row per width and class that occurs: `width`; `class`; `pixels`: share of the class's
-        pixels whose label is right after the round trip; `objects`: share of the objects that keep
-        at least one pixel in the small mask; `best_iou`: the IoU of the round trip, the score
-        of a network that is perfect at the small size and enlarged by nearest pixel.
+    Returns one row per width and class that occurs: `width`; `class`; `pixels`: share of the
+    class's pixels whose label is right after the round trip; `objects`: share of the objects
+    (instances, or connected regions of classes without) that keep at least one pixel in the small
+    mask; `best_iou`: IoU of the round trip, the score of a network that is perfect at that width.
     """
-    classes = class_set.num_classes
-    pairs = {width: np.zeros((classes, classes + 1), dtype=np.int64) for width in widths}
-    kept = {width: np.zeros(classes, dtype=np.int64) for width in widths}
-    objects_of = np.zeros(classes, dtype=np.int64)
+    pairs, kept, objects_of = defaultdict(int), defaultdict(int), 0  # sums of arrays
     for scene in scenes:
-        indices = _indices(scene, class_set)
-        objects, owners = _objects(scene, indices, class_set)
-        objects_of += np.bincount(owners[1:], minlength=classes)
+        (mask,) = masks([scene], class_set)
+        objects, owners = _objects(scene, mask, class_set)
+        objects_of += np.bincount(owners, minlength=class_set.num_classes)
         for width in widths:
-            small = shrink(indices, width)
-            rows, columns = map(_centres, indices.shape, small.shape)
-            pairs[width] += _pairs(indices, small[rows[:, None], columns], classes)
+            back = _resized(shrink(mask, width), mask.shape)
+            pairs[width] += _pairs(mask, back, class_set)
             left = np.unique(shrink(objects, width))
-            kept[width] += np.bincount(owners[left[left > 0]], minlength=classes)
+            kept[width] += np.bincount(owners[left[left > 0] - 1], minlength=class_set.num_classes)
     tables = []
     for width in widths:
         total, right = pairs[width].sum(axis=1), np.diagonal(pairs[width])
-        union = total + pairs[width][:, :classes].sum(axis=0) - right
         values = {
             "width": width,
             "class": class_set.names,
             "pixels": _share(right, total),
             "objects": _share(kept[width], objects_of),
-            "best_iou": _share(right, union),
+            "best_iou": _share(right, total + pairs[width][:, :-1].sum(axis=0) - right),
         }
         tables.append(pd.DataFrame(values)[total > 0])
     return pd.concat(tables, ignore_index=True)
@@ -197,7 +180,7 @@ def color_histograms(scenes: Iterable[Scene], bins: int = 8, step: int = 2) -> n
     rows = []
     for scene in scenes:
         levels = read_photo(scene.image)[::step, ::step].astype(np.int64) * bins // 256
-        codes = (levels[..., 0] * bins + levels[..., 1]) * bins + levels[..., 2]
+        codes = levels @ (bins**2, bins, 1)
         rows.append(np.bincount(codes.ravel(), minlength=bins**3))
     return np.array(rows, dtype=np.int64).reshape(-1, bins**3)
 
@@ -210,33 +193,27 @@ def split_distances(
 ) -> pd.DataFrame:
     """Jensen-Shannon distances (0 to 1) between the splits, next to what chance alone gives.
 
-    Args:
-        counts, colors: split to `pixel_counts` and to `color_histograms` of its scenes. The first
-            split is compared with each other one.
-        seed, draws: of the random parts of the first split.
-
-    Returns:
-        Rows `pair`, `classes`, `colors`: square roots of the divergence to base 2. The first row,
-        "chance", compares random parts of the first split, as large as the smallest other split,
-        with its rest: 95 % of the draws lie below it, so that less between splits means nothing.
+    `counts`, `colors`: split to `pixel_counts` and to `color_histograms` of its scenes; the first
+    split is compared with each other one. Returns rows `pair`, `classes`, `colors`: square roots of
+    the divergence to base 2. The first row, "chance", is above 95 % of the `draws` in which a
+    random part of the first split, as large as the smallest other one, is compared with the rest.
     """
-    tables = {split: (counts[split][:, :-1], colors[split]) for split in counts}
-    base, *others = tables
-
-    def distances(first: Iterable[np.ndarray], second: Iterable[np.ndarray]) -> list[float]:
-        summed = ((a.sum(axis=0), b.sum(axis=0)) for a, b in zip(first, second, strict=True))
-        return [jensenshannon(a, b, base=2) for a, b in summed]
-
-    total = len(counts[base])
-    size = min([total // 2, *(len(counts[split]) for split in others)])
+    base, *others = counts
+    size = min([len(counts[base]) // 2, *(len(counts[split]) for split in others)])
     generator = np.random.default_rng(seed)
-    chance = []
-    for _ in range(draws):
-        part, rest = np.split(generator.permutation(total), [size])
-        chance.append(distances(*([table[own] for table in tables[base]] for own in (part, rest))))
-    rows = [("chance", *np.quantile(chance, 0.95, axis=0))]
-    rows += [(f"{base}–{split}", *distances(tables[base], tables[split])) for split in others]
-    return pd.DataFrame(rows, columns=["pair", "classes", "colors"])
+    orders = [generator.permutation(len(counts[base])) for _ in range(draws)]
+
+    def distance(first: np.ndarray, second: np.ndarray) -> float:
+        return jensenshannon(first.sum(axis=0), second.sum(axis=0), base=2)
+
+    columns = {"pair": ["chance", *(f"{base}–{split}" for split in others)]}
+    classes = {split: table[:, :-1] for split, table in counts.items()}
+    for name, tables in (("classes", classes), ("colors", colors)):
+        whole = tables[base]
+        chance = [distance(whole[order[:size]], whole[order[size:]]) for order in orders]
+        between = [distance(whole, tables[split]) for split in others]
+        columns[name] = [np.quantile(chance, 0.95), *between]
+    return pd.DataFrame(columns)
 
 
 def facts_file(dataset: str) -> Path:
@@ -247,9 +224,9 @@ def facts_file(dataset: str) -> Path:
 def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, Any]:
     """What the report says about a dataset: JSON-ready, shares of 1, lists in order of the classes.
 
-    `input_size`: (height, width) at which the FCN sees an image. `floor` are the scores on val of
-    knowing only the place, `grid` those of the truth itself at the input size, whole and with one
-    label per cell of the FCN's grid; `void` is the share of training pixels that is not scored.
+    `input_size`: (height, width) at which the FCN sees an image. `floor`: scores on val of knowing
+    only the place; `grid`: of the truth at the input size, whole and one label per cell of the
+    FCN's grid; `void`: share of the training pixels that is not scored.
     """
     root, classes = spec.root(), spec.class_set
     listed = {split: list_scenes(root, split) for split in ("train", "val", "test")}
@@ -288,80 +265,68 @@ def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
     table = instance_table(scenes, spec.class_set)
     tiny = table["pixels"] < (TINY * spec.image_size[0] // 256) ** 2
     people = table["class"].isin(["person", "rider"])
-    largest = table["pixels"].sort_values(ascending=False)
+    largest = table["pixels"].nlargest(len(table) // 10)
     return {
         "count": len(table),
         "per_scene": len(table) / len(scenes),
         "tiny": float(tiny.mean()),
         "tiny_people": float(tiny[people].mean()),
-        "largest_tenth": float(largest[: len(largest) // 10].sum() / largest.sum()),
+        "largest_tenth": float(largest.sum() / table["pixels"].sum()),
     }
 
 
 def _coarse_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
-    names = {scene.name for scene in scenes}
-    rough = [s for s in list_scenes(spec.root(), "train", "coarse") if s.name in names]
-    drawn = {scene.name for scene in rough}
-    both = [scene for scene in scenes if scene.name in drawn]
-    table = fine_coarse_agreement(both, rough, spec.class_set)
+    coarse = {scene.name: scene for scene in list_scenes(spec.root(), "train", "coarse")}
+    both = [scene for scene in scenes if scene.name in coarse]
+    table = fine_coarse_agreement(both, [coarse[s.name] for s in both], spec.class_set)
     weight = table["fine_pixels"] / table["fine_pixels"].sum()
-    worst = table.sort_values("recall").head(3)
     return {
         "covered": float((weight * table["covered"]).sum()),
         "precision": float(table["precision"].min()),
-        "least": [[row["class"], float(row["recall"])] for _, row in worst.iterrows()],
+        "least": table.nsmallest(3, "recall")[["class", "recall"]].to_numpy().tolist(),
     }
 
 
-def _indices(scene: Scene, class_set: ClassSet) -> np.ndarray:
-    return class_set.encode(read_label_ids(scene.label_ids))
-
-
-def _pairs(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
-    """Pixels by true and guessed class, int64 (C, C + 1); the last column is ignored in `guess`."""
+def _pairs(truth: np.ndarray, guess: np.ndarray, class_set: ClassSet) -> np.ndarray:
+    """Confusion matrix int64 (C, C + 1) whose last column holds what `guess` leaves void."""
+    classes = class_set.num_classes
     return confusion_matrix(truth, np.minimum(guess, np.uint8(classes)), classes + 1)[:-1]
 
 
-def _objects(
-    scene: Scene, indices: np.ndarray, class_set: ClassSet
-) -> tuple[np.ndarray, np.ndarray]:
-    """Objects of a scene: their numbers (H, W), 0 for none, and the class of each number.
-
-    The class at position 0, which is no object, is meaningless.
-    """
-    objects, owners = np.zeros(indices.shape, dtype=np.int64), [0]
-    separate = np.zeros(class_set.num_classes, dtype=bool)
+def _objects(scene: Scene, mask: np.ndarray, class_set: ClassSet) -> tuple[np.ndarray, np.ndarray]:
+    """Objects of a scene, numbered from 1 (H, W), 0 for none; the class of each, in that order."""
+    objects, owners = np.zeros(mask.shape, dtype=np.int64), []
+    in_regions = np.ones(class_set.num_classes, dtype=bool)
     if scene.instance_ids.exists():
-        separate = class_set.has_instances
+        in_regions = ~np.array(class_set.has_instances)
         instances = read_instance_ids(scene.instance_ids)
         for number in np.unique(instances[instances >= 1000]).tolist():
             if number // 1000 in class_set.ids:
-                objects[instances == number] = len(owners)
                 owners.append(class_set.ids.index(number // 1000))
-    for index in np.flatnonzero(~separate).tolist():
-        regions, count = ndimage.label(indices == index)  # 4-connected
-        objects += np.where(regions > 0, regions + len(owners) - 1, 0)
+                objects[instances == number] = len(owners)
+    for index in np.flatnonzero(in_regions).tolist():
+        regions, count = ndimage.label(mask == index)  # 4-connected
+        objects += np.where(regions > 0, regions + len(owners), 0)
         owners += [index] * count
-    return objects, np.array(owners)
+    return objects, np.array(owners, dtype=np.int64)
 
 
-def _nearest(shape: tuple[int, int], width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows and columns that nearest resizing to `width` keeps; the aspect ratio stays."""
-    height = max(1, round(shape[0] * width / shape[1]))
-    return _centres(height, shape[0]), _centres(width, shape[1])
-
-
-def _centres(size: int, source: int) -> np.ndarray:
-    """Source position under the centre of each of `size` pixels, as Pillow's NEAREST takes them."""
-    return ((np.arange(size) + 0.5) * source / size).astype(np.int64)
+def _resized(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """A mask at `size` (H, W), each pixel from under its centre, as Pillow's NEAREST takes them."""
+    rows, columns = (
+        ((np.arange(side) + 0.5) * source / side).astype(np.int64)
+        for side, source in zip(size, mask.shape, strict=True)
+    )
+    return mask[rows[:, None], columns]
 
 
 def _cells(shape: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
-    rows = np.arange(shape[0]) * grid[0] // shape[0]
-    columns = np.arange(shape[1]) * grid[1] // shape[1]
+    """The number of the cell of a `grid` (h, w) that each pixel of a frame lies in, (H, W)."""
+    rows, columns = (np.arange(s) * cells // s for s, cells in zip(shape, grid, strict=True))
     return rows[:, None] * grid[1] + columns
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, NaN where the whole is 0."""
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    """part / whole, NaN where both are 0."""
+    with np.errstate(invalid="ignore"):
+        return part / whole

@@ -9,7 +9,7 @@ from seglib.errors import ConfigError
 from seglib.evaluation.intervals import bootstrap_interval, paired_difference
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.labels import CITYSCAPES_19
-from seglib.text import difference_text, listed, percent, score_text, setting_name, setting_value
+from seglib.text import difference_text, percent, score_text, setting_name, setting_value
 
 
 def scores(shift):
@@ -27,10 +27,6 @@ def test_percent_of_a_share():
     assert percent(0.4372) == "43.7 %"
     assert percent(0.4372, 0) == "44 %"
     assert percent(None) == percent(float("nan")) == "absent"
-
-
-def test_names_are_listed_as_in_a_sentence():
-    assert [listed("abc"[:n]) for n in (1, 2, 3)] == ["a", "a and b", "a, b and c"]
 
 
 @pytest.mark.parametrize("metric", ["miou", "iou:road", "category_iou:flat"])

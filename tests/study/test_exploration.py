@@ -133,10 +133,10 @@ def test_objects_are_instances_or_connected_regions(tiny_tree):
     scene = list_scenes(tiny_tree, "train")[0]
     indices = CITYSCAPES_19.encode(read_label_ids(scene.label_ids))
     objects, owners = exploration._objects(scene, indices, CITYSCAPES_19)
-    for number in range(1, len(owners)):
-        assert (indices[objects == number] == owners[number]).all()
+    for number, owner in enumerate(owners, 1):
+        assert (indices[objects == number] == owner).all()
     instances = read_instance_ids(scene.instance_ids)
-    assert (owners[1:] == CAR).sum() == len(np.unique(instances[instances // 1000 == 26]))
+    assert (owners == CAR).sum() == len(np.unique(instances[instances // 1000 == 26]))
     assert ((objects > 0) == (indices != 255)).all()
 
 
