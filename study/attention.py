@@ -30,8 +30,7 @@ def partition(features: Tensor, window: int) -> Tensor:
 def window_ids(size: tuple[int, int], window: int, shift: tuple[int, int] = (0, 0)) -> Tensor:
     """The number of the window that each token of a map of `size` (H, W) lies in, int64 (H, W).
 
-    The grid of windows is moved down and right by `shift`; windows that stand out are cut off at
-    the border, so that there is one more row and column of them.
+    The grid of windows is moved down and right by `shift` and cut off at the border.
     """
     sides = zip(size, shift, strict=True)
     row, column = ((torch.arange(side) - step) // window for side, step in sides)
@@ -53,9 +52,8 @@ def shift_mask(size: tuple[int, int], window: int, shift: tuple[int, int]) -> Te
 def shifted_windows(layer: ShiftedWindowAttention, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """The windows, of L tokens each, of a layer on a map of `size` (H, W).
 
-    Returns:
-        Where in the map each token lies, row by row, or `NOWHERE` for those that fill the map up to
-        whole windows: int64 (windows, L); who may look at whom: bool (windows, L, L).
+    Returns where in the map each token lies, row by row, or `NOWHERE` for those that fill it up to
+    whole windows: int64 (windows, L); and who may look at whom: bool (windows, L, L).
     """
     window = layer.window_size[0]
     sides = zip(size, layer.shift_size, strict=True)
@@ -71,13 +69,9 @@ def shifted_windows(layer: ShiftedWindowAttention, size: tuple[int, int]) -> tup
 def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[Tensor, Tensor]:
     """What a torchvision attention layer computes in evaluation mode, in plain steps.
 
-    Args:
-        layer: with square windows.
-        features: float (N, H, W, C), any H and W.
-
-    Returns:
-        The layer's output (N, H, W, C), and its weights (N·windows, heads, L, L): row i holds what
-        token i of the (shifted) window takes from each other one; its sum is 1.
+    `layer`: with square windows. `features`: float (N, H, W, C), any H and W. Returns the layer's
+    output (N, H, W, C) and its weights (N·windows, heads, L, L): row i, whose sum is 1, holds what
+    token i of the (shifted) window takes from each other one.
     """
     places, allowed = shifted_windows(layer, features.shape[1:3])
     flat = functional.pad(features.flatten(1, 2), (0, 0, 0, 1))  # the last token is NOWHERE's
@@ -96,20 +90,14 @@ def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[T
 
 @dataclass(frozen=True)
 class Attention:
-    """Who looks at whom in one block, for one image.
+    """Who looks at whom in one block, for one image; a group is a window, or all if global."""
 
-    `weights`: float (groups, heads, L, L); a group is a window, or everything where attention is
-    global. `allowed`: bool (groups or 1, L, L), which pairs the shift's mask lets through; a weight
-    of 0 doesn't tell, since sharp attention underflows. `places`: int64 (groups, L), where each
-    token lies in the `grid` (h, w), row by row, or `NOWHERE`. `cell`: side in input pixels of one
-    place of the grid.
-    """
-
-    weights: Tensor
+    weights: Tensor  # float (groups, heads, L, L)
+    # Bool (groups or 1, L, L): what the shift's mask lets through; sharp weights underflow to 0.
     allowed: Tensor
-    places: Tensor
-    grid: tuple[int, int]
-    cell: int
+    places: Tensor  # int64 (groups, L): where in the grid tokens lie, row by row, or `NOWHERE`
+    grid: tuple[int, int]  # (h, w)
+    cell: int  # side in input pixels of one place of the grid
 
     def seen_from(self, row: int, column: int, head: int) -> np.ndarray:
         """What one place takes from each other one, float32 (h, w); NaN where it can't look."""
@@ -155,12 +143,8 @@ class Attention:
 def attention_blocks(model: nn.Module, image: Tensor) -> Iterator[Attention]:
     """The attention of every block of a ViT or Swin, from the first to the last.
 
-    Args:
-        model: `models.ViT` or `models.Swin`, in evaluation mode.
-        image: normalised float (1, 3, H, W).
-
-    Raises:
-        ConfigError: the model has no attention.
+    `model`: in evaluation mode. `image`: normalised float (1, 3, H, W). Raises `ConfigError` if the
+    model has no attention.
     """
     kinds = (nn.MultiheadAttention, ShiftedWindowAttention)
     layers = [module for module in model.modules() if isinstance(module, kinds)]

@@ -1,8 +1,7 @@
 """Notebook 04: how the cost of attention grows with the image, global against windowed, measured.
 
 `python -m study.attention_cost` measures on one core of this machine (three minutes, 5 GB) and
-writes `results/attention_growth.json`, from which the notebook draws its figure. Times depend on
-the machine; multiply-adds are not measured but counted, each time the record is read.
+writes `results/attention_growth.json`, from which the notebook draws its figure.
 """
 
 from collections.abc import Sequence
@@ -42,24 +41,23 @@ class PlainAttention(nn.MultiheadAttention):
 class Blocks(nn.Module):
     """Patches and two transformer blocks, as in a Swin's first level, of one of the `KINDS`.
 
-    Width, heads, patches and multilayer perceptrons are the same for all kinds, and so are the
-    parameters, but for the windows' position biases.
+    The kinds have the same parameters, but for the windows' position biases.
     """
 
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, CHANNELS, PATCH, stride=PATCH)
         self.windows = kind == "windows"
-        blocks: list[nn.Module] = []
+        self.blocks = nn.Sequential()
         for number in range(BLOCKS):
+            shift = number % 2 * WINDOW // 2
             if self.windows:
-                shift = number % 2 * WINDOW // 2
-                blocks.append(SwinTransformerBlock(CHANNELS, HEADS, [WINDOW] * 2, [shift] * 2))
-                continue
-            blocks.append(EncoderBlock(HEADS, CHANNELS, 4 * CHANNELS, 0.0, 0.0))
+                block = SwinTransformerBlock(CHANNELS, HEADS, [WINDOW] * 2, [shift] * 2)
+            else:
+                block = EncoderBlock(HEADS, CHANNELS, 4 * CHANNELS, 0.0, 0.0)
             if kind == "global":
-                blocks[-1].self_attention = PlainAttention(CHANNELS, HEADS, batch_first=True)
-        self.blocks = nn.Sequential(*blocks)
+                block.self_attention = PlainAttention(CHANNELS, HEADS, batch_first=True)
+            self.blocks.append(block)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (N, 3, H, W) to tokens (N, H/4, W/4, C) or, globally, (N, H/4·W/4, C)."""
@@ -70,10 +68,8 @@ class Blocks(nn.Module):
 def measure(sides: Sequence[int] = SIDES, repeats: int = REPEATS) -> pd.DataFrame:
     """Time and memory of one forward pass for one square image, on one core.
 
-    Returns:
-        One row per kind and side: `attention` (of `KINDS`), `side` (pixels), `seconds` (of the
-        processor; the median of `repeats`) and `megabytes` (10⁶ bytes;
-        the most that intermediate results hold at once).
+    Rows `attention` (of `KINDS`), `side` (pixels), `seconds` (of the processor; the median of
+    `repeats`) and `megabytes` (10⁶ bytes; the most that intermediate results hold at once).
     """
     rows = []
     before = torch.backends.mha.get_fastpath_enabled()
@@ -101,18 +97,15 @@ def load_growth() -> pd.DataFrame:
 
     Raises `RecordError` if there is none, or if it is of other networks than today's.
     """
-    content = read_json(record_file(), RecordError)
+    file = record_file()
+    content = read_json(file, RecordError)
     if content.get("networks") != NETWORK:
-        raise RecordError(
-            f"{record_file()}: of other networks; run: python -m study.attention_cost"
-        )
+        raise RecordError(f"{file}: of other networks; run: python -m study.attention_cost")
     table = pd.DataFrame(content["measured"])
     with torch.device("meta"):
         models = {kind: Blocks(kind) for kind in KINDS}
-    table["multiply_adds"] = [
-        multiply_adds(models[row.attention], row.side) for row in table.itertuples()
-    ]
-    return table
+    work = [multiply_adds(models[row.attention], row.side) for row in table.itertuples()]
+    return table.assign(multiply_adds=work)
 
 
 def growth_exponent(sides: Sequence[float], costs: Sequence[float]) -> float:

@@ -1,9 +1,8 @@
 """What is measured of a finished run besides its scores, kept in its record and read from there.
 
-`results/RUN/measurements/` holds one JSON file per part and `confidence/SPLIT/SCENE.png`, how sure
-the network is of each pixel of the kept scenes. `seglib measure` writes them; notebooks and the
-viewer read them. Each file names the weights and the results version that it was made with, so that
-a stale one is noticed.
+`results/RUN/measurements/` holds one JSON file per part, which names the weights and the results
+version that it was made with, and `confidence/SPLIT/SCENE.png`, how sure the network is of each
+pixel of the kept scenes. `seglib measure` writes them; notebooks and the viewer read them.
 """
 
 import itertools
@@ -56,13 +55,10 @@ CONFIDENCE_STEP = 4  # percent: finer steps would make the maps three times as l
 Sample = tuple[Scene, np.ndarray, np.ndarray]  # with photograph and label ids
 
 
-# --- keeping ----------------------------------------------------------------------------------
-
-
 def measurement(record: Record, part: str) -> dict[str, Any]:
     """A part's values as recorded, and under "made_by" what they were made with.
 
-    Raises `ConfigError` for a part that there is not, `RecordError` if it was never measured.
+    Raises `ConfigError` for an unknown part, `RecordError` if it was never measured.
     """
     if not is_measured(record, part):
         raise RecordError(f"{record.id}: {part} was not measured; run: seglib measure {record.id}")
@@ -79,12 +75,11 @@ def missing_parts(record: Record) -> list[str]:
 
     A record that gave its weights away keeps what was measured before.
     """
-    if not record.weights_path.exists():
-        return [part for part in PARTS if not is_measured(record, part)]
-    origin = _origin(record).items()
     held = [part for part in PARTS if is_measured(record, part)]
-    current = [part for part in held if origin <= measurement(record, part)["made_by"].items()]
-    return [part for part in PARTS if part not in current]
+    if record.weights_path.exists():
+        origin = _origin(record).items()
+        held = [part for part in held if origin <= measurement(record, part)["made_by"].items()]
+    return [part for part in PARTS if part not in held]
 
 
 def measure(
@@ -96,12 +91,8 @@ def measure(
 ) -> list[str]:
     """Measure what a record lacks, or the named `parts` anew; returns the parts that were made.
 
-    Every part is written as soon as it is there, so that an interrupted call loses one at most.
-
-    Raises:
-        ConfigError: unknown part or device.
-        RecordError: the record keeps no weights.
-        DatasetError: a dataset that a part needs is not there; the parts before it are.
+    Every part is written as soon as it is there. Raises `ConfigError` for an unknown part or
+    device, `RecordError` if the record keeps no weights, `DatasetError` if a dataset is missing.
     """
     for part in parts or ():
         choose("part", part, PARTS)
@@ -123,8 +114,7 @@ def measure(
         precision = resolve_precision(record.config.precision, chosen)
         machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
         for name, values in results.items():
-            made_by = {**origin, **machine}
-            write_json(_file(record, name), {"made_by": made_by, **_rounded(values)})
+            write_json(_file(record, name), {"made_by": origin | machine, **_rounded(values)})
         made += results
     return made
 
@@ -151,18 +141,14 @@ def _rounded(value: Any) -> Any:
     return value
 
 
-# --- calibration, and scores near boundaries --------------------------------------------------
-
-
 def certainty_and_boundaries(
     record: Record, device: str | None, progress: bool
 ) -> dict[str, dict[str, Any]]:
     """Parts `calibration` and `boundaries` by split; also writes the confidence maps.
 
     A band of width w are the pixels at most w from the truth's nearest boundary (trimaps: Kohli,
-    Ladický and Torr, "Robust Higher Order Potentials for Enforcing Label Consistency", IJCV 2009).
-    Maps are uint8 percent in steps of 4, at half the labels' height and width, of the scenes whose
-    predictions the record keeps.
+    Ladický and Torr, IJCV 2009). Maps are uint8 percent in steps of 4, at half the labels' height
+    and width, of the scenes whose predictions the record keeps.
     """
     predictor, class_set = Predictor.from_record(record, device), record.dataset.class_set
     parts: dict[str, dict[str, Any]] = {"calibration": {}, "boundaries": {}}
@@ -170,8 +156,7 @@ def certainty_and_boundaries(
         for split in scored_splits(record):
             (maps / split).mkdir()
             kept, counts = record.predictions(split), []
-            inside = ScoreAccumulator(class_set)
-            bands = {width: ScoreAccumulator(class_set) for width in BANDS}
+            bands = [ScoreAccumulator(class_set) for _ in (*BANDS, "inside")]
             scenes = list_scenes(record.dataset.root(), split)
             for chunk in _batches(scenes, progress, f"{split}: calibration, boundaries"):
                 answers = predictor.label([image for _, image, _ in chunk], confidence=True)
@@ -179,27 +164,23 @@ def certainty_and_boundaries(
                     truth = class_set.encode(label_ids)
                     counts.append(reliability_counts(truth, indices, sure))
                     distance = boundary_distance(truth, BANDS[-1])
-                    for width, scores in bands.items():
+                    places = [*(distance <= width for width in BANDS), distance > BANDS[-1]]
+                    for band, place in zip(bands, places, strict=True):
                         # Label id 0 is unlabeled: not counted.
-                        scores.add(scene.name, np.where(distance <= width, label_ids, 0), indices)
-                    far = np.where(distance > BANDS[-1], label_ids, 0)
-                    inside.add(scene.name, far, indices)
+                        band.add(scene.name, np.where(place, label_ids, 0), indices)
                     if scene.name in kept:
                         steps = np.rint(100 / CONFIDENCE_STEP * sure).astype(np.uint8)
                         half = tuple((side + 1) // 2 for side in steps.shape)
                         picture = Image.fromarray(CONFIDENCE_STEP * resize_mask(steps, half))
                         picture.save(maps / split / f"{scene.name}.png", optimize=True)
             parts["calibration"][split] = calibration(np.stack(counts))
-            parts["boundaries"][split] = {
-                "bands": [{"width": width, **_band(each)} for width, each in bands.items()],
-                "inside": _band(inside),
-            }
+            *near, inside = (
+                {"pixels": int(band.confusion.sum()), **main_scores(band.scores())}
+                for band in bands
+            )
+            near = [{"width": width, **band} for width, band in zip(BANDS, near, strict=True)]
+            parts["boundaries"][split] = {"bands": near, "inside": inside}
     return parts
-
-
-def _band(accumulator: ScoreAccumulator) -> dict[str, Any]:
-    pixels = int(accumulator.confusion.sum())
-    return {"pixels": pixels, **main_scores(accumulator.scores())}
 
 
 def reliability_counts(
@@ -208,9 +189,8 @@ def reliability_counts(
     """Pixels of one image by confidence, float64 (BINS, 3): how many, their sum, how many right.
 
     `truth`, `prediction`: class indices uint8 (H, W); truth may be 255, which is not counted.
-    `confidence`: float (H, W), the probability (0 to 1) of the predicted class. As in Guo, Pleiss,
-    Sun and Weinberger, "On Calibration of Modern Neural Networks", ICML 2017
-    (https://arxiv.org/abs/1706.04599), bins are of equal width and hold their upper edge.
+    `confidence`: float (H, W), the probability (0 to 1) of the predicted class. As in Guo et al.,
+    ICML 2017 (https://arxiv.org/abs/1706.04599), bins are of equal width and hold their upper edge.
     """
     scored = truth != IGNORE_INDEX
     sure = confidence[scored].astype(np.float64)
@@ -222,23 +202,18 @@ def reliability_counts(
 def calibration(images: np.ndarray) -> dict[str, Any]:
     """Whether a network is as often right as it is sure, JSON-ready, from counts (N, BINS, 3).
 
-    Keys: `bins` (from unsure to sure: `pixels`, mean `confidence` and `accuracy`, None in an empty
-    one), `confidence` and `accuracy` over all pixels, `ece` (the expected calibration error, 0 to
-    1) and its 95 % interval over resampled images in `low` and `high`.
+    Keys: `bins` (from unsure to sure: `pixels`, mean `confidence` and `accuracy`), `confidence` and
+    `accuracy` over all pixels, `ece` (the expected calibration error, 0 to 1) and its 95 % interval
+    over resampled images in `low` and `high`.
     """
     drawn = np.tensordot(resample(len(images)), images, axes=1)  # (R, BINS, 3)
     low, high = percentile_interval(calibration_error(drawn))
     total = pd.DataFrame(images.sum(axis=0), columns=["pixels", "confidence", "accuracy"])
     bins = total.div(total["pixels"], axis=0).assign(pixels=total["pixels"].astype(int))
     whole = total.sum() / total["pixels"].sum()
-    return {
-        "bins": bins.to_dict("records"),
-        "confidence": whole["confidence"],
-        "accuracy": whole["accuracy"],
-        "ece": calibration_error(total.to_numpy()),
-        "low": low,
-        "high": high,
-    }
+    mean = whole[["confidence", "accuracy"]].to_dict()
+    error = {"ece": calibration_error(total.to_numpy()), "low": low, "high": high}
+    return {"bins": bins.to_dict("records"), **mean, **error}
 
 
 def calibration_error(counts: np.ndarray) -> np.ndarray:
@@ -247,21 +222,18 @@ def calibration_error(counts: np.ndarray) -> np.ndarray:
     return np.abs(confidence - right).sum(axis=-1) / pixels.sum(axis=-1)
 
 
-# --- robustness, transfer and cost ------------------------------------------------------------
-
-
 def robustness(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
-    """Scores on disturbed photographs of some val scenes.
+    """Scores on disturbed photographs of some val scenes, evenly spread over the split.
 
-    The same scenes, evenly spread over the split, for every disturbance. The mean IoU is taken over
-    the classes that occur in their truth, so that it is the mean of the same classes throughout.
-    `loss` is the mIoU lost against the clean photographs, with its paired 95 % interval.
+    The mean IoU is taken over the classes that occur in their truth, so that it is the mean of the
+    same classes throughout. `loss` is the mIoU lost against the clean photographs, with its paired
+    95 % interval.
     """
     predictor = Predictor.from_record(record, device)
     scenes = evenly(list_scenes(record.dataset.root(), "val"), ROBUSTNESS_SCENES)
     batches = list(_batches(scenes, progress, "val: reading"))
 
-    def scores(kind: str | None = None, strength: int = 0) -> dict[str, Any]:
+    def scores(kind: str = "", strength: int = 0) -> dict[str, Any]:
         found = ScoreAccumulator(predictor.class_set)
         for chunk in batches:
             images = [corrupt(i, kind, strength, s.name) if kind else i for s, i, _ in chunk]
@@ -269,9 +241,9 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
                 found.add(scene.name, label_ids, label.indices)
         return found.scores()
 
-    clean = scores()
-    present = np.flatnonzero(np.sum(clean["confusion"], axis=1)).tolist()
-    clean = only_classes(clean, present)
+    whole = scores()
+    present = np.flatnonzero(np.sum(whole["confusion"], axis=1)).tolist()
+    clean = only_classes(whole, present)
     levels: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CORRUPTIONS}
     cases = list(itertools.product(CORRUPTIONS, STRENGTHS))
     for kind, strength in tqdm(cases, "val: robustness", disable=not progress, leave=False):
@@ -290,9 +262,8 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
 def transfer(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
     """Part `generalisation`: scores on the other datasets without any training there.
 
-    Photographs are brought to the scale of the training images as `seglib predict` does it. Only
-    the classes that both datasets name are asked for and scored; of the run's own dataset, too, so
-    that `home` and `abroad` (the other dataset) are of the same classes.
+    Only the classes that both datasets name are asked for and scored, on the run's own dataset
+    (`home`) as on the other one (`abroad`).
     """
     predictor, own = Predictor.from_record(record, device), record.dataset
     found: dict[str, Any] = {}
@@ -307,15 +278,13 @@ def transfer(record: Record, device: str | None, progress: bool) -> dict[str, An
         if len(rows) == own.class_set.num_classes:  # what the record holds already
             home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}
         else:
-            home = {s: _transfer_scores(asked, own.root(), s, progress) for s in splits}
-        abroad = {s: _transfer_scores(asked, other.root(), s, progress) for s in ("val", "test")}
+            home = {s: _scores_in(asked, own.root(), s, progress) for s in splits}
+        abroad = {s: _scores_in(asked, other.root(), s, progress) for s in ("val", "test")}
         found[name] = {"classes": list(shared.names), "home": home, "abroad": abroad}
     return found
 
 
-def _transfer_scores(
-    predictor: Predictor, root: Path, split: str, progress: bool
-) -> dict[str, Any]:
+def _scores_in(predictor: Predictor, root: Path, split: str, progress: bool) -> dict[str, Any]:
     """The scores of a predictor on a split of any tree."""
     found = ScoreAccumulator(predictor.class_set)
     for chunk in _batches(list_scenes(root, split), progress, f"{root.name} {split}"):
@@ -348,9 +317,6 @@ def cost(record: Record) -> dict[str, Any]:
     }
 
 
-# --- shared -----------------------------------------------------------------------------------
-
-
 def scored_splits(record: Record) -> list[str]:
     """The splits that the record has scores of, train left out: val, and test if it was scored."""
     return [split for split in ("val", "test") if split in record.scores]
@@ -381,9 +347,7 @@ def only_classes(scores: dict[str, Any], columns: Sequence[int]) -> dict[str, An
         "iou": iou,
         "miou": float(np.mean(np.array(iou, dtype=float))),
         "pixel_accuracy": scores["pixel_accuracy"],
-        "images": {
-            "names": scores["images"]["names"],
-            **images,
-            **{f"category_{key}": counts for key, counts in images.items()},  # are not asked for
-        },
+        # Those of categories are not asked for, but have to be there.
+        "images": {"names": scores["images"]["names"], **images}
+        | {f"category_{key}": counts for key, counts in images.items()},
     }

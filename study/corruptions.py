@@ -1,9 +1,7 @@
 """What weather, cameras and files do to a photograph: five disturbances at five strengths each.
 
-All act on the photograph at its own resolution, before it is resized for a network. They follow the
-idea of Hendrycks and Dietterich, "Benchmarking Neural Network Robustness to Common Corruptions and
-Perturbations", ICLR 2019 (https://arxiv.org/abs/1903.12261), with definitions of our own that need
-no files and scale with the photograph.
+All act on the photograph at its own resolution. The idea is Hendrycks and Dietterich's, ICLR 2019
+(https://arxiv.org/abs/1903.12261); the definitions are our own and scale with the photograph.
 """
 
 import io
@@ -32,19 +30,10 @@ AIRLIGHT = 217  # grey of the fog, of 255
 
 
 def corrupt(image: np.ndarray, kind: str, strength: int, name: str = "") -> np.ndarray:
-    """A disturbed copy of a photograph.
+    """A disturbed copy of a photograph, uint8 RGB (H, W, 3) as is the photograph.
 
-    Args:
-        image: uint8 RGB (H, W, 3).
-        kind: one of `CORRUPTIONS`.
-        strength: 1 (mild) to 5 (heavy).
-        name: of the scene: seeds its noise, so that the same scene always gets the same.
-
-    Returns:
-        uint8 RGB (H, W, 3).
-
-    Raises:
-        ConfigError: unknown kind or strength.
+    `kind`: one of `CORRUPTIONS`; `strength`: 1 (mild) to 5 (heavy); `name`: of the scene, the seed
+    of its noise. Raises `ConfigError` for an unknown kind or strength.
     """
     choose("corruption", kind, CORRUPTIONS)
     if strength not in STRENGTHS:
@@ -71,9 +60,8 @@ def corrupt(image: np.ndarray, kind: str, strength: int, name: str = "") -> np.n
 def transmission(height: int, depth: float) -> np.ndarray:
     """Share of an object's light that passes the fog, by row of the photograph, float32 (height,).
 
-    Koschmieder's law exp(-depth · distance). The distance is that of a level street whose horizon
-    is the middle row: inverse to the height below the horizon, 1 (the largest) from a twentieth of
-    the frame below it upwards.
+    Koschmieder's law exp(-depth · distance) on a level street whose horizon is the middle row. The
+    distance is inverse to the height below it, 1 (the largest) from a twentieth of the frame up.
     """
     below = (np.arange(height) + 0.5) / height - 0.5
     distance = np.minimum(1, 0.05 / np.maximum(below, 1e-6))

@@ -21,8 +21,7 @@ def latency(
 ) -> dict[str, Any]:
     """Processor seconds of one forward pass of one image (1, 3, H, W) on one thread of the CPU.
 
-    Processor time instead of the clock's, so that other work on the machine weighs less. Returns
-    `median`, `low` and `high` (the quartiles) in seconds, and the number of `repeats`.
+    Returns `median`, `low` and `high` (the quartiles) in seconds, and the number of `repeats`.
     """
     model = model.to(CPU, memory_format=memory_format(CPU)).eval()
     image = torch.zeros(1, 3, *size).to(memory_format=memory_format(CPU))
@@ -45,8 +44,8 @@ def latency(
 def peak_bytes(model: nn.Module, size: tuple[int, int], precision: str = "fp32") -> int:
     """The most bytes that weights and intermediate results of one prediction hold at once.
 
-    Counted over all tensors of the forward pass of one float32 image (1, 3, H, W) of `size`
-    (H, W), so it is the same on every machine; scratch memory within an operation is not counted.
+    Counted over all tensors of the forward pass of one float32 image (1, 3, H, W), so it is the
+    same on every machine; scratch memory within an operation is not counted.
     """
     model = model.to(CPU, memory_format=memory_format(CPU)).eval()
     live = _LiveBytes([*model.parameters(), *model.buffers()])
