@@ -17,10 +17,3 @@ from .results import (
 )
 from .scenes import closeups, fine_coarse_scenes, label_pictures, predictions, show_scenes
 from .style import NETWORKS, STYLE, TEXT_WIDTH, looks, overlay, save_figure
-
-__all__ = [
-    "NETWORKS", "STYLE", "TEXT_WIDTH", "class_differences", "class_scores", "closeups",
-    "confusion_heatmap", "curves", "draw_network", "error_distance", "fine_coarse_scenes",
-    "grid_phases", "label_pictures", "looks", "overlay", "predictions", "receptive_fields",
-    "run_intervals", "save_figure", "show_scenes",
-]

@@ -36,10 +36,9 @@ class Stage(NamedTuple):
 def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure:
     """Draw an encoder-decoder as its feature maps from left to right.
 
-    A slice is one feature map: its height is proportional to the resolution, its width to the
-    channels, its colour tells which layer made it (for tokens, the attention layer). Maps that came
-    over a skip connection are hatched, with an arrow from the encoder. Numbers below are channels
-    and resolution. `model` takes float (1, 3, H, W); `size`: its height and width.
+    A slice is a feature map: as high as its resolution, as wide as its channels, coloured by the
+    layer that made it (for tokens, the attention layer). Maps that came over a skip connection are
+    hatched, with an arrow from the encoder. `model` takes float (1, 3, H, W); `size`: (H, W).
     """
     stages, skips = find_stages(model, size)
     scale = 2.5 / sum(channels for stage in stages for _, channels in stage.maps)
@@ -56,7 +55,7 @@ def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure
                 copies[number] = left
             axis.add_patch(Rectangle((left, -half), width, 2 * half, **_fill(kind)))
             left += width
-        channels = ", ".join(str(count) for count in dict.fromkeys(c for _, c in stage.maps))
+        channels = ", ".join(dict.fromkeys(str(count) for _, count in stage.maps))
         axis.text(x + extent / 2, -half - 0.03, f"{channels}\n{stage.height}×{stage.width}",
                   ha="center", va="top", fontsize=6.2, linespacing=1.15)
         ends.append(left)
@@ -70,19 +69,14 @@ def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure
     axis.set(xlim=(-0.05, x - GAP + 0.05), ylim=(-0.72, 0.55))
     axis.set_axis_off()
     name = MODEL_NAMES.get(type(model).__name__.lower(), type(model).__name__)
-    axis.set_title(
-        f"{name}: {count_parameters(model) / 1e6:.2f} M parameters, "
-        f"{multiply_adds(model, size) / 1e9:.2f} G multiply-adds at {size[0]}×{size[1]}"
-    )
+    millions, giga = count_parameters(model) / 1e6, multiply_adds(model, size) / 1e9
+    axis.set_title(f"{name}: {millions:.2f} M parameters, {giga:.2f} G multiply-adds "
+                   f"at {size[0]}×{size[1]}")
     return figure
 
 
 def find_stages(model: nn.Module, size: tuple[int, int]) -> tuple[list[Stage], list]:
-    """The feature maps by resolution, and the skips as pairs of numbers of stages.
-
-    Where a convolution has more channels coming in than the map before it gave, and an earlier
-    stage of that resolution ended with just so many, a skip brought them.
-    """
+    """The feature maps by resolution, and the skips as pairs of numbers of stages."""
     stages = [Stage(*size, [("image", 3)])]
     skips = []
     for row in layer_table(model, size).itertuples():
@@ -97,6 +91,8 @@ def find_stages(model: nn.Module, size: tuple[int, int]) -> tuple[list[Stage], l
         extra = row.input_shape[0] - stages[-1].maps[-1][1]
         if len(stages) == 1 or tuple(resolution) != stages[-1][:2]:  # the image is on its own
             stages.append(Stage(*resolution, []))
+        # Where a convolution takes more channels than the map before it has, and an earlier stage
+        # of that resolution ended with just so many, a skip brought them.
         for source, stage in enumerate(stages[1:-1], 1):
             if kind == "conv" and (stage.height, stage.maps[-1][1]) == (resolution[0], extra):
                 stages[-1].maps.append(("skip", extra))
@@ -116,6 +112,5 @@ def _fill(kind: str) -> dict[str, Any]:
 
 
 def _arrow(axis: plt.Axes, start: float, y: float, end: float, color: str) -> None:
-    style = {"arrowstyle": "-|>,head_length=0.25,head_width=0.12", "linewidth": 0.8}
-    axis.annotate("", (end, y), (start, y),
-                  arrowprops={"color": color, "shrinkA": 0.5, "shrinkB": 0.5, **style})
+    look = {"arrowstyle": "-|>,head_length=0.25,head_width=0.12", "linewidth": 0.8, "color": color}
+    axis.annotate("", (end, y), (start, y), arrowprops=look | {"shrinkA": 0.5, "shrinkB": 0.5})

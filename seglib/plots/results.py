@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -12,17 +11,17 @@ from matplotlib.patches import Rectangle
 
 from . import style
 
+Interval = tuple[float, float, float]  # middle, low, high
+
 
 @style.styled
-def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figure:
+def curves(records: Sequence[Any], labels: Sequence[str]) -> Figure:
     """Loss and validation mIoU per epoch of one or several runs; validation is dashed.
 
-    `records`: run records, of which `history` is read: a table with `epoch`, `train_loss`,
-    `val_loss` and `val_miou`, where the last two may be NaN. `labels`: their names in the legend;
-    by default the record ids. Each run has its marker, at the end of its losses and at the epoch
-    with the best validation mIoU.
+    Of `records`, `history` is read: `epoch`, `train_loss`, and `val_loss` and `val_miou`, which may
+    be NaN. `labels`: their names. A marker stands at the end of each run's losses and at its best
+    validation mIoU.
     """
-    labels = list(labels) if labels else [record.id for record in records]
     figure, (loss, score) = style.axes_row(2, 2.2)
     for record, (label, look) in zip(records, style.looks(labels).items(), strict=True):
         history = record.history
@@ -46,11 +45,11 @@ def curves(records: Sequence[Any], labels: Sequence[str] | None = None) -> Figur
 
 @style.styled
 def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any]]) -> Figure:
-    """IoU of every class for one or several runs, as marks on one line per class.
+    """IoU of every class for one or several runs, the class with the best mean first.
 
     `panels`: title to (runs, class set), where runs maps names to the scores of one split (`iou`:
     one share per class, None where the class is absent, and `miou`). A single panel has the values
-    written beside it. Classes stand in the order of the mean over the runs, best first.
+    written beside it.
     """
     most = max(class_set.num_classes for _, class_set in panels.values())
     figure, axes = style.axes_row(len(panels), 0.85 + 0.135 * most)
@@ -79,42 +78,39 @@ def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any
 
 @style.styled
 def run_intervals(
-    runs: Sequence[tuple[str, float, tuple[float, float]]],
-    differences: Mapping[str, tuple[float, float, float]],
+    runs: Sequence[tuple[str, float, tuple[float, float]]], differences: Mapping[str, Interval]
 ) -> Figure:
     """Scores of several runs and their paired differences from the first, with 95 % intervals.
 
-    `runs`: label, score and interval, all shares of 1; the first is the reference. `differences`:
-    label of another run to its (difference, low, high) from the reference.
+    `runs`: label, score and interval, shares of 1. `differences`: another run's label to its
+    (difference, low, high) from the first.
     """
     figure, (left, right) = style.axes_row(2, 0.75 + 0.3 * len(runs), sharey=True)
     run_looks = style.looks(label for label, _, _ in runs)
-    right.axvline(0, color="#444444", linewidth=0.8)
+    right.axvline(0, **style.ZERO)
     for place, (label, score, interval) in enumerate(runs):
         style.whisker(left, place, (score, *interval), **run_looks[label])
         style.note(left, f"{100 * score:.1f}", (100 * score, place), (0, 8), fontsize=7.5)
         if label in differences:
+            points, *limits = style.percentages(differences[label])
             style.whisker(right, place, differences[label])
-            points, color = 100 * differences[label][0], style.verdict(*differences[label][1:])
             style.note(right, style.signed(points), (points, place), (0, 8), fontsize=7.5,
-                       color=color)
+                       color=style.verdict(*limits))
     for axis in (left, right):
         style.name_rows(axis, [label for label, _, _ in runs])
         axis.margins(x=0.14)
     left.set(xlabel="mIoU (%)", ylim=(len(runs) - 0.5, -0.75))
     right.set(xlabel=f"difference from “{runs[0][0]}” (points)")
-    style.note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color="#444444")
+    style.note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color=style.ZERO["color"])
     return figure
 
 
 @style.styled
-def class_differences(
-    differences: Sequence[tuple[float, float, float]], class_set: Any, label: str
-) -> Figure:
-    """Difference in IoU of every class between two runs, with intervals.
+def class_differences(differences: Sequence[Interval], class_set: Any, label: str) -> Figure:
+    """Difference in IoU of every class between two runs; grey where the interval holds zero.
 
-    `differences`: (difference, low, high) per class, shares of 1; NaN where a class is absent.
-    `label`: of the axis, naming the two runs. Grey where the interval holds zero.
+    `differences`: (difference, low, high) per class, shares of 1, NaN for an absent class. `label`:
+    of the axis, naming the two runs.
     """
     figure, (axis,) = style.axes_row(1, 0.5 + 0.155 * class_set.num_classes)
     for place, values in enumerate(differences):
@@ -122,7 +118,7 @@ def class_differences(
             style.note(axis, "absent", (0, place), (3, 0), ha="left")
         else:
             style.whisker(axis, place, values)
-    axis.axvline(0, color="#444444", linewidth=0.8)
+    axis.axvline(0, **style.ZERO)
     style.name_rows(axis, class_set.names, class_set.colors)
     axis.set_xlabel(label)
     return figure
@@ -130,10 +126,9 @@ def class_differences(
 
 @style.styled
 def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
-    """Where the pixels of each true class went, in percent of that class (rows sum to 100).
+    """Where the pixels of each true class went, in percent of that class; below 0.5 is blank.
 
-    `confusion`: pixel counts (C, C), rows are truth. Shares below 0.5 % are left blank; rows of
-    classes without a pixel too.
+    `confusion`: pixel counts (C, C), rows are truth.
     """
     confusion = np.asarray(confusion, dtype=np.float64)
     shares = style.percentages(confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1))
@@ -145,15 +140,11 @@ def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
 def share_heatmap(
     shares: np.ndarray, rows: Sequence[str], columns: Sequence[str], labels: tuple[str, str, str]
 ) -> Figure:
-    """A table of percentages as colours with the numbers written in; NaN is grey.
-
-    `labels`: of the columns, the rows and the colour bar.
-    """
+    """Percentages as colours and numbers, NaN grey; `labels` of columns, rows and colour bar."""
     import seaborn  # here, since it takes long and nothing else needs it
 
     cell = min(0.3, (style.TEXT_WIDTH - 1.7) / len(columns))
-    size = (style.TEXT_WIDTH, cell * len(rows) + 0.95)
-    figure, axis = plt.subplots(figsize=size, layout="compressed")
+    figure, (axis,) = style.axes_row(1, cell * len(rows) + 0.95, layout="compressed")
     words = [[f"{share:.0f}" if share >= 0.5 else "" for share in row] for row in shares]
     axis.set_facecolor("#E4E4E4")
     axis.grid(False)
@@ -173,7 +164,7 @@ def share_heatmap(
 def error_distance(tables: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     """Share of wrong pixels by distance from a boundary, and how many of all errors lie so near.
 
-    `tables`: pairs of a label and a table of `boundaries.errors_by_distance` on the same scenes.
+    `tables`: a label and a table of `boundaries.errors_by_distance`, all on the same scenes.
     """
     figure, (rate, near) = style.axes_row(2, 2.2)
     names, pixels = tables[0][1]["distance"], tables[0][1]["pixels"]
@@ -196,8 +187,7 @@ def error_distance(tables: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
 def grid_phases(phases: Sequence[tuple[str, np.ndarray]], truth: np.ndarray) -> Figure:
     """Where boundaries of predictions lie within a network's grid cell, against the truth's.
 
-    `phases`: pairs of a label and counts of `boundaries.boundary_phases`; `truth`: the counts of
-    the true masks.
+    `phases`: a label and counts of `boundaries.boundary_phases`; `truth`: counts of the true masks.
     """
     figure, (axis,) = style.axes_row(1, 2.1)
     shares = pd.DataFrame({label: 100 * counts / counts.sum() for label, counts in phases})
@@ -219,8 +209,7 @@ def receptive_fields(fields: Sequence[tuple[str, np.ndarray, int | None]]) -> Fi
     """How far the centre pixel's logits look: gradient strength and the theoretical square.
 
     `fields`: label, strength (H, W) with maximum 1 (`inspection.effective_receptive_field`) and
-    the side of the theoretical receptive field in pixels (None: everything), which is drawn where
-    it fits the map.
+    side of the theoretical field in pixels (None: everything), drawn where it fits the map.
     """
     height, width = fields[0][1].shape
     figure, axes = style.picture_axes(len(fields), 3, height / width, head=0.2, extra=0.1)
@@ -229,8 +218,7 @@ def receptive_fields(fields: Sequence[tuple[str, np.ndarray, int | None]]) -> Fi
         if side is not None and side <= min(height, width):
             # Not centred on the pixel: a network with strides sees all pixels of a cell alike.
             corner = [np.flatnonzero(strength.max(axis=i))[0] - 0.5 for i in (0, 1)]
-            box = Rectangle(corner, side, side, fill=False, edgecolor="#33CCEE", linewidth=1)
-            axis.add_patch(box)
+            axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="#33CCEE"))
         axis.set(title=label, xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     bar = figure.colorbar(picture, ax=axes, shrink=0.85, aspect=25, pad=0.02)
     bar.set_ticks([-4, -2, 0], labels=["≤ 0.0001", "0.01", "1"])

@@ -21,14 +21,9 @@ Pictures = Sequence[np.ndarray]
 def show_scenes(
     images: Pictures, masks: Pictures, class_set: Any, names: Sequence[str] = ()
 ) -> Figure:
-    """Image, mask and both overlaid, one row per scene, with the legend of the classes shown.
-
-    All scenes have one size. `names`: written beside the rows.
-    """
-    rows = [
-        (image, mask, overlay(image, mask, class_set))
-        for image, mask in zip(images, masks, strict=True)
-    ]
+    """Image, mask and both overlaid, one row per scene, all of one size; `names` of the rows."""
+    overlays = [overlay(*scene, class_set) for scene in zip(images, masks, strict=True)]
+    rows = list(zip(images, masks, overlays, strict=True))
     figure, _ = _plate(rows, ("image", "mask", "overlay"), class_set, names)
     class_legend(figure, class_set, masks)
     return figure
@@ -39,17 +34,11 @@ def predictions(
     images: Pictures, truths: Pictures, predicted: Pictures, class_set: Any,
     names: Sequence[str] = (),
 ) -> Figure:
-    """Image, truth, prediction and error map, one row per scene.
-
-    The error map shows wrong pixels in red, right ones in grey and void ones in white.
-    """
-    rows = [
-        (image, truth, guess, agreement(truth, guess, void=255))
-        for image, truth, guess in zip(images, truths, predicted, strict=True)
-    ]
+    """Image, truth, prediction and errors (red, right is grey, void white), one row per scene."""
+    errors = [agreement(*masks, void=255) for masks in zip(truths, predicted, strict=True)]
+    rows = list(zip(images, truths, predicted, errors, strict=True))
     figure, _ = _plate(rows, ("image", "truth", "prediction", "errors"), class_set, names)
-    wrong = Patch(facecolor=np.array(WRONG) / 255, label="wrong pixel")
-    class_legend(figure, class_set, [*truths, *predicted], extra=[wrong])
+    class_legend(figure, class_set, [*truths, *predicted], [_patch(WRONG, "wrong pixel")])
     return figure
 
 
@@ -64,19 +53,15 @@ def fine_coarse_scenes(
     """
     rows = []
     for image, exact, rough in zip(images, fine, coarse, strict=True):
-        overlays = [overlay(image, mask, class_set) for mask in (exact, rough)]
         same = agreement(exact, rough, void=0)
         same[(rough == IGNORE_INDEX) & (exact != IGNORE_INDEX)] = 255
-        rows.append((*overlays, same))
+        rows.append((overlay(image, exact, class_set), overlay(image, rough, class_set), same))
     figure, _ = _plate(rows, ("fine mask", "coarse mask", "agreement"), class_set)
-    extra = [
-        Patch(facecolor=np.array(CORRECT) / 255, label="same class"),
-        Patch(facecolor="white", edgecolor="#666666", linewidth=0.3, label="not in coarse"),
-    ]
-    wrong = np.mean([(same == WRONG).all(axis=-1) for *_, same in rows])
-    if wrong > 0.001:  # a legend for what can't be seen would puzzle
-        extra.append(Patch(facecolor=np.array(WRONG) / 255, label="contradiction"))
-    class_legend(figure, class_set, [*fine, *coarse], extra=extra)
+    extra = [_patch(CORRECT, "same class"),
+             _patch((255, 255, 255), "not in coarse", edgecolor="#666666", linewidth=0.3)]
+    if np.mean([(same == WRONG).all(axis=-1) for *_, same in rows]) > 0.001:
+        extra.append(_patch(WRONG, "contradiction"))  # a legend for what can't be seen would puzzle
+    class_legend(figure, class_set, [*fine, *coarse], extra)
     return figure
 
 
@@ -84,11 +69,7 @@ def fine_coarse_scenes(
 def label_pictures(
     pictures: Pictures, titles: Sequence[str], class_set: Any | None = None, columns: int = 3
 ) -> Figure:
-    """Images, and masks in the colours of `class_set`, in a grid, each under its title.
-
-    Sizes may differ: all are drawn equally large, so that the pixels of a small one show as
-    squares.
-    """
+    """Images, and masks in the colours of `class_set`, drawn equally large under their titles."""
     figure, _ = _plate([pictures], titles, class_set, columns=columns)
     if masks := [picture for picture in pictures if picture.ndim == 2]:
         class_legend(figure, class_set, masks)
@@ -103,10 +84,9 @@ def closeups(
 ) -> Figure:
     """Cut-outs of images and masks side by side, the lines of the network's grid over the masks.
 
-    `rows`: one per cut-out, each an image followed by masks, all of one size. `grid`: (height,
-    width) of a grid cell in pixels of the cut-outs, None draws no lines; `offsets`: (row, column)
-    of each cut-out's upper left pixel in its scene. With more titles than `columns`, pictures go
-    on below.
+    `rows`: an image followed by masks each, all of one size; a row goes on below after `columns`
+    pictures. `grid`: (height, width) of a grid cell in pixels of the cut-outs. `offsets`: (row,
+    column) of each cut-out's upper left pixel in its scene.
     """
     figure, axes = _plate(rows, titles, class_set, columns=columns)
     for number, offset in enumerate(offsets if grid else ()):
@@ -154,3 +134,7 @@ def _draw_grid(axis, size, grid, offset) -> None:
         first = int(np.ceil(start / step)) * step
         for line in np.arange(first, start + size[side] + 1e-6, step):
             draw(line - start - 0.5, color="white", linewidth=0.35, alpha=0.8)
+
+
+def _patch(color: Sequence[int], label: str, **line: Any) -> Patch:
+    return Patch(facecolor=np.array(color) / 255, label=label, **line)

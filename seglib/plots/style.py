@@ -36,6 +36,7 @@ MARKERS = ("P", "X", "<", "*", ">", "p", "H")
 BETTER, WORSE, UNCLEAR = "#1B7837", "#762A83", "#999999"
 TRAINING, VALIDATION = "-", "--"  # a line's style never means anything else
 INK, PALE = "#333333", "#BBBBBB"
+ZERO = {"color": "#444444", "linewidth": 0.8}  # the line of no difference
 CORRECT, WRONG = (222, 226, 230), (187, 35, 60)
 
 STYLE: dict[str, Any] = {
@@ -65,9 +66,8 @@ STYLE: dict[str, Any] = {
     "savefig.bbox": "tight",
     "savefig.pad_inches": 0.03,
 }
-for axis in "xy":
-    ticks = {"labelsize": 7.5, "major.width": 0.6, "major.size": 2.5}
-    STYLE |= {f"{axis}tick.{key}": size for key, size in ticks.items()}
+for ticks in ("xtick", "ytick"):
+    STYLE |= {f"{ticks}.labelsize": 7.5, f"{ticks}.major.width": 0.6, f"{ticks}.major.size": 2.5}
 
 
 def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -89,16 +89,17 @@ def series(number: int) -> dict[str, Any]:
 def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour, marker and filling of every run in a figure, by name, as `Axes.plot` takes them.
 
-    A name that begins with a network's has that network's colour and marker; with more words, as
-    in "U-Net, from MiniScapes", it is hollow and thin. Other names are a `series`.
+    A name that begins with a network's looks like it; with more words, as in "U-Net, from
+    MiniScapes", it is hollow and thin. Other names are a `series`.
     """
     found: dict[str, dict[str, Any]] = {}
     others = itertools.count()
     for name in dict.fromkeys(names):
         word, *more = re.split(r"[ ,:]+", name)
         if word in NETWORKS:
-            found[name] = dict(zip(("color", "marker"), NETWORKS[word], strict=True))
-            found[name] |= {"markerfacecolor": "white", "linewidth": 0.8} if more else {}
+            color, marker = NETWORKS[word]
+            hollow = {"markerfacecolor": "white", "linewidth": 0.8} if more else {}
+            found[name] = {"color": color, "marker": marker, **hollow}
         else:
             found[name] = series(next(others))
     return found
@@ -107,11 +108,9 @@ def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 def save_figure(figure: Figure, name: str, dataset: str = "miniscapes") -> None:
     """Write a figure into `figures/`, with the same bytes every time.
 
-    Figures of another dataset than the default go to a folder of its name, which git ignores: they
-    neither replace the committed ones nor publish photographs under licences of their own.
-
-    `name`: file name that begins with the notebook's number, "02_fcn_curves.pdf" for a plot or
-    "01_scenes.png" for pictures, at 200 dots per inch. Raises `ConfigError` for any other.
+    `name`: "02_fcn_curves.pdf" for a plot or "01_scenes.png" for pictures (200 dots per inch), else
+    `ConfigError`. Figures of another dataset than the default go to a folder of its name, which git
+    ignores: they neither replace the committed ones nor publish photographs of other licences.
     """
     if not re.fullmatch(r"[\w-]+\.(pdf|png)", name):
         raise ConfigError(
@@ -144,28 +143,29 @@ def verdict(low: float, high: float) -> str:
     return BETTER if low > 0 else WORSE if high < 0 else UNCLEAR
 
 
+def axes_grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    """A figure as wide as the text with axes (rows, columns); `options` as `plt.subplots` takes."""
+    options |= {"squeeze": False, "figsize": (TEXT_WIDTH, height)}
+    return plt.subplots(rows, columns, **{"layout": "constrained"} | options)
+
+
 def axes_row(count: int, height: float, **options: Any) -> tuple[Figure, list[plt.Axes]]:
-    """A figure as wide as the text with axes side by side; `options` as `plt.subplots` takes."""
-    figure, axes = plt.subplots(
-        1, count, squeeze=False, figsize=(TEXT_WIDTH, height), layout="constrained", **options
-    )
+    """`axes_grid` of a single row."""
+    figure, axes = axes_grid(1, count, height, **options)
     return figure, list(axes[0])
 
 
 def picture_axes(
     count: int, columns: int, aspect: float, head: float = 0.18, extra: float = 0.0
 ) -> tuple[Figure, list[plt.Axes]]:
-    """Axes without frames for equal pictures, row by row, as tight as a printed plate.
+    """Axes without frames for equal pictures of one `aspect` (height over width), row by row.
 
-    `aspect`: height over width of a picture. `head`: inches above each row, for titles. `extra`:
-    inches of the whole figure for something else, such as a legend.
+    `head`: inches above each row, for titles. `extra`: inches of the whole figure for a legend.
     """
     columns = min(columns, count)
     rows = -(-count // columns)
     height = rows * (TEXT_WIDTH / columns * aspect + head) + extra
-    figure, axes = plt.subplots(
-        rows, columns, squeeze=False, layout="compressed", figsize=(TEXT_WIDTH, height)
-    )
+    figure, axes = axes_grid(rows, columns, height, layout="compressed")
     figure.get_layout_engine().set(w_pad=0.015, h_pad=0.015, wspace=0.01, hspace=0.01)
     for axis in axes.flat:
         axis.set(xticks=[], yticks=[])
@@ -176,9 +176,9 @@ def picture_axes(
 
 
 def name_rows(axis: plt.Axes, names: Sequence[str], colors: Sequence[np.ndarray] = ()) -> None:
-    """Make the y axis a list of names from the top down, each with a chip of its class's colour.
+    """Make the y axis a list of names from the top down, the first of them beside their `colors`.
 
-    `colors`: uint8 (3,) of the first names; the others have no chip.
+    `colors`: uint8 (3,) each, of classes.
     """
     axis.set_yticks(range(len(names)), names)
     axis.tick_params(axis="y", length=0, pad=11 if len(colors) else 3)
@@ -221,11 +221,10 @@ def class_legend(
 ) -> None:
     """Put a legend of the classes that occur in `masks` under the figure, and make room for it."""
     present = set().union(*(np.unique(mask).tolist() for mask in masks))
-    handles = [
-        Patch(facecolor=class_set.colors[index] / 255, edgecolor="#666666", linewidth=0.3,
-              label=class_set.names[index])
-        for index in sorted(present - {IGNORE_INDEX})
-    ]
+    colors = {class_set.names[index]: class_set.colors[index] / 255
+              for index in sorted(present - {IGNORE_INDEX})}
+    thin = {"edgecolor": "#666666", "linewidth": 0.3}
+    handles = [Patch(facecolor=color, label=name, **thin) for name, color in colors.items()]
     if IGNORE_INDEX in present:
         handles.append(Patch(facecolor="black", label="void"))
     handles += extra
@@ -237,10 +236,10 @@ def class_legend(
     )
 
 
-def joint_legend(figure: Figure, where: str = "outside upper center", columns: int = 4) -> None:
+def joint_legend(figure: Figure, where: str = "outside upper center") -> None:
     """One legend for all panels of a figure, each label once."""
     handles: dict[str, Any] = {}
     for axis in figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    figure.legend(handles.values(), handles.keys(), loc=where, ncols=columns)
+    figure.legend(handles.values(), handles.keys(), loc=where, ncols=4)

@@ -3,5 +3,3 @@
 from .recorded import view_records
 from .upload import PhotoPanel
 from .viewer import SceneView, SceneViewer
-
-__all__ = ["PhotoPanel", "SceneView", "SceneViewer", "view_records"]

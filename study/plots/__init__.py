@@ -30,12 +30,3 @@ from .hyperparameters import (
     step_decay,
     sweep_rungs,
 )
-
-__all__ = [
-    "accuracy_cost", "attention_distances", "attention_maps", "band_iou", "class_frequencies",
-    "cooccurrence", "cost_gain", "cost_growth", "factor_intervals", "fine_coarse",
-    "halving_work", "importance", "instance_sizes", "interactions",
-    "marginal_effects", "pair_matrix", "parallel_coordinates", "reliability", "robustness",
-    "seed_spread", "shift_steps", "spatial_priors",
-    "split_shift", "step_decay", "survival", "sweep_rungs", "token_windows", "transfer",
-]

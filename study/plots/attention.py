@@ -13,6 +13,7 @@ from matplotlib.ticker import NullLocator
 from seglib.plots.style import TEXT_WIDTH, axes_row, looks, picture_axes, series, styled
 
 from ..attention import window_ids
+from .parts import binary_axis
 
 QUERY_COLOR = "#33CCEE"
 PASTELS = ("#BBCCEE", "#CCEEFF", "#CCDDAA", "#EEEEBB", "#FFCCCC", "#DDDDDD", "#EECCDD", "#DDEEDD",
@@ -25,12 +26,9 @@ def token_windows(
 ) -> Figure:
     """What the token at one point can look at: the tokens and windows of several grids on a scene.
 
-    Args:
-        image: uint8 (H, W, 3).
-        grids: pairs of a title and the number of the window that each token lies in, int (h, w);
-            tokens are drawn as if the grid covered the image evenly.
-        query: (row, column) of the point in pixels. Its window is bright, with a line around each
-            of its tokens; the point's own token is blue.
+    `image`: uint8 (H, W, 3). `grids`: a title and the number of the window that each token lies in,
+    int (h, w), as if the grid covered the image evenly. `query`: (row, column) of the point in
+    pixels; its window is bright, with a line around each of its tokens, its own token blue.
     """
     height, width = image.shape[:2]
     figure, axes = picture_axes(len(grids), 2, height / width)
@@ -56,9 +54,8 @@ def shift_steps(
     """The windows of a small map before, during and after the cyclic shift, and the masks.
 
     Args:
-        maps: pairs of a title and the number of each token's piece, int (H, W) from 0, written
-            counted from 1; one number has one colour. Lines are drawn around equal numbers, and in
-            the last map, after the roll, around the windows in which attention is computed.
+        maps: a title and the number of each token's piece, int (H, W) from 0, written from 1. Lines
+            are drawn around equal numbers, in the last map around the windows of the attention.
         masks: bool (window², window²) of each window after the shift, in reading order; the pairs
             of tokens that may look at each other are light.
         window: side of a window in tokens.
@@ -83,8 +80,7 @@ def shift_steps(
     for number, (axis, mask) in enumerate(zip(axes, masks, strict=True), 1):
         axis.imshow(mask, cmap=ListedColormap(("#444444", "#F4F4F4")), vmin=0, vmax=1)
         axis.set_title(f"mask of window {number}", pad=3, fontsize=8)
-        axis.set_xticks([])
-        axis.set_yticks([])
+        axis.set(xticks=[], yticks=[])
         axis.spines[:].set_visible(True)
     axes[0].set_ylabel("token that looks", fontsize=7.5)
     axes[0].set_xlabel("looked at", fontsize=7.5)
@@ -93,19 +89,15 @@ def shift_steps(
 
 @styled
 def attention_maps(
-    image: np.ndarray, maps: Sequence[tuple[str, np.ndarray, tuple[int, int]]], columns: int = 3
+    image: np.ndarray, maps: Sequence[tuple[str, np.ndarray, tuple[int, int]]]
 ) -> Figure:
-    """Where single tokens look, laid over the scene in grey.
+    """Where single tokens look, laid over the scene in grey, each on a scale of its own.
 
-    Args:
-        image: uint8 (H, W, 3).
-        maps: title, weights float (h, w) over the grid of tokens, and the (row, column) of the
-            token that looks, which is marked in blue. Each has a scale of its own, up to its
-            largest weight; where the token can't look, NaN, stays dark.
-        columns: pictures side by side.
+    `image`: uint8 (H, W, 3). `maps`: title, weights float (h, w) over the grid of tokens, NaN where
+    the token can't look, and its (row, column), marked in blue.
     """
     height, width = image.shape[:2]
-    figure, axes = picture_axes(len(maps), columns, height / width)
+    figure, axes = picture_axes(len(maps), 3, height / width)
     colormap = plt.get_cmap("inferno")
     grey = image.mean(axis=-1, keepdims=True) / 255
     for axis, (title, weights, query) in zip(axes, maps, strict=True):
@@ -128,8 +120,8 @@ def attention_distances(
 ) -> Figure:
     """How far each head looks, block by block.
 
-    `networks`: a title; for every block the mean distances of its heads in pixels (heads,); and for
-    every block the distance of a head that looks everywhere it can alike, drawn as a grey bar.
+    `networks`: a title; the mean distances of each block's heads in pixels (heads,); and for every
+    block, as a grey bar, the distance of a head that looks everywhere it can alike.
     """
     widths = [len(heads) for _, heads, _ in networks]
     figure, axes = axes_row(len(networks), 2.3, sharey=True, width_ratios=widths)
@@ -153,10 +145,8 @@ def attention_distances(
 def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float]) -> Figure:
     """Cost of attention by image side, both axes logarithmic, with fitted exponents.
 
-    Args:
-        table: `growth.load_growth` (columns `attention`, `side`, `seconds`, `megabytes`,
-            `multiply_adds`).
-        exponents: by (attention, column) the p of cost ∝ pixels^p, written into each panel.
+    `table`: `growth.load_growth` (columns `attention`, `side`, `seconds`, `megabytes`,
+    `multiply_adds`). `exponents`: by (attention, column) the p of cost ∝ pixels^p.
     """
     figure, axes = axes_row(3, 2.6)
     panels = {"seconds": ("time", "seconds", 1), "megabytes": ("memory", "megabytes", 1),
@@ -168,10 +158,8 @@ def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float])
             power = f"{exponents[kind, column]:.2f}"
             axis.plot(rows["side"], rows[column] / unit, label=power, **series(i))
         sides = sorted(table["side"].unique())
-        axis.set_xscale("log", base=2)
+        binary_axis(axis, sides[::2])
         axis.set_yscale("log")
-        axis.set_xticks(sides[::2], [str(side) for side in sides[::2]])
-        axis.xaxis.set_minor_locator(NullLocator())
         axis.yaxis.set_minor_locator(NullLocator())
         axis.set(title=title, xlabel="image side (pixels)", ylabel=label,
                  xlim=(sides[0] * 0.85, sides[-1] * 1.18))

@@ -8,10 +8,12 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from seglib.plots import style
+
+from .parts import binary_axis, legend_above, run_panels
 
 Panels = Mapping[str, Mapping[str, Any]]
 Difference = tuple[float, float, float]
@@ -23,15 +25,12 @@ def pair_matrix(
 ) -> Figure:
     """Difference in mIoU of every pair of runs: the row's minus the column's, in points.
 
-    Args:
-        names: of the runs, by the title of the panel.
-        differences: by title, (first, second) to (difference, low, high), shares of 1, every pair
-            in one order. Coloured where the interval leaves out zero, grey where it does not.
+    `names`: of the runs, by the title of the panel. `differences`: by title, (first, second) to
+    (difference, low, high), shares of 1, every pair in one order. Grey where the interval holds 0.
     """
     counts = [len(runs) for runs in names.values()]
     height = 0.4 * sum(counts) + 0.8 * len(counts)
-    figure, axes = plt.subplots(len(counts), 1, squeeze=False, layout="constrained",
-                                figsize=(style.TEXT_WIDTH, height), height_ratios=counts)
+    figure, axes = style.axes_grid(len(counts), 1, height, height_ratios=counts)
     values = [value for found in differences.values() for value, _, _ in found.values()]
     largest = max(map(abs, values), default=1) or 1
     for axis, (title, runs) in zip(axes[:, 0], names.items(), strict=True):
@@ -57,10 +56,9 @@ def _pair(axis, x: int, y: int, points: Difference, largest: float) -> None:
     shade = plt.get_cmap("PRGn")(0.5 + 0.0025 * value / largest) if real else "#EEEEEE"
     axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=shade, edgecolor="white",
                                  linewidth=1.5))
-    color = "black" if real else "#666666"
-    axis.text(x, y - 0.1, style.signed(value), ha="center", va="center", fontsize=8.5, color=color)
-    axis.text(x, y + 0.25, f"{style.signed(low)} to {style.signed(high)}", ha="center", va="center",
-              fontsize=5.8, color=color)
+    words = {"ha": "center", "va": "center", "color": "black" if real else "#666666"}
+    axis.text(x, y - 0.1, style.signed(value), fontsize=8.5, **words)
+    axis.text(x, y + 0.25, f"{style.signed(low)} to {style.signed(high)}", fontsize=5.8, **words)
 
 
 @style.styled
@@ -69,21 +67,17 @@ def band_iou(panels: Panels) -> Figure:
 
     Values: `bands` of a `boundaries` measurement of one split.
     """
-    figure, axes, run_looks = _row(panels, 2.5)
-    for axis, (title, runs) in zip(axes, panels.items(), strict=True):
+    figure, drawn, run_looks = run_panels(panels, 2.5)
+    for axis, runs in drawn:
         for name, bands in runs.items():
-            widths = [band["width"] for band in bands]
-            low, middle, high = style.percentages(
-                [[band[key] for band in bands] for key in ("low", "miou", "high")]
-            )
+            table = pd.DataFrame(bands).set_index("width")[["low", "miou", "high"]]
+            low, middle, high = style.percentages(table).T
             color = run_looks[name]["color"]
-            axis.fill_between(widths, low, high, color=color, alpha=0.15, linewidth=0)
-            axis.plot(widths, middle, label=name, **run_looks[name])
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(widths, [f"{width}" for width in widths])
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.set(title=title, xlabel="within … pixels of a boundary", ylim=(0, None))
-    axes[0].set_ylabel("mIoU there (%)")
+            axis.fill_between(table.index, low, high, color=color, alpha=0.15, linewidth=0)
+            axis.plot(table.index, middle, label=name, **run_looks[name])
+        binary_axis(axis, table.index)
+        axis.set(xlabel="within … pixels of a boundary", ylim=(0, None))
+    drawn[0][0].set_ylabel("mIoU there (%)")
     style.joint_legend(figure)
     return figure
 
@@ -95,43 +89,41 @@ def reliability(panels: Panels) -> Figure:
     Values: one split of a `calibration` measurement. Bins with less than a thousandth of the pixels
     are left out. Above the diagonal a network is better than it believes.
     """
-    figure, axes, run_looks = _row(panels, 3.0)
-    for axis, (title, runs) in zip(axes, panels.items(), strict=True):
+    figure, drawn, run_looks = run_panels(panels, 3.0)
+    for axis, runs in drawn:
         axis.plot([0, 100], [0, 100], color=style.UNCLEAR, linewidth=0.8)
         for name, found in runs.items():
-            pixels = sum(each["pixels"] for each in found["bins"])
-            bins = [each for each in found["bins"] if each["pixels"] >= 0.001 * pixels]
-            keys = ("confidence", "accuracy")
-            sure, right = style.percentages([[each[key] for each in bins] for key in keys])
-            axis.plot(sure, right, label=name, **run_looks[name])
-        axis.set(title=title, xlabel="confidence (%)", xlim=(0, 101), ylim=(0, 101), aspect="equal")
+            bins = pd.DataFrame(found["bins"])
+            filled = bins[bins["pixels"] >= 0.001 * bins["pixels"].sum()]
+            axis.plot(100 * filled["confidence"], 100 * filled["accuracy"], label=name,
+                      **run_looks[name])
+        axis.set(xlabel="confidence (%)", xlim=(0, 101), ylim=(0, 101), aspect="equal")
         axis.grid(True)
-    axes[0].set_ylabel("right pixels (%)")
+    drawn[0][0].set_ylabel("right pixels (%)")
     style.joint_legend(figure)
     return figure
 
 
 @style.styled
-def accuracy_cost(
-    panels: Panels, fronts: Mapping[str, Sequence[str]], label: str, scale: float = 1
-) -> Figure:
-    """mIoU against what it costs, with the line of the best trade-offs.
+def accuracy_cost(panels: Panels, fronts: Mapping[str, Sequence[str]]) -> Figure:
+    """mIoU against the time that a network takes, with the line of the best trade-offs.
 
-    Values: (cost, mIoU as a share, low, high). `fronts`: the runs on the Pareto front of each
-    panel, by rising cost. `label`: of the cost's axis, in which the cost is multiplied by `scale`.
+    Values: (seconds an image on one thread, mIoU as a share, low, high). `fronts`: the runs on the
+    Pareto front of each panel, by rising cost.
     """
-    figure, axes, run_looks = _row(panels, 2.4)
-    for axis, (title, runs) in zip(axes, panels.items(), strict=True):
-        steps = [(scale * runs[name][0], 100 * runs[name][1]) for name in fronts[title]]
-        if steps:
+    figure, drawn, run_looks = run_panels(panels, 2.4)
+    for (axis, runs), front in zip(drawn, map(fronts.get, panels), strict=True):
+        if front:
+            steps = [(1000 * runs[name][0], 100 * runs[name][1]) for name in front]
             axis.step(*np.transpose(steps), where="post", color=style.PALE, linewidth=2, zorder=0)
-        for name, (cost, score, low, high) in runs.items():
+        for name, (seconds, *shares) in runs.items():
             look = run_looks[name] | {"linestyle": "none", "markersize": 6}
-            axis.plot([scale * cost] * 2, [100 * low, 100 * high], color=look["color"])
-            axis.plot(scale * cost, 100 * score, label=name, **look)
-        axis.set_xlim(0, 1.15 * scale * max(cost for cost, *_ in runs.values()))
-        axis.set(title=title, xlabel=label)
-    axes[0].set_ylabel("mIoU (%)")
+            score, low, high = style.percentages(shares)
+            axis.plot([1000 * seconds] * 2, [low, high], color=look["color"])
+            axis.plot(1000 * seconds, score, label=name, **look)
+        axis.set_xlim(0, 1150 * max(seconds for seconds, *_ in runs.values()))
+        axis.set_xlabel("milliseconds an image, one CPU thread")
+    drawn[0][0].set_ylabel("mIoU (%)")
     style.joint_legend(figure)
     return figure
 
@@ -144,10 +136,8 @@ def robustness(panels: Panels) -> Figure:
     """
     kinds = list(next(iter(next(iter(panels.values())).values()))["corruptions"])
     run_looks = style.looks(name for runs in panels.values() for name in runs)
-    figure, axes = plt.subplots(
-        len(panels), len(kinds), squeeze=False, sharex=True, sharey="row", layout="constrained",
-        figsize=(style.TEXT_WIDTH, 0.55 + 1.4 * len(panels)),
-    )
+    figure, axes = style.axes_grid(len(panels), len(kinds), 0.55 + 1.4 * len(panels),
+                                   sharex=True, sharey="row")
     for row, (title, runs) in zip(axes, panels.items(), strict=True):
         for axis, kind in zip(row, kinds, strict=True):
             for name, found in runs.items():
@@ -168,8 +158,7 @@ def robustness(panels: Panels) -> Figure:
 def transfer(rows: Sequence[tuple[str, float, float]]) -> Figure:
     """mIoU on the run's own dataset and on another one without training there, a row per run.
 
-    `rows`: label, which begins with the network's name, and both as shares of 1, over the same
-    classes.
+    `rows`: label, which begins with the network's name, and both as shares of 1.
     """
     figure, (axis,) = style.axes_row(1, 0.75 + 0.24 * len(rows))
     for place, (label, *values) in enumerate(rows):
@@ -178,20 +167,13 @@ def transfer(rows: Sequence[tuple[str, float, float]]) -> Figure:
         axis.plot((away, home), (place, place), color=style.PALE, linewidth=1)
         axis.plot(away, place, **look)
         axis.plot(home, place, **look | {"markerfacecolor": look["color"]})
-        for value, side in ((home, 1), (away, -1)):
-            side = side if home >= away else -side
-            style.note(axis, f"{value:.1f}", (value, place), (6 * side, 0),
-                 ha="left" if side > 0 else "right")
+        right = home if home >= away else away
+        for value in (home, away):
+            side, anchor = (6, "left") if value == right else (-6, "right")
+            style.note(axis, f"{value:.1f}", (value, place), (side, 0), ha=anchor)
     style.name_rows(axis, [label for label, *_ in rows])
     axis.set(xlabel="mIoU over the shared classes (%)", xlim=(0, 100))
     dot = {"color": style.INK, "marker": "o", "linestyle": "none"}
-    handles = [plt.Line2D([], [], **dot), plt.Line2D([], [], markerfacecolor="white", **dot)]
-    words = ["at home", "elsewhere, without training there"]
-    figure.legend(handles, words, loc="outside upper center", ncols=2)
+    legend_above(figure, {"at home": dot, "elsewhere, without training there":
+                          dot | {"markerfacecolor": "white"}})
     return figure
-
-
-def _row(panels: Panels, height: float) -> tuple[Figure, list[plt.Axes], dict[str, dict[str, Any]]]:
-    """A row of axes, one per panel, and the look of every run in any of them."""
-    figure, axes = style.axes_row(len(panels), height)
-    return figure, axes, style.looks(name for runs in panels.values() for name in runs)

@@ -11,14 +11,15 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from seglib.plots import style
 from seglib.plots.results import share_heatmap
 
+from .parts import binary_axis, ratio_axis
+
 
 @style.styled
 def class_frequencies(panels: Mapping[str, tuple[Mapping[str, Any], Any]]) -> Figure:
     """Share of labelled pixels per class on a logarithmic axis, commonest first.
 
     `panels`: dataset's title to (shares, class set), where shares maps splits to float (C,) that
-    sum to 1. Dots in the label colours are the first split, marks the others; a class without a
-    pixel has none.
+    sum to 1; a class without a pixel has no mark. The first split is in the label colours.
     """
     most = max(class_set.num_classes for _, class_set in panels.values())
     figure, axes = style.axes_row(len(panels), 0.75 + 0.13 * most)
@@ -26,14 +27,13 @@ def class_frequencies(panels: Mapping[str, tuple[Mapping[str, Any], Any]]) -> Fi
         order = np.argsort(-np.asarray(next(iter(shares.values()))), kind="stable")
         styles = iter((("o", None, 6), ("|", "black", 7), ("D", "white", 3), ("x", "black", 4)))
         for split, (marker, face, size) in zip(shares, styles, strict=False):
-            values = style.percentages(shares[split])[order]
-            faces = class_set.colors[order] / 255 if face is None else [face] * len(order)
-            for place, (value, color) in enumerate(zip(values, faces, strict=True)):
-                if value > 0:
-                    axis.plot(value, place, marker, color=color, markersize=size,
-                              markeredgecolor="black", markeredgewidth=0.6)
-            axis.plot([], [], marker, color=face or style.PALE, markersize=size, label=split,
-                      markeredgecolor="black", markeredgewidth=0.6)
+            look = {"marker": marker, "linestyle": "none", "markersize": size,
+                    "markeredgecolor": "black", "markeredgewidth": 0.6}
+            for place, index in enumerate(order):
+                if (value := 100 * shares[split][index]) > 0:
+                    color = class_set.colors[index] / 255 if face is None else face
+                    axis.plot(value, place, color=color, **look)
+            axis.plot([], [], color=face or style.PALE, label=split, **look)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(FuncFormatter(_plain))
         axis.xaxis.set_minor_locator(NullLocator())
@@ -54,15 +54,13 @@ def cooccurrence(matrix: np.ndarray, class_set: Any) -> Figure:
 
 
 @style.styled
-def spatial_priors(
-    priors: np.ndarray, class_set: Any, aspect: float = 0.5, columns: int = 5
-) -> Figure:
-    """Where in the frame each class lies: one small map per class, each with its own scale.
+def spatial_priors(priors: np.ndarray, class_set: Any, aspect: float = 0.5) -> Figure:
+    """Where in the frame each class lies: a map per class, its title the map's largest value.
 
     `priors`: float (C, h, w), the share of scenes in which the cell's pixels have the class.
-    `aspect`: height over width of the frame. The title gives the map's largest value.
+    `aspect`: height over width of the frame.
     """
-    figure, axes = style.picture_axes(len(priors), columns, aspect)
+    figure, axes = style.picture_axes(len(priors), 5, aspect)
     for axis, prior, name in zip(axes, priors, class_set.names, strict=True):
         peak = style.percentages(prior.max())
         picture = axis.imshow(prior / max(prior.max(), 1e-9), "magma", vmin=0, vmax=1,
@@ -80,7 +78,7 @@ def instance_sizes(instances: pd.DataFrame, class_set: Any) -> Figure:
     """Distribution of the areas of single objects, one row per class, on a logarithmic axis.
 
     `instances`: one row per object with `class` (name) and `pixels` (area). Boxes hold the middle
-    half, whiskers the range from the 5th to the 95th percentile; the count stands at the right.
+    half, whiskers reach from the 5th to the 95th percentile.
     """
     names = [name for name in class_set.names if (instances["class"] == name).any()]
     areas = [instances.loc[instances["class"] == name, "pixels"].to_numpy() for name in names]
@@ -138,9 +136,7 @@ def survival(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
         left = 100 * table.pivot(index="width", columns="class", values=column)[classes]
         for i, name in enumerate(classes):
             axis.plot(left[name], label=name, **style.series(i))
-        axis.set_xscale("log", base=2)
-        axis.set_xticks(left.index, [f"{width:g}" for width in left.index])
-        axis.xaxis.set_minor_locator(NullLocator())
+        binary_axis(axis, left.index)
         axis.tick_params(axis="x", labelsize=6.5)
         axis.set(title=title, xlabel="image width (px)", ylim=(-2, 104))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=7)
@@ -148,9 +144,7 @@ def survival(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
 
 
 @style.styled
-def split_shift(
-    shares: Mapping[str, Any], distances: pd.DataFrame, class_set: Any, reference: str = "train"
-) -> Figure:
+def split_shift(shares: Mapping[str, Any], distances: pd.DataFrame, class_set: Any) -> Figure:
     """How the splits differ: class shares relative to training, and distances of whole splits.
 
     `shares`: split to class shares (C,). `distances`: rows with `pair`, `classes` and `colors`
@@ -159,19 +153,14 @@ def split_shift(
     height = 0.6 + 0.145 * class_set.num_classes
     figure, (left, right) = style.axes_row(2, height, width_ratios=(1.7, 1))
     places = np.arange(class_set.num_classes)
-    base = np.asarray(shares[reference], dtype=np.float64)
-    for i, split in enumerate(split for split in shares if split != reference):
-        other = np.asarray(shares[split], dtype=np.float64)
-        known = (base > 0) & (other > 0)
-        ratio = np.divide(other, base, out=np.full(len(base), np.nan), where=known)
-        left.plot(ratio, places, linestyle="none", label=split, **style.series(i))
-    left.axvline(1, color="#444444", linewidth=0.8)
+    ratios = pd.DataFrame(shares).div(shares["train"], axis=0).replace([0, np.inf], np.nan)
+    for i, (split, values) in enumerate(ratios.drop(columns="train").items()):
+        left.plot(values, places, linestyle="none", label=split, **style.series(i))
+    left.axvline(1, **style.ZERO)
     left.set_xscale("log", base=2)
-    reach = 2.0 ** np.ceil(max(1, *np.abs(np.log2(left.get_xlim()))))
-    left.set_xlim(1 / reach, reach)
-    left.xaxis.set_major_formatter(FuncFormatter(ratio_text))
+    ratio_axis(left, np.ceil(max(1, *np.abs(np.log2(left.get_xlim())))))
     style.name_rows(left, class_set.names)
-    left.set_xlabel(f"class share relative to {reference}")
+    left.set_xlabel("class share relative to train")
     rows = np.arange(len(distances))
     for i, (column, label) in enumerate((("classes", "class shares"), ("colors", "image colours"))):
         places, color = rows + (i - 0.5) * 0.36, style.COLORS[i + 2]
@@ -188,12 +177,4 @@ def split_shift(
 
 def _plain(value: float, _position: int | None = None) -> str:
     """A percentage with two significant digits and no exponent."""
-    if value >= 9.95:
-        return f"{value:.0f}"
-    digits = max(0, 1 - int(np.floor(np.log10(value)))) if value > 0 else 0
-    return f"{value:.{digits}f}".rstrip("0").rstrip(".") if digits else f"{value:.0f}"
-
-
-def ratio_text(value: float, _position: int) -> str:
-    """A tick of an axis of ratios: ÷2, ×1, ×2."""
-    return f"×{value:g}" if value >= 1 else f"÷{1 / value:g}"
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")

@@ -11,24 +11,25 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from seglib.plots import style
 from seglib.text import percent, setting_name, setting_value
 
-from .exploration import ratio_text
+from .parts import legend_above, ratio_axis
 
 Panels = Mapping[str, pd.DataFrame]
+SCORE = "val mIoU (%)"
 KEPT, FADED = style.COLORS[0], "#9AA4AE"
+TICK = {"color": style.INK, "marker": "|", "linestyle": "none"}
 
 
 @style.styled
 def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
-    """Learning rates by epoch, and the distance that they add up to.
+    """Learning rates by epoch, and the distance that they add up to, in epochs at the first rate.
 
     `rates`: label to the learning rate of every epoch. `marked`: the epoch after which the runs of
-    a sweep end. The distance counts in epochs at the first learning rate.
+    a sweep end.
     """
     figure, (rate, way) = style.axes_row(2, 2.3)
     for i, (label, values) in enumerate(rates.items()):
@@ -54,8 +55,7 @@ def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
 def halving_work(rungs: pd.DataFrame) -> Figure:
     """What each rung of a halving trains, and its work against that of the full grid.
 
-    `rungs`: a row per rung, the full grid last: `name`, `candidates`, `images` (of one epoch) and
-    `work` (any unit).
+    `rungs`: a row per rung, the full grid last: `name`, `candidates`, `images` an epoch, `work`.
     """
     figure, (left, right) = style.axes_row(2, 0.6 + 0.24 * len(rungs), sharey=True)
     work = rungs["work"] / rungs["work"].iloc[-1]
@@ -71,41 +71,39 @@ def halving_work(rungs: pd.DataFrame) -> Figure:
 
 
 @style.styled
-def sweep_rungs(panels: Panels, label: str = "val mIoU (%)") -> Figure:
-    """Every candidate's score on each rung, as it went: the dropped half faded, survivors joined.
+def sweep_rungs(panels: Panels) -> Figure:
+    """Every candidate's score on each rung, the dropped ones faded, survivors joined by a line.
 
-    Values: `halving.sweep_table`. `label`: of the score.
+    Values: `halving.sweep_table`.
     """
     figure, axes = style.axes_row(len(panels), 2.3)
+    hollow = {"marker": "o", "markerfacecolor": "none"}
     marks = {
         "kept": {"marker": "o", "color": KEPT},
-        "dropped": {"marker": "o", "color": FADED, "markerfacecolor": "none"},
-        "undecided": {"marker": "o", "color": style.INK, "markerfacecolor": "none"},
+        "dropped": {"color": FADED, **hollow},
+        "undecided": {"color": style.INK, **hollow},
         "winner": {"marker": "*", "color": style.COLORS[1], "markersize": 10,
                    "markeredgecolor": "black", "markeredgewidth": 0.6},
         "diverged": {"marker": "x", "color": style.WORSE},
     }
-    seen: dict[str, Line2D] = {}
+    seen = set()
     for axis, (title, table) in zip(axes, panels.items(), strict=True):
         scored = table.dropna(subset="score")
         places = _rung_places(scored)
         for _, steps in places.groupby("candidate"):
             axis.plot(steps["x"], steps["y"], color="#C8CDD2", linewidth=0.6, zorder=1)
         for fate, rows in places.groupby("fate"):
-            (seen[fate],) = axis.plot(rows["x"], rows["y"], linestyle="none", zorder=2,
-                                      **marks[fate])
-        rungs = scored.groupby("rung")
-        names = [
-            f"{'all' if rows['images'].isna().all() else rows['images'].iloc[0]}\n{len(rows)}"
-            for _, rows in rungs
-        ]
-        axis.set_xticks(list(rungs.groups), names)
-        axis.set_xlim(0.55, max([*rungs.groups, 1]) + 0.45)
+            axis.plot(rows["x"], rows["y"], linestyle="none", zorder=2, **marks[fate])
+            seen.add(fate)
+        rungs = scored.groupby("rung")["images"]
+        images = rungs.first().astype(object).fillna("all")
+        axis.set_xticks(images.index, images.astype(str) + "\n" + rungs.size().astype(str))
+        axis.set_xlim(0.55, max([*images.index, 1]) + 0.45)
         axis.tick_params(axis="x", length=0)
         axis.set(title=title, xlabel="training images, below them the number of runs")
-    axes[0].set_ylabel(label)
-    fates = [fate for fate in marks if fate in seen]
-    figure.legend([seen[fate] for fate in fates], fates, loc="outside upper center", ncols=5)
+    axes[0].set_ylabel(SCORE)
+    legend_above(figure, {fate: look | {"linestyle": "none"} for fate, look in marks.items()
+                          if fate in seen})
     return figure
 
 
@@ -123,112 +121,89 @@ def _rung_places(scored: pd.DataFrame) -> pd.DataFrame:
 
 
 @style.styled
-def parallel_coordinates(
-    panels: Panels, fields: Sequence[str], label: str = "val mIoU (%)"
-) -> Figure:
+def parallel_coordinates(panels: Panels, fields: Sequence[str]) -> Figure:
     """One line per candidate through its settings to its score on the first rung.
 
     Values: `halving.sweep_table` with a complete first rung. The darker a line, the later the
     candidate was dropped. Within the bundle of a value, better candidates run higher.
     """
-    figure, axes = plt.subplots(len(panels), 1, squeeze=False, layout="constrained",
-                                figsize=(style.TEXT_WIDTH, 0.35 + 2.0 * len(panels)))
-    shades = plt.get_cmap("Purples")
-    best = {"color": style.BETTER, "linewidth": 2.5, "zorder": 3}
+    figure, axes = style.axes_grid(len(panels), 1, 0.35 + 2.0 * len(panels))
+    shades, best = plt.get_cmap("Purples"), {"color": style.BETTER, "linewidth": 2.5, "zorder": 3}
+    left, right = ({"fontsize": 7.5, "ha": side} for side in ("right", "left"))
     for axis, (title, table) in zip(axes[:, 0], panels.items(), strict=True):
         rows = table[table["rung"] == 1].set_index("candidate")
-        last = int(table["rung"].max())
-        reached = table.groupby("candidate")["rung"].max()
+        last = table["rung"].max()
+        reached = (table.groupby("candidate")["rung"].max() - 1) / max(1, last - 1)
         final = table[(table["rung"] == last) & table["kept"].eq(True).fillna(False)]
         winner = final["candidate"].iloc[0] if last > 1 and len(final) == 1 else None
         scores = _heights(rows["score"])
-        low, high = scores.min(), scores.max()
-        places = [_bundles(rows, name) for name in fields]
-        places.append((scores - low) / max(high - low, 1e-9))
-        for candidate in rows.sort_values("score").index:
-            share = (reached[candidate] - 1) / max(1, last - 1)
+        low, span = scores.min(), scores.max() - scores.min()
+        values = rows[fields].infer_objects().rank(method="dense") - 1
+        values /= values.max().clip(lower=1)
+        bundles = [rows.groupby(name)["score"].rank(method="first", pct=True) for name in fields]
+        heights = values + 0.2 * (pd.concat(bundles, axis=1, keys=fields) - 0.5)
+        heights["score"] = (scores - low) / max(span, 1e-9)
+        for candidate, line in heights.loc[rows.sort_values("score").index].iterrows():
+            share = reached[candidate]
             look = {"color": shades(0.3 + 0.65 * share), "linewidth": 0.6 + 0.9 * share,
                     "zorder": 1 + share}
-            heights = [column[candidate] for column in places]
-            axis.plot(heights, **(best if candidate == winner else look))
+            axis.plot(line.tolist(), **(best if candidate == winner else look))
         for place, name in enumerate(fields):
-            for value, height in _value_heights(rows, name).items():
-                style.note(axis, setting_value(value), (place, height), (-5, 0), ha="right",
-                     fontsize=7.5)
+            for value, height in sorted({*zip(rows[name], values[name], strict=True)}):
+                style.note(axis, setting_value(value), (place, height), (-5, 0), **left)
         for share in (0, 0.5, 1):
-            style.note(axis, f"{low + share * (high - low):.1f}", (len(fields), share), (5, 0),
-                 ha="left", fontsize=7.5)
+            style.note(axis, f"{low + share * span:.1f}", (len(fields), share), (5, 0), **right)
         axis.vlines(range(len(fields) + 1), -0.12, 1.12, color="#444444", linewidth=0.6, zorder=0)
         count = rows["images"].iloc[0]
         where = "" if pd.isna(count) else f"\non {count} images"
-        axis.set_xticks(range(len(fields) + 1), [*map(setting_name, fields), f"{label}{where}"])
+        axis.set_xticks(range(len(fields) + 1), [*map(setting_name, fields), SCORE + where])
         axis.set(title=title, yticks=[], xlim=(-0.3, len(fields) + 0.25), ylim=(-0.12, 1.12))
         axis.tick_params(axis="x", length=0)
         axis.spines[:].set_visible(False)
-    lines = [Line2D([], [], color=shades(0.3 + 0.65 * share), linewidth=0.8 + 0.8 * share)
-             for share in (0, 0.5, 1)]
-    names = ["dropped at once", "dropped later", "finalist", "winner"]
-    figure.legend([*lines, Line2D([], [], **best)], names, loc="outside upper center", ncols=4)
+    names = ("dropped at once", "dropped later", "finalist")
+    shown = {name: {"color": shades(0.3 + 0.325 * i), "linewidth": 0.8 + 0.4 * i}
+             for i, name in enumerate(names)}
+    legend_above(figure, shown | {"winner": best})
     return figure
 
 
 def _heights(scores: pd.Series) -> pd.Series:
     """Scores in percent; diverged runs stand a little below the lowest score there is."""
     finite = scores.astype(float).replace(-np.inf, np.nan)
-    low, high = finite.min(), finite.max()
-    floor = 0.0 if np.isnan(low) else low - 0.08 * max(high - low, 0.01)
-    return 100 * finite.fillna(floor)
-
-
-def _value_heights(rows: pd.DataFrame, field: str) -> dict[Any, float]:
-    """Height of each value of a field on its axis, from 0 to 1."""
-    values = sorted(dict.fromkeys(rows[field]))
-    return {value: i / max(1, len(values) - 1) for i, value in enumerate(values)}
-
-
-def _bundles(rows: pd.DataFrame, field: str) -> pd.Series:
-    """Every candidate's height on a field's axis: its value's, a little higher the better it is."""
-    heights = rows[field].map(_value_heights(rows, field))
-    place = rows.groupby(field)["score"].rank(method="first", pct=True)
-    return heights + 0.2 * (place - 0.5)
+    floor = finite.min() - 0.08 * max(finite.max() - finite.min(), 0.01)
+    return 100 * finite.fillna(floor).fillna(0)  # the latter where all diverged
 
 
 @style.styled
-def marginal_effects(panels: Panels, label: str = "val mIoU (%)") -> Figure:
+def marginal_effects(panels: Panels) -> Figure:
     """Mean score of each value of each setting with its 95 % interval; the line is all runs.
 
     Values: `anova.marginal_effects`. A row of axes per panel, a column per setting.
     """
     fields = list(dict.fromkeys(next(iter(panels.values()))["field"]))
-    figure, axes = plt.subplots(
-        len(panels), len(fields), squeeze=False, sharey="row", layout="constrained",
-        figsize=(style.TEXT_WIDTH, 0.35 + 1.55 * len(panels)),
-    )
+    figure, axes = style.axes_grid(len(panels), len(fields), 0.35 + 1.55 * len(panels),
+                                   sharey="row")
     for row, (title, table) in zip(axes, panels.items(), strict=True):
-        for axis, name in zip(row, fields, strict=True):
-            rows = table[table["field"] == name]
+        overall = 100 * np.average(table["mean"], weights=table["runs"])
+        for axis, (_, rows) in zip(row, table.groupby("field", sort=False), strict=True):
             _interval_line(axis, rows, "value", style.looks([title])[title])
-            overall = np.average(rows["mean"], weights=rows["runs"])
-            axis.axhline(100 * overall, color=style.UNCLEAR, linewidth=0.8, zorder=0)
-        row[0].set_ylabel(f"{title}\nmean {label}")
+            axis.axhline(overall, color=style.UNCLEAR, linewidth=0.8, zorder=0)
+        row[0].set_ylabel(f"{title}\nmean {SCORE}")
     for axis, name in zip(axes[-1], fields, strict=True):
         axis.set_xlabel(setting_name(name))
     return figure
 
 
 @style.styled
-def interactions(
-    tables: Sequence[pd.DataFrame], title: str = "", label: str = "val mIoU (%)"
-) -> Figure:
+def interactions(tables: Sequence[pd.DataFrame], title: str = "") -> Figure:
     """Mean scores of pairs of settings with 95 % intervals; parallel lines: no interaction.
 
-    `tables`: `anova.mean_scores` each, whose first two columns are the pair; the second setting
-    is on the axis, a line is drawn for each value of the first. `title`: such as the network.
+    `tables`: `anova.mean_scores` each, whose first two columns are the pair: a line for each value
+    of the first over the values of the second. `title`: such as the network.
     """
     columns = min(3, len(tables))
     rows = -(-len(tables) // columns)
-    figure, axes = plt.subplots(rows, columns, squeeze=False, sharey=True, layout="constrained",
-                                figsize=(style.TEXT_WIDTH, 0.15 + 1.95 * rows))
+    figure, axes = style.axes_grid(rows, columns, 0.15 + 1.95 * rows, sharey=True)
     for axis in axes.flat[len(tables) :]:
         axis.set_visible(False)
     for axis, table in zip(axes.flat, tables, strict=False):
@@ -243,7 +218,7 @@ def interactions(
             title_fontsize=7.5, handlelength=1.8, columnspacing=0.8, borderaxespad=0.1,
         )
     for axis in axes[:, 0]:
-        axis.set_ylabel(f"mean {label}")
+        axis.set_ylabel(f"mean {SCORE}")
     figure.suptitle(title)
     return figure
 
@@ -261,31 +236,27 @@ def _interval_line(axis, rows: pd.DataFrame, column: str, look: dict, shift: flo
 def importance(panels: Panels) -> Figure:
     """Share of the scores' variance of each setting and each pair, with 95 % intervals.
 
-    Values: `anova.importance`. Filled is what exceeds the share that a part without effect reaches
-    by chance in one of twenty cases, which a tick marks. The axis shows square roots, on which
-    small shares are seen.
+    Values: `anova.importance`. Filled is what exceeds the share, marked by a tick, that a part
+    without effect reaches in one of twenty cases. The axis shows square roots, on which small
+    shares are seen.
     """
     parts = list(next(iter(panels.values()))["part"])
     figure, axes = style.axes_row(len(panels), 0.75 + 0.17 * len(parts), sharey=True)
+    real = {"color": KEPT, "marker": "o", "markersize": 4.5}
+    rest = real | {"color": FADED}
+    chance = rest | {"markerfacecolor": "white"}
+    tick = TICK | {"markersize": 9}
     for axis, (title, table) in zip(axes, panels.items(), strict=True):
         for place, row in enumerate(table.itertuples()):
-            look = {"color": KEPT if row.share > row.by_chance else FADED}
-            if row.share <= row.by_chance:
-                look["markerfacecolor"] = "white"
+            look = rest if row.part == "rest" else real if row.share > row.by_chance else chance
             style.whisker(axis, place, (row.share, row.low, row.high), **look)
-            axis.plot(100 * row.by_chance, place, "|", color=style.INK, markersize=9)
+            axis.plot(100 * row.by_chance, place, **tick)
         axis.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
         axis.set_xticks([0, 1, 5, 20, 50, 100])
         style.name_rows(axis, [setting_name(part) for part in parts])
         axis.set(title=title, xlabel="share of the variance (%)", xlim=(0, 101))
-    dot = {"marker": "o", "markersize": 4.5}
-    handles = [
-        Line2D([], [], color=KEPT, **dot),
-        Line2D([], [], color=FADED, markerfacecolor="white", **dot),
-        Line2D([], [], color=style.INK, marker="|", linestyle="none", markersize=9),
-    ]
-    names = ["more than chance", "maybe chance", "reached by chance, 1 in 20"]
-    figure.legend(handles, names, loc="outside upper center", ncols=3)
+    legend_above(figure, {"more than chance": real, "maybe chance": chance,
+                          "reached by chance, 1 in 20": tick})
     return figure
 
 
@@ -294,8 +265,8 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """What changing one factor at a time does to a run, and what it costs.
 
     Args:
-        summary: `run.one_factor_summary` with a column `cost`, the work of training relative to
-            the unchanged run. Lines are 95 % intervals of the mean gain, grey where they hold zero.
+        summary: `run.one_factor_summary` with `cost`, the work of training relative to the
+            unchanged run. Gains have 95 % intervals, grey where they hold zero.
         runs: `run.one_factor_table`: every seed's gain, drawn as a small mark, and which level is
             the unchanged run itself, drawn hollow.
     """
@@ -303,7 +274,9 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     names: list[str] = []
     height = 0.5 + 0.128 * (len(summary) + summary["factor"].nunique())
     figure, (left, right) = style.axes_row(2, height, sharey=True, width_ratios=(2.6, 1))
-    unchanged = {"color": "#444444", "markerfacecolor": "white"}
+    unchanged = {"color": style.ZERO["color"], "marker": "o", "markerfacecolor": "white",
+                 "linestyle": "none"}
+    tick = TICK | {"markersize": 5}
     for factor, rows in summary.groupby("factor", sort=False):
         left.text(-0.02, len(names), factor, transform=left.get_yaxis_transform(), ha="right",
                   va="center", fontsize=7.5, fontweight="bold")
@@ -313,24 +286,20 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
             names.append(row.level)
             right.plot(row.cost, place, "D", color=style.INK, markersize=3)
             if row.level == base.get(factor):
-                left.plot(0, place, "o", zorder=3, **unchanged)
+                left.plot(0, place, zorder=3, **unchanged)
                 continue
             mine = runs[(runs["factor"] == factor) & (runs["level"] == row.level)]
-            left.plot(100 * mine["gain"], [place] * len(mine), "|", color=style.INK, markersize=5,
-                      zorder=3)
+            left.plot(100 * mine["gain"], [place] * len(mine), zorder=3, **tick)
             style.whisker(left, place, (row.gain, row.low, row.high))
     for axis, unchanged_at in ((left, 0), (right, 1)):
         style.name_rows(axis, names)
-        axis.axvline(unchanged_at, color="#444444", linewidth=0.8, zorder=1)
+        axis.axvline(unchanged_at, zorder=1, **style.ZERO)
     left.set_xlabel("gain in val mIoU over the unchanged run (points)")
-    _ratio_axis(right, summary["cost"])
+    ratio_axis(right, max(1, np.abs(np.log2(summary["cost"])).max()) + 0.6)
     right.set_xlabel("work of training")
-    verdicts = (style.BETTER, style.WORSE, style.UNCLEAR)
-    handles = [Line2D([], [], color=color, marker="o") for color in verdicts]
-    handles.append(Line2D([], [], color=style.INK, marker="|", markersize=5, linestyle="none"))
-    handles.append(Line2D([], [], marker="o", linestyle="none", **unchanged))
-    words = ["better", "worse", "unclear", "one seed", "unchanged"]
-    figure.legend(handles, words, loc="outside upper center", ncols=5)
+    verdicts = {"better": style.BETTER, "worse": style.WORSE, "unclear": style.UNCLEAR}
+    shown = {name: {"color": color, "marker": "o"} for name, color in verdicts.items()}
+    legend_above(figure, shown | {"one seed": tick, "unchanged": unchanged})
     return figure
 
 
@@ -338,11 +307,9 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
 def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
     """What more work brings: levels of single factors, and the rungs of the sweeps.
 
-    Args:
-        summary: as `factor_intervals` takes it. Levels of factors that change the work by half or
-            more are joined and named, with 95 % intervals.
-        sweeps: title to a table with a row per rung: `work` up to and with it, as a share of the
-            full grid's, `best` score, and `images` (NaN: all).
+    `summary`: as `factor_intervals` takes it; levels of factors that change the work by half or
+    more are joined and named. `sweeps`: title to a row per rung: `work` up to and with it, as a
+    share of the full grid's, `best` score, and `images` (NaN: all).
     """
     figure, (left, *others) = style.axes_row(1 + len(sweeps), 2.5)
     dear = summary.groupby("factor")["cost"].transform(lambda cost: cost.max() / cost.min() >= 1.5)
@@ -357,11 +324,10 @@ def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
                       **style.series(i))
         for cost, gain, level in zip(rows["cost"], gains, rows["level"], strict=True):
             if abs(np.log2(cost)) > 0.1:
-                side = -1 if cost < 1 else 1
-                style.note(left, level, (cost, gain), (6 * side, -8 * side),
-                     ha="right" if cost < 1 else "left")
-    _ratio_axis(left, summary["cost"])
-    left.axhline(0, color="#444444", linewidth=0.8, zorder=1)
+                side, anchor = (-1, "right") if cost < 1 else (1, "left")
+                style.note(left, level, (cost, gain), (6 * side, -8 * side), ha=anchor)
+    ratio_axis(left, max(1, np.abs(np.log2(summary["cost"])).max()) + 0.6)
+    left.axhline(0, zorder=1, **style.ZERO)
     left.set(xlabel="work of training", ylabel="gain in val mIoU (points)", title="single factors")
     left.legend(loc="lower right")
     for axis, (title, rungs) in zip(others, sweeps.items(), strict=True):
@@ -377,16 +343,6 @@ def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
     return figure
 
 
-def _ratio_axis(axis, costs: pd.Series) -> None:
-    """A logarithmic axis of ratios: ÷2, ×1, ×2, with room to both sides."""
-    reach = max(1.0, float(np.abs(np.log2(costs)).max()))
-    axis.set_xscale("log", base=2)
-    axis.set_xlim(2 ** -(reach + 0.6), 2 ** (reach + 0.6))
-    axis.set_xticks([2.0**power for power in range(-round(reach), round(reach) + 1)])
-    axis.xaxis.set_major_formatter(FuncFormatter(ratio_text))
-    axis.xaxis.set_minor_locator(NullLocator())
-
-
 @style.styled
 def seed_spread(scores: Mapping[str, Sequence[float]], means: Mapping[str, Any]) -> Figure:
     """Scores of the same run with several seeds, as ticks, with their mean and its 95 % interval.
@@ -397,7 +353,7 @@ def seed_spread(scores: Mapping[str, Sequence[float]], means: Mapping[str, Any])
     for place, (name, look) in enumerate(style.looks(scores).items()):
         style.whisker(axis, place, means[name], **look)
         places = [place] * len(scores[name])
-        axis.plot(style.percentages(scores[name]), places, "|", color=style.INK, markersize=7)
+        axis.plot(style.percentages(scores[name]), places, **TICK, markersize=7)
     style.name_rows(axis, list(scores))
     axis.set_xlabel("val mIoU (%)")
     return figure

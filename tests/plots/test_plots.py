@@ -223,7 +223,7 @@ def test_network_diagram_draws_attention_as_maps_of_tokens():
 def test_saved_bytes_and_settings_do_not_change(figures, name):
     before, contents = dict(plt.rcParams), []
     for _ in range(2):
-        figure = plots.curves([run(0.4)])
+        figure = plots.curves([run(0.4)], ["FCN"])
         assert figure.get_figwidth() == plots.TEXT_WIDTH
         plots.save_figure(figure, name)
         contents.append((figures / name).read_bytes())

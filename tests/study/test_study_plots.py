@@ -135,7 +135,7 @@ def test_one_run_looks_alike_in_all_panels():
     assert first[1].get_ydata().tolist() == pytest.approx([4, 64])
     assert texts(figure).count("U-Net") == 1  # one legend
     points = {"U-Net": (0.08, 0.5, 0.4, 0.6), "FCN": (0.04, 0.4, 0.3, 0.5)}
-    axis = plots.accuracy_cost({"a": points}, {"a": ["FCN", "U-Net"]}, "ms", 1000).axes[0]
+    axis = plots.accuracy_cost({"a": points}, {"a": ["FCN", "U-Net"]}).axes[0]
     assert axis.lines[0].get_xydata().tolist() == [[40, 40], [80, 50]]
     assert marks(axis, "o", UNET) == [(80, 50)]
 
