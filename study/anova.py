@@ -4,16 +4,16 @@ On the first rung of a sweep every combination of settings was run once, so the 
 scores splits exactly into parts: one for each setting, one for each pair, and the rest (functional
 ANOVA: Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter
 Importance", ICML 2014). One run per combination can't tell chance from effects of three settings at
-once: we take that rest as chance, and its size gives the intervals. All runs of a sweep have one
-seed, so how far another seed would move them together is not in it.
+once: we take that rest as chance, and its size gives the intervals. How far another seed would move
+all runs together is not in it.
 
 Every `table` is a `sweep_table` with a complete first rung, and `fields` are all that was swept.
 All intervals are of 95 %, and of means by Student's t.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -41,19 +41,16 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:
-    """Standard deviation within groups of values, such as the seeds of several networks.
-
-    Squares are summed over all groups and divided by all their degrees of freedom.
-    """
+    """Standard deviation within groups of values, such as the seeds of several networks."""
     groups = list(groups)
     squares = sum(len(values) * np.var(values) for values in groups)
     return math.sqrt(squares / sum(len(values) - 1 for values in groups))
 
 
 def first_rung(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
-    """The rows of a `sweep_table` on which every combination of `fields` was run exactly once.
+    """The first rung's rows, sorted by `fields`; a diverged run counts with score 0.
 
-    A diverged run counts with score 0. Raises `ConfigError` where a combination is missing.
+    Raises `ConfigError` unless every combination was run once.
     """
     rows = table[table["rung"] == 1].replace({"score": {-math.inf: 0.0}})
     if unknown := [name for name in fields if name not in rows]:
@@ -67,8 +64,8 @@ def first_rung(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
 
 def chance(table: pd.DataFrame, fields: Sequence[str]) -> tuple[float, int]:
     """Standard deviation of a single run's score by the rest, and its degrees of freedom."""
-    rest = _variance(first_rung(table, fields), fields).loc["rest"]
-    return math.sqrt(rest["squares"] / rest["freedom"]), int(rest["freedom"])
+    squares, freedom = _variance(table, fields).loc["rest"]
+    return math.sqrt(squares / freedom), int(freedom)
 
 
 def mean_scores(table: pd.DataFrame, part: Sequence[str], fields: Sequence[str]) -> pd.DataFrame:
@@ -97,8 +94,7 @@ def contrasts(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """The best value of each field against its worst, by the mean over all other settings.
 
     Returns a row per field: `field`, `best`, `worst`, `difference` of the mean scores, `low` and
-    `high`. The interval is that of two values picked in advance; for the best and worst of three or
-    more, `importance` is the fairer judge.
+    `high` as of two values picked in advance; of three or more, `importance` is the fairer judge.
     """
     spread, freedom = chance(table, fields)
     effects = marginal_effects(table, fields)
@@ -121,7 +117,7 @@ def importance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     which the share of a part without any effect exceeds in one of twenty cases (the F test). These
     three take the rest as normal noise and are NaN for it.
     """
-    parts = _variance(first_rung(table, fields), fields)
+    parts = _variance(table, fields)
     shares = parts["squares"] / (parts["squares"].sum() or 1.0)
     free = parts["freedom"]["rest"]
     noise = max(shares["rest"] / free, 1e-9)  # made-up scores may leave no rest at all
@@ -137,9 +133,8 @@ def importance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
 
 
 def _effect(statistic: float, count: int, free: int, probability: float) -> float:
-    """The effect, in units of the noise's variance, with which F exceeds `statistic` so often.
-
-    `count` and `free` are F's degrees of freedom; 0 if it does so more often without an effect.
+    """The noncentrality with which F of `count` and `free` degrees of freedom exceeds `statistic`
+    so often, 0 if it does so more often without an effect.
     """
 
     def excess(effect: float) -> float:
@@ -159,8 +154,7 @@ def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
     """The one-factor runs that are recorded, each beside the unchanged run of the same seed.
 
     Columns: `dataset`, `model`, `factor`, `level`, `seed`, `run`, `miou` (val, 0 to 1), `gain` over
-    the unchanged run (NaN while that is missing) and `is_base`, whether the level is the unchanged
-    run itself.
+    the unchanged run (NaN while that is missing) and `is_base`, whether it is that run itself.
     """
     terms = ["group", "dataset", "model", "seed"]
     rows = []
@@ -209,25 +203,24 @@ def rung_agreement(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, columns=["rung", "candidates", "correlation", "place"])
 
 
-def _variance(rows: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
+def _variance(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """`squares` and degrees of `freedom` of each field, each pair and the rest, by their names.
 
-    The design is complete and balanced, so what a pair adds is the sum of squares between its
-    cells less those of its two fields.
+    The grid is complete, so what a pair adds is the sum of squares between its cells less those of
+    its two fields.
     """
-    scores = rows["score"] - rows["score"].mean()
-    found = {}
-    for name in fields:
-        means = scores.groupby(rows[name])
-        found[name] = float((means.transform("mean") ** 2).sum()), means.ngroups - 1
-    for pair in itertools.combinations(fields, 2):
-        means = scores.groupby([rows[name] for name in pair]).transform("mean")
-        (one, first), (two, second) = found[pair[0]], found[pair[1]]
-        adds = float((means**2).sum()) - one - two
-        found[" × ".join(pair)] = max(adds, 0.0), first * second
-    table = pd.DataFrame.from_dict(found, orient="index", columns=["squares", "freedom"])
-    rest = (scores**2).sum() - table["squares"].sum(), len(rows) - 1 - table["freedom"].sum()
-    table.loc["rest"] = max(rest[0], 0.0), rest[1]
-    if table["freedom"].min() < 1:
+    rows = first_rung(table, fields)
+    sizes = {name: rows[name].nunique() for name in fields}
+    grid = rows["score"].to_numpy().reshape(tuple(sizes.values()))
+    squares, freedom = {}, {}
+    for part in (*combinations(fields, 1), *combinations(fields, 2)):
+        others = [axis for axis, name in enumerate(fields) if name not in part]
+        between = grid.size * grid.mean(axis=tuple(others)).var()
+        alone = sum(squares[name] for name in part) if len(part) > 1 else 0.0
+        squares[" × ".join(part)] = max(between - alone, 0.0)
+        freedom[" × ".join(part)] = math.prod(sizes[name] - 1 for name in part)
+    squares["rest"] = max(grid.size * grid.var() - sum(squares.values()), 0.0)
+    freedom["rest"] = grid.size - 1 - sum(freedom.values())
+    if min(freedom.values()) < 1:
         raise ConfigError("importance needs three fields or more with two values each")
-    return table
+    return pd.DataFrame({"squares": squares, "freedom": freedom})

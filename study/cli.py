@@ -16,8 +16,7 @@ def measure(
 ) -> None:
     """Measure recorded runs beyond their scores, and keep it in their records.
 
-    Calibration, scores near boundaries, cost on a CPU, robustness to bad photographs, and scores on
-    datasets that the run was not trained on. What is there and still holds is not made again.
+    What is there and still holds is not made again.
 
     Args:
         runs: Ids of the runs (default: every one that keeps its weights).

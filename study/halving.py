@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,13 +36,6 @@ from seglib.text import setting_name, setting_value
 from seglib.training.checkpoints import checkpoint_folder, remove_checkpoint
 from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
 
-# What the study asks: 36 combinations.
-GRID: dict[str, tuple[Any, ...]] = {
-    "learning_rate": (1e-3, 1e-4),
-    "gamma": (1.0, math.sqrt(0.1), 0.1),
-    "weight_decay": (0.0, 1e-4),
-    "dropout": (0.0, 0.05, 0.1),
-}
 SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "category_miou", "miiou", "loss")
 FIXED = ("dataset", "model", "train_images", "epochs")  # what the candidates of a sweep share
 
@@ -63,8 +56,7 @@ class SweepPlan:
     """
 
     base: RunConfig  # what all candidates share, their epochs on each rung included
-    # Values to try by field of the config; every combination is a candidate.
-    grid: dict[str, tuple[Any, ...]] = field(default_factory=lambda: dict(GRID))
+    grid: dict[str, tuple[Any, ...]]  # values by field of the config: each combination is tried
     first_images: int = 24  # training images on the first rung; they double, the last rung has all
     halvings: int = 4  # how often the worse half is dropped: there is one more rung than that
     score: str = "miou"  # one of `SCORES` on val (loss: the lowest wins), or iou:NAME of a class
@@ -77,10 +69,9 @@ class SweepPlan:
                 raise ConfigError(f"grid field {name!r} must have a list of one value or more")
         if self.halvings < 0:
             raise ConfigError(f"halvings {self.halvings} must be 0 or more")
-        if self.halvings and self.first_images < self.base.batch_size:
-            raise ConfigError(
-                f"first_images {self.first_images} is less than a batch of {self.base.batch_size}"
-            )
+        images, batch = self.first_images, self.base.batch_size
+        if self.halvings and images < batch:
+            raise ConfigError(f"first_images {images} is less than a batch of {batch}")
         # Two bases that differ in swept fields only mean the same sweep.
         first = {name: values[0] for name, values in self.grid.items()}
         base = replace(self.base, **first, train_images=None).resolved()
@@ -125,14 +116,10 @@ class SweepPlan:
         """The record of that run, if there is one."""
         return find_record(self.config(rung, candidate), self.folder)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for `sweep.json`."""
-        return json.loads(json.dumps(asdict(self)))
-
     @property
     def id(self) -> str:
         """`<dataset>-<model>-<hash>`, of everything that the plan fixes."""
-        values = self.to_dict()
+        values = asdict(self)
         values["base"] = {k: v for k, v in values["base"].items() if v is not None}
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self.base.dataset}-{self.base.model}-{digest[:8]}"
@@ -176,11 +163,9 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
     total = len(list_scenes(dataset_spec(plan.base.dataset).root(), "train", plan.base.mode))
     most = plan.rungs[-2].images if plan.halvings else 0
     if most >= total:
-        raise ConfigError(
-            f"rung {plan.halvings} would take {most} of {total} training images; "
-            "use fewer halvings or fewer first_images"
-        )
-    write_json(plan.folder / "sweep.json", plan.to_dict())
+        rung = f"rung {plan.halvings} would take {most} of {total} training images"
+        raise ConfigError(f"{rung}; use fewer halvings or fewer first_images")
+    write_json(plan.folder / "sweep.json", asdict(plan))
     remaining, worked = list(range(plan.count)), False
     for rung in plan.rungs:
         scores = {}
@@ -193,10 +178,8 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
             record = train_candidate(config, plan.folder, deadline=deadline, **options)
             scores[candidate] = score_of(record, plan.score)
         best = ranking(scores)[0]
-        settings = [
-            f"{setting_name(name)} {setting_value(value)}"
-            for name, value in plan.candidates[best].items()
-        ]
+        found = plan.candidates[best].items()
+        settings = [f"{setting_name(name)} {setting_value(value)}" for name, value in found]
         print(
             f"rung {rung.number} of {len(plan.rungs)}: {len(scores)} candidates on "
             f"{rung.images or 'all'} images; best {plan.score} {scores[best]:.4f} with "

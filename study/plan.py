@@ -1,7 +1,4 @@
-"""The plan of all runs, as `plan.toml` lists it: groups of runs at two scales.
-
-`cpu` is what is recorded in `results/`, `gpu` the full-size study.
-"""
+"""The plan of all runs, as `plan.toml` lists it: groups of runs at the scale of a CPU or a GPU."""
 
 import itertools
 import tomllib
@@ -27,21 +24,22 @@ SCALES = ("cpu", "gpu")
 BOOLEAN = {name for name, hint in get_type_hints(RunConfig).items() if hint in (bool, bool | None)}
 
 
-class Fields(TypedDict, total=False):
-    """What a named set or a group changes in the config of its runs."""
-
-    set: dict[str, Any]
-    per_model: dict[str, dict[str, Any]]
-    per_dataset: dict[str, dict[str, Any]]
-
-
 class SweepOptions(TypedDict, total=False):
-    """What a group's `sweep` may change in a `SweepPlan`."""
+    """The fields of a `SweepPlan` but its base."""
 
     grid: dict[str, list]
     first_images: int
     halvings: int
     score: str
+
+
+class Fields(TypedDict, total=False):
+    """What a named set or a group changes in the config of its runs, or in its sweep."""
+
+    set: dict[str, Any]
+    per_model: dict[str, dict[str, Any]]
+    per_dataset: dict[str, dict[str, Any]]
+    sweep: SweepOptions
 
 
 class Group(Fields, total=False):
@@ -58,11 +56,10 @@ class Group(Fields, total=False):
     weights: bool
     measured: bool
     compared: bool
-    sweep: SweepOptions
 
 
 class Plan(TypedDict, total=False):
-    """A whole plan. Its groups are checked one by one, so that a mistake names its group."""
+    """A whole plan, whose groups are checked one by one, so that a mistake names its group."""
 
     cpu: list[dict]
     gpu: list[dict]
@@ -123,10 +120,9 @@ def load_study(
     groups: Sequence[str] = (),
     plan: Path | None = None,
 ) -> list[Entry]:
-    """All entries of a scale in the order of the plan; a run that two groups need is in both.
+    """All entries of a scale in the order of the plan, or those of some `datasets` and `groups`.
 
-    `datasets` and `groups` pick some by name; none given means all. Raises `ConfigError` that names
-    the file and the group for anything the plan can't mean.
+    A run that two groups need is in both. `ConfigError` names the file and group of a mistake.
     """
     file = plan or PLAN
     choose("scale", scale, SCALES)
@@ -134,8 +130,9 @@ def load_study(
         choose("dataset", dataset, DATASETS)
     content = _read(file)
     tables = content.get(scale, [])
+    names = dict.fromkeys(str(table.get("name")) for table in tables)
     for group in groups:
-        choose("group", group, dict.fromkeys(str(table.get("name")) for table in tables))
+        choose("group", group, names)
     entries: list[Entry] = []
     for table in tables:
         with _naming(f"{file.name}: {scale} group {shown(table.get('name'))}"):
@@ -144,8 +141,7 @@ def load_study(
     return [
         entry
         for entry in entries
-        if (not datasets or entry.config.dataset in datasets)
-        and (not groups or entry.group in groups)
+        if entry.config.dataset in (datasets or DATASETS) and entry.group in (groups or names)
     ]
 
 
@@ -198,21 +194,22 @@ def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
     asked["splits"] = tuple(table.get("splits", ()))
     if table.get("compared") and not table.get("measured"):
         raise ConfigError("compared runs need to be measured")
-    named = [sets[choose("like", name, sets)] for name in table.get("like", [])]
+    parts = [*(sets[choose("like", name, sets)] for name in table.get("like", [])), table]
+    sweep = {key: value for part in parts for key, value in part.get("sweep", {}).items()}
     varied = [(None, None, {})]  # the unchanged run
     for factor in table.get("factors", []):
         levels = factors[choose("factor", factor, factors)]
         varied += [(factor, level, fields) for level, fields in levels.items()]
     for dataset, model in itertools.product(table["datasets"], table["models"]):
         changes: dict[str, Any] = {}
-        for part in (*named, table):
+        for part in parts:
             changes |= part.get("set", {})
             changes |= part.get("per_model", {}).get(model, {})
             changes |= part.get("per_dataset", {}).get(dataset, {})
         if "init_from" in table:
             changes["init_from"] = recipe(table["init_from"], model).run_id
-        if "sweep" in table:
-            yield StudySweep(group, SweepPlan(_recipe(dataset, model, changes), **table["sweep"]))
+        if sweep:
+            yield StudySweep(group, SweepPlan(_recipe(dataset, model, changes), **sweep))
             continue
         for seed, (factor, level, fields) in itertools.product(table.get("seeds", [0]), varied):
             config = _recipe(dataset, model, {**changes, **fields, "seed": seed})

@@ -6,8 +6,7 @@ import math
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from seglib.data.datasets import prepare
 from seglib.errors import ConfigError, DatasetError
@@ -25,12 +24,10 @@ from .plan import Entry, StudyRun, StudySweep
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}  # seconds
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """Where an entry stands."""
 
-    state: str
-    """recorded, not scored, not measured, no weights, interrupted or missing."""
+    state: str  # recorded, not scored, not measured, no weights, interrupted or missing
     detail: str = ""
 
     @property
@@ -65,7 +62,7 @@ def status(entry: Entry) -> Status:
 
 
 def unique(entries: Sequence[Entry]) -> list[Entry]:
-    """Every run once, where it first comes up, with all that any of its groups asks of it."""
+    """Every run once, in its first place, with all that any of its groups asks of it."""
     chosen: dict[str, Entry] = {}
     for entry in entries:
         first = chosen.get(entry.id)
@@ -97,33 +94,28 @@ def sweep_listing(plan: SweepPlan) -> str:
     """A sweep's rungs as text: every candidate with its score, best first where it is decided."""
     table = sweep_table(plan).drop(columns=["images", "run"])
     table = table.sort_values(["rung", "rank", "candidate"])
-    table["score"] = table["score"].round(4)
-    table["kept"] = table["kept"].map({True: "yes", False: ""}).fillna("?")
+    text = table.to_string(index=False, na_rep="?", float_format="{:.4g}".format)
     done, total = runs_done(plan)
-    text = table.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.4g}")
     return f"{text}\nsweep {plan.id}: {done} of {total} runs recorded in {plan.folder}"
 
 
 def deadline_of(budget: str | None) -> float:
-    """The time of `time.monotonic` when a budget such as "2h", "90m" or "1h30m" ends; None: never.
-
-    Raises `ConfigError` for what is no duration.
-    """
+    """The time of `time.monotonic` when a budget such as "2h" or "1h30m" ends; None: never."""
     if budget is None:
         return math.inf
-    if not re.fullmatch(r"(\d+(\.\d+)?[dhms])+", budget):
+    parts = re.findall(r"(\d+(?:\.\d+)?)([dhms])", budget)
+    if not budget or budget != "".join(number + unit for number, unit in parts):
         raise ConfigError(f"budget {budget!r} must be a duration such as 2h, 90m or 1h30m")
-    parts = re.findall(r"([\d.]+)([dhms])", budget)
     return time.monotonic() + sum(float(number) * UNITS[unit] for number, unit in parts)
 
 
 def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options: Any) -> int:
     """Train what is missing, in order, until `deadline`; returns how many entries are left.
 
-    `deadline` is a time of `time.monotonic`; one epoch is trained even after it, so that any budget
-    gets on. Stopped or killed at any moment, the same call goes on from there. A dataset that isn't
-    there is passed over with one line, as are a run that diverges and one whose measurements need
-    such a dataset. `options` (`device`, `progress`) go to `training.fit`, scoring and measuring.
+    `deadline` is a time of `time.monotonic`; one epoch is trained even after it. Stopped or killed
+    at any moment, the same call goes on from there. A dataset that isn't there is passed over with
+    one line, as is a run that diverges. `options` (`device`, `progress`) go to `training.fit`,
+    scoring and measuring.
     """
     absent: set[str] = set()
     worked = False

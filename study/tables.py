@@ -1,8 +1,7 @@
 """Tables made from the run records, so that no result is ever typed by hand.
 
-`python -m study.tables` reads every record in `results/` and writes `results/summary.csv` (all
-runs) and the table between the markers in README.md (the full run of every dataset, architecture
-and start that the study compares). Same records, same bytes.
+`python -m study.tables` writes `results/summary.csv` (all runs) and the table between the markers
+in README.md (the full run of every dataset, architecture and start that the study compares).
 """
 
 import sys
@@ -31,25 +30,22 @@ HEADER = """
 | pixel accuracy | iIoU | training |
 | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 """.strip()
-NO_RUNS = "No runs are recorded yet: `seglib train` adds the first."
-NOTE = (
-    "For every dataset, architecture and start (fresh weights, or those learned on another "
-    "dataset) the run that the study compares, or if there is none yet the best on val; all {runs} "
-    "are in [`results/summary.csv`](results/summary.csv). Pixel accuracy and iIoU are the test "
-    "split's{marked}. Scores are percentages; the interval resamples the test images, so it says "
-    "how much the choice of scenes matters, not the choice of a seed."
-)
+NOTE = """
+For every dataset, architecture and start (fresh weights, or those learned on another dataset) the \
+run that the study compares, or if there is none yet the best on val; all {count} recorded runs \
+are in [`results/summary.csv`](results/summary.csv). Pixel accuracy and iIoU are the test \
+split's{marked}. Scores are percentages; the interval resamples the test images, so it says how \
+much the choice of scenes matters, not the choice of a seed."""
 
 
 def summary() -> pd.DataFrame:
     """One row per recorded run, sorted by dataset, model and falling validation mIoU.
 
     Scores are shares (0 to 1). `start` is the dataset from whose weights the run went on, empty for
-    fresh ones. `test_low` and `test_high` bound the 95 % interval of the test mIoU over resampled
-    test images. `pixel_accuracy` and `iiou` belong to the split in `scored_on`: test where it was
-    scored, else val. `multiply_adds` are for one image of the training size. What a dataset does
-    not allow (iIoU without instances) is missing. Raises `RecordError` for a record that is damaged
-    or lacks its validation scores.
+    fresh ones. `test_low` and `test_high` bound the 95 % interval over resampled test images.
+    `pixel_accuracy` and `iiou` are of the split in `scored_on`: test where it was scored, else val.
+    `multiply_adds` are for one image of the training size. Raises `RecordError` for a record that
+    is damaged or lacks its validation scores.
     """
     table = pd.DataFrame([_row(record) for record in list_records()], columns=COLUMNS)
     order = ["dataset", "model", "val_miou", "run"]
@@ -61,9 +57,8 @@ def _row(record: Record) -> dict[str, Any]:
     if "val" not in scores:
         raise RecordError(f"{record.path / 'scores.json'}: no scores of the val split")
     network, seconds = network_shape(config), record.environment.get("seconds")
-    tested = scores.get("test")
-    low, high = bootstrap_interval(tested) if tested else (None, None)
-    shown = tested or scores["val"]
+    split = "test" if "test" in scores else "val"
+    low, high = bootstrap_interval(scores["test"]) if split == "test" else (None, None)
     return {
         "run": record.id,
         "dataset": config.dataset,
@@ -77,12 +72,12 @@ def _row(record: Record) -> dict[str, Any]:
         "parameters": count_parameters(network),
         "multiply_adds": multiply_adds(network, config.image_size),
         "val_miou": scores["val"]["miou"],
-        "test_miou": tested["miou"] if tested else None,
+        "test_miou": scores["test"]["miou"] if split == "test" else None,
         "test_low": low,
         "test_high": high,
-        "scored_on": "test" if tested else "val",
-        "pixel_accuracy": shown["pixel_accuracy"],
-        "iiou": shown["miiou"],
+        "scored_on": split,
+        "pixel_accuracy": scores[split]["pixel_accuracy"],
+        "iiou": scores[split]["miiou"],
         "minutes": None if seconds is None else seconds / 60,
     }
 
@@ -92,32 +87,30 @@ def main_runs(table: pd.DataFrame) -> pd.DataFrame:
 
     Of several such runs, and where the plan has none, it is the best by validation mIoU.
     """
-    plans = [entry for scale in SCALES for entry in load_study(scale)]
-    planned = {entry.id for entry in plans if isinstance(entry, StudyRun) and entry.compared}
+    entries = [entry for scale in SCALES for entry in load_study(scale)]
+    planned = {entry.id for entry in entries if isinstance(entry, StudyRun) and entry.compared}
     keys = ["dataset", "model", "start"]
     ranked = table.assign(planned=table["run"].isin(planned))
     ranked = ranked.sort_values(["planned", "val_miou"], ascending=False, kind="stable")
-    best = ranked.drop(columns="planned").groupby(keys, sort=False).head(1)
-    return best.sort_values(keys).reset_index(drop=True)
+    best = ranked.drop(columns="planned").drop_duplicates(keys)
+    return best.sort_values(keys, ignore_index=True)
 
 
 def readme_section(table: pd.DataFrame) -> str:
     """What stands between the README's markers: the main runs of a `summary`, how to read them."""
     if table.empty:
-        return NO_RUNS
+        return "No runs are recorded yet: `seglib train` adds the first."
     shown = main_runs(table)
-    rows = [_line(row) for row in shown.itertuples()]
-    runs = f"{len(table)} recorded run{'' if len(table) == 1 else 's'}"
     marked = ", or where marked * val's" if (shown["scored_on"] == "val").any() else ""
-    return "\n".join([HEADER, *rows, "", NOTE.format(runs=runs, marked=marked)])
+    note = NOTE.format(count=len(table), marked=marked)
+    return "\n".join([HEADER, *map(_line, shown.itertuples()), note])
 
 
 def _line(row: Any) -> str:
     """One line of the Markdown table."""
     mark = "" if row.scored_on == "test" else " *"
-    name = MODEL_NAMES[row.model]
-    name += f", {row.options}" if row.options else ""
-    name += f", from {DATASET_NAMES[row.start]}" if row.start else ""
+    start = f"from {DATASET_NAMES[row.start]}" if row.start else ""
+    name = ", ".join(filter(None, [MODEL_NAMES[row.model], row.options, start]))
     test = f"{_score(row.test_miou)} ({_score(row.test_low)}–{_score(row.test_high)})"
     cells = (
         DATASET_NAMES[row.dataset],
@@ -147,31 +140,26 @@ def replace_section(text: str, section: str, where: str = "README.md") -> str:
     return f"{before}{BEGIN}\n{section}\n{END}{rest.split(END)[1]}"
 
 
-def write_tables() -> list[str]:
-    """Write `results/summary.csv` and the table in README.md; return one line on each.
-
-    Without a README (an installed package, no checkout) only the summary is written.
-    """
+def write_tables() -> None:
+    """Write `results/summary.csv` and, where there is one, the table in README.md; print both."""
     table = summary()
     target, readme = paths.results_dir() / "summary.csv", paths.home() / "README.md"
     with atomic_path(target) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-    lines = [f"{target.parent.name}/{target.name}: {len(table)} runs"]
+    print(f"{target.parent.name}/{target.name}: {len(table)} runs")
     if readme.exists():
         text = readme.read_text(encoding="utf-8")
         changed = replace_section(text, readme_section(table), str(readme))
         if changed != text:
             with atomic_path(readme) as temporary:
                 temporary.write_text(changed, encoding="utf-8")
-        lines.append(f"{readme.name}: table of the {len(main_runs(table))} main runs")
-    return lines
+        print(f"{readme.name}: table of the {len(main_runs(table))} main runs")
 
 
 def main() -> int:
-    """Write the tables and say what was written; a user's error is one line and exit code 2."""
+    """Write the tables; a user's error is one line and exit code 2."""
     try:
-        for line in write_tables():
-            print(line)
+        write_tables()
     except SeglibError as problem:
         print(f"seglib: error: {problem}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""How much work training a run is, counted before it is done: images and multiply-adds."""
+"""How much work training a run is, before it is done: images and multiply-adds."""
 
 import functools
 

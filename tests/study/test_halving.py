@@ -91,7 +91,7 @@ def save(config: RunConfig, score: float | None, folder: Path) -> None:
 
 
 def test_rungs_halve_candidates_and_double_images():
-    plan = SweepPlan(BASE, first_images=24, halvings=4)
+    plan = SweepPlan(BASE, {"seed": range(36)}, first_images=24, halvings=4)
     assert [rung.candidates for rung in plan.rungs] == [36, 18, 9, 5, 3]
     assert [rung.images for rung in plan.rungs] == [24, 48, 96, 192, None]
     assert plan.config(plan.rungs[-1], 0).train_images is None
