@@ -1,6 +1,6 @@
 """Fixtures that several test files share."""
 
-import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +32,11 @@ def _box(left: int, top: int, right: int, bottom: int) -> list[list[int]]:
     return [[left, top], [right, top], [right, bottom], [left, bottom]]
 
 
-def _street(random: np.random.Generator) -> list[dict]:
-    """A street's polygons in painting order: later ones cover earlier ones."""
+def _street(random: np.random.Generator) -> list[tuple[str, list]]:
+    """A street's labels and polygons in painting order: later ones cover earlier ones."""
     horizon = int(random.integers(12, 17))
     shift = int(random.integers(0, 12))
-    objects = [
+    return [
         ("sky", _box(0, 0, 63, horizon)),
         ("building", _box(0, 4 + shift // 4, 22 + shift, horizon)),
         ("vegetation", [[50 - shift, horizon], [56 - shift, 3], [63, 5], [63, horizon]]),
@@ -51,44 +51,35 @@ def _street(random: np.random.Generator) -> list[dict]:
         ("car", _box(54, horizon, 63, horizon + 8)),
         ("ego vehicle", [[18, 31], [22, 29], [44, 29], [48, 31]]),
     ]
-    return [{"label": label, "polygon": polygon} for label, polygon in objects]
 
 
-def _coarse(objects: list[dict]) -> list[dict]:
+def _coarse(objects: list[tuple[str, list]]) -> list[tuple[str, list]]:
     """The same street drawn in a hurry: large things only, well inside their outline."""
     result = []
-    for item in objects:
-        corners = np.array(item["polygon"])
-        if np.ptp(corners[:, 0]) < 8 or np.ptp(corners[:, 1]) < 4:
-            continue
-        shrunk = np.rint(corners + 0.25 * (corners.mean(axis=0) - corners)).astype(int)
-        result.append({"label": item["label"], "polygon": shrunk.tolist()})
+    for label, polygon in objects:
+        corners = np.array(polygon)
+        if np.ptp(corners[:, 0]) >= 8 and np.ptp(corners[:, 1]) >= 4:
+            shrunk = np.rint(corners + 0.25 * (corners.mean(axis=0) - corners)).astype(int)
+            result.append((label, shrunk.tolist()))
     return result
 
 
-def _write_annotation(stem: Path, objects: list[dict]) -> np.ndarray:
-    """Write the four annotation files of one scene; return its label ids."""
+def _write_annotation(stem: Path, objects: list[tuple[str, list]]) -> np.ndarray:
+    """Write the two masks of one scene; return its label ids."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     label_ids = Image.new("L", (WIDTH, HEIGHT), 0)
     instance_ids = Image.new("I", (WIDTH, HEIGHT), 0)
-    color = Image.new("RGBA", (WIDTH, HEIGHT), (0, 0, 0, 255))
-    counts: dict[str, int] = {}
-    for item in objects:
-        number, rgb, has_instances = LABELS[item["label"]]
-        instance = number
-        if has_instances:
-            instance = number * 1000 + counts.get(item["label"], 0)
-            counts[item["label"]] = counts.get(item["label"], 0) + 1
-        polygon = [tuple(point) for point in item["polygon"]]
+    counts: Counter[str] = Counter()
+    for label, corners in objects:
+        number, _, has_instances = LABELS[label]
+        instance = number * 1000 + counts[label] if has_instances else number
+        counts[label] += 1
+        polygon = [tuple(corner) for corner in corners]
         ImageDraw.Draw(label_ids).polygon(polygon, fill=number)
         ImageDraw.Draw(instance_ids).polygon(polygon, fill=instance)
-        ImageDraw.Draw(color).polygon(polygon, fill=(*rgb, 255))
     label_ids.save(f"{stem}_labelIds.png")
     # Sixteen bits, as in the published files; Pillow 13 can't write its 32-bit mode "I" as PNG.
     Image.fromarray(np.array(instance_ids).astype(np.uint16)).save(f"{stem}_instanceIds.png")
-    color.save(f"{stem}_color.png")
-    polygons = {"imgHeight": HEIGHT, "imgWidth": WIDTH, "objects": objects}
-    Path(f"{stem}_polygons.json").write_text(json.dumps(polygons))
     return np.array(label_ids)
 
 

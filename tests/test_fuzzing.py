@@ -96,10 +96,9 @@ def test_any_kind_of_image_as_a_mask(tmp_path: Path, mode: str, size, format: st
         Image.new(mode, size).save(path, format)
     except (OSError, ValueError, KeyError):
         return  # the format has no such mode
-    for read in (read_label_ids, read_instance_ids, read_photo):
-        works_or_is_one_line(
-            lambda read=read: read(path, *[(9, 9)][: read != read_photo]), path.name
-        )
+    works_or_is_one_line(lambda: read_label_ids(path, (9, 9)), path.name)
+    works_or_is_one_line(lambda: read_instance_ids(path, (9, 9)), path.name)
+    works_or_is_one_line(lambda: read_photo(path), path.name)
 
 
 # --- uploads -------------------------------------------------------------------------------------
@@ -151,15 +150,8 @@ def test_any_upload(name: str, content: bytes) -> None:
 
 @pytest.fixture
 def record(seglib_home: Path) -> Record:
-    environment = {"results_version": 1, "finished": "2026-01-01T00:00:00+00:00"}
-    return save_record(
-        RunConfig(model="fcn", width=4, image_size=(32, 64)),
-        history=[{"epoch": 1, "val_miou": 0.5}],
-        scores={"val": {"miou": 0.5}},
-        environment=environment,
-        state={"weight": torch.arange(6.0)},
-        predictions={},
-    )
+    config = RunConfig(model="fcn", width=4, image_size=(32, 64))
+    return save_record(config, history=[], scores={}, environment={}, state=None, predictions={})
 
 
 @EXAMPLES
