@@ -15,7 +15,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -112,10 +112,6 @@ class SweepPlan:
         changes = {**self.candidates[candidate], "train_images": rung.images}
         return replace(self.base, **changes).resolved()
 
-    def record(self, rung: Rung, candidate: int) -> Record | None:
-        """The record of that run, if there is one."""
-        return find_record(self.config(rung, candidate), self.folder)
-
     @property
     def id(self) -> str:
         """`<dataset>-<model>-<hash>`, of everything that the plan fixes."""
@@ -166,44 +162,41 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
         rung = f"rung {plan.halvings} would take {most} of {total} training images"
         raise ConfigError(f"{rung}; use fewer halvings or fewer first_images")
     write_json(plan.folder / "sweep.json", asdict(plan))
-    remaining, worked = list(range(plan.count)), False
+    table, worked = sweep_table(plan), False
     for rung in plan.rungs:
-        scores = {}
-        for candidate in _free_ones_first(plan, rung, remaining):
-            if plan.record(rung, candidate) is None:
-                if worked and time.monotonic() > deadline:
-                    raise OutOfTime(f"sweep {plan.id}: out of time; the same call goes on")
-                worked = True
-            config = plan.config(rung, candidate)
-            record = train_candidate(config, plan.folder, deadline=deadline, **options)
-            scores[candidate] = score_of(record, plan.score)
-        best = ranking(scores)[0]
-        found = plan.candidates[best].items()
-        settings = [f"{setting_name(name)} {setting_value(value)}" for name, value in found]
+        rows = table[table["rung"] == rung.number]
+        missing = rows["score"].isna()
+        for run_id in rows["run"][~missing]:  # a worker may have been killed before it did this
+            _compact(Record(plan.folder / run_id))
+        for candidate in _free_ones_first(plan, rung, rows["candidate"][missing] - 1):
+            if worked and time.monotonic() > deadline:
+                raise OutOfTime(f"sweep {plan.id}: out of time; the same call goes on")
+            worked = True
+            train_candidate(plan.config(rung, candidate), plan.folder, deadline=deadline, **options)
+        table = sweep_table(plan)
+        best = table[(table["rung"] == rung.number) & (table["rank"] == 1)].iloc[0]
+        settings = [f"{setting_name(name)} {setting_value(best[name])}" for name in plan.grid]
         print(
-            f"rung {rung.number} of {len(plan.rungs)}: {len(scores)} candidates on "
-            f"{rung.images or 'all'} images; best {plan.score} {scores[best]:.4f} with "
+            f"rung {rung.number} of {len(plan.rungs)}: {rung.candidates} candidates on "
+            f"{rung.images or 'all'} images; best {plan.score} {best['score']:.4f} with "
             + ", ".join(settings)
         )
-        remaining = survivors(scores)
-    return sweep_table(plan)
+    return table
 
 
-def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: list[int]) -> Iterator[int]:
+def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: Iterable[int]) -> Iterator[int]:
     """The candidates that no other worker is training, each looked at in its turn, then the others.
 
     A worker holds the lock that `fit` takes of a run; one that was killed holds none, and whoever
     gets to its run goes on from the checkpoint. To one that still trains, `fit` waits.
     """
-    if "WORLD_SIZE" in os.environ:  # the processes of one training must keep to the same order
-        yield from candidates
-        return
     taken = []
     for candidate in candidates:
         lock = checkpoint_folder(plan.config(rung, candidate).run_id).with_suffix(".lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
-            if plan.record(rung, candidate) is None:
+            # The processes of one training must keep to the same order.
+            if "WORLD_SIZE" not in os.environ:
                 with FileLock(lock, timeout=0):
                     pass
         except Timeout:
@@ -235,8 +228,11 @@ def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:
                 results=folder,
             )
             remove_checkpoint(config.run_id)
-    # Pictures and the counts per image of a hundred runs would swell the git. What remains, a few
-    # kilobytes, tells everything but intervals over resampled images.
+    return _compact(record)
+
+
+def _compact(record: Record) -> Record:
+    """The record without pictures and the counts per image, which would swell the git."""
     shutil.rmtree(record.path / "predictions", ignore_errors=True)
     if record.scores["val"].pop("images", None):
         write_json(record.path / "scores.json", record.scores)
@@ -255,7 +251,7 @@ def sweep_table(
     """
 
     def recorded(rung: Rung, candidate: int) -> dict[str, Any] | None:
-        if (record := plan.record(rung, candidate)) is None:
+        if (record := find_record(plan.config(rung, candidate), plan.folder)) is None:
             return None
         return {"score": score_of(record, plan.score), "seconds": record.environment["seconds"]}
 

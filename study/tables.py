@@ -149,10 +149,9 @@ def write_tables() -> None:
     print(f"{target.parent.name}/{target.name}: {len(table)} runs")
     if readme.exists():
         text = readme.read_text(encoding="utf-8")
-        changed = replace_section(text, readme_section(table), str(readme))
-        if changed != text:
-            with atomic_path(readme) as temporary:
-                temporary.write_text(changed, encoding="utf-8")
+        text = replace_section(text, readme_section(table), str(readme))
+        with atomic_path(readme) as temporary:
+            temporary.write_text(text, encoding="utf-8")
         print(f"{readme.name}: table of the {len(main_runs(table))} main runs")
 
 
