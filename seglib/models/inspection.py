@@ -1,18 +1,18 @@
 """What a network is made of: layers, shapes, parameters, multiply-adds and receptive field.
 
-Everything is read off the model object itself, by hooks on one forward pass of a copy on PyTorch's
-`meta` device, which tracks shapes without computing anything.
+All but the effective receptive field is read off one forward pass of a copy on PyTorch's `meta`
+device, which tracks shapes without computing anything.
 """
 
 import copy
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules import module as hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..errors import ConfigError
@@ -22,23 +22,14 @@ POINTWISE = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.BatchNorm2d, nn.ReLU, nn.
 WINDOWED = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
-@dataclass
-class _Call:
-    """One call of one module: shapes, and the share of the work that is its own."""
+class _Call(NamedTuple):
+    """One call of one module, and the share of the arithmetic that its submodules don't do."""
 
-    name: str
     module: nn.Module
-    flops_before: int
     input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...] = ()
-    own_flops: int = 0
-    submodules_called: list[nn.Module] = field(default_factory=list)
-
-    @property
-    def own_parameters(self) -> list[nn.Parameter]:
-        """All parameters but those of the submodules that the module calls."""
-        called = {id(p) for module in self.submodules_called for p in module.parameters()}
-        return [p for p in self.module.parameters() if id(p) not in called]
+    output_shape: tuple[int, ...]
+    own_flops: int
+    is_leaf: bool
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -58,30 +49,26 @@ def multiply_adds(model: nn.Module, size: int | tuple[int, int]) -> int:
 def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
     """One row per layer in the order of the forward pass, for one image of `size`.
 
-    Args:
-        model: takes float (1, 3, H, W).
-        size: (height, width) of the input, or the side of a square.
-
-    Returns:
-        Columns `name`, `kind` (class name), `input_shape` and `shape` (of the output, both without
-        the batch axis), `parameters`, `multiply_adds` and `receptive_field` (side in input pixels
-        along the main path, <NA> from the first layer on that sees the whole image). Both number
-        columns add up to the model's totals. A module that computes something besides calling
-        other modules (attention's matrix products, a position embedding) has a row for that part.
+    Columns: `name`, `kind` (class name), `input_shape` and `shape` (of the output, both without the
+    batch axis), `parameters`, `multiply_adds` and `receptive_field` (side in input pixels along the
+    main path, <NA> from the first layer on that sees the whole image). Both number columns add up
+    to the model's totals: a module that computes something besides calling others (attention's
+    matrix products, a position embedding) has a row for that part.
     """
-    calls = _trace(model, size)
-    counted: set[int] = set()  # a module or parameter that is used twice is counted once
+    names = {module: name for name, module in model.named_modules()}
+    counted: set[nn.Parameter] = set()  # a parameter that is used twice is counted once
     rows, path = [], []
-    for call in calls:
-        own = [parameter for parameter in call.own_parameters if id(parameter) not in counted]
-        counted.update(map(id, own))
-        if call.submodules_called and not own and not call.own_flops:
+    for call in _trace(model, size):
+        own = set(call.module.parameters()) - counted
+        counted |= own
+        if not (call.is_leaf or own or call.own_flops):
             continue
         path.append(call.module)
+        kind = type(call.module).__name__
         rows.append(
             {
-                "name": call.name or type(call.module).__name__,
-                "kind": type(call.module).__name__,
+                "name": names[call.module] or kind,
+                "kind": kind,
                 "input_shape": call.input_shape,
                 "shape": call.output_shape,
                 "parameters": sum(parameter.numel() for parameter in own),
@@ -89,8 +76,7 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
                 "receptive_field": _receptive_field_of(path),
             }
         )
-    table = pd.DataFrame(rows)
-    return table.astype({"receptive_field": "Int64", "parameters": int, "multiply_adds": int})
+    return pd.DataFrame(rows).astype({"receptive_field": "Int64"})
 
 
 def receptive_field(model: nn.Module, size: int | tuple[int, int] = 64) -> int | None:
@@ -102,49 +88,37 @@ def receptive_field(model: nn.Module, size: int | tuple[int, int] = 64) -> int |
     Convolutional Neural Networks", Distill 2019, at the best aligned output position.
     """
     calls = _trace(model, size)
-    layers = [call.module for call in calls if not call.submodules_called or call.own_flops]
-    return _receptive_field_of(layers)
+    return _receptive_field_of([call.module for call in calls if call.is_leaf or call.own_flops])
 
 
 def effective_receptive_field(
     model: nn.Module, size: int | tuple[int, int], inputs: Tensor | int = 8, seed: int = 0
 ) -> np.ndarray:
-    """How strongly each input pixel moves the output at the centre of the image.
+    """How strongly each input pixel moves the output at the centre: float64 (H, W), maximum 1.
 
-    Args:
-        model: takes float (N, 3, H, W), returns (N, C, H, W); evaluated on its own device.
-        size: (height, width) of the input, or the side of a square.
-        inputs: normalised images float (N, 3, H, W) to average over, or how many normally
-            distributed ones to draw.
-        seed: of the drawn inputs and of the random output directions.
-
-    Returns:
-        float64 (H, W), largest value 1: the mean absolute input gradient of a random projection of
-        the centre logits, as in Luo et al., "Understanding the Effective Receptive Field in Deep
-        Convolutional Neural Networks", NeurIPS 2016.
+    The mean absolute input gradient of a random projection of the centre logits, over `inputs`:
+    normalised images float (N, 3, H, W), or how many normally distributed ones to draw. Luo et al.,
+    "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", NeurIPS
+    2016.
     """
-    height, width = _pair(size)
+    height, width = _sides(size)
     generator = torch.Generator().manual_seed(seed)
     if isinstance(inputs, int):
         inputs = torch.randn(inputs, 3, height, width, generator=generator)
+    model = copy.deepcopy(model).eval()
     weight = next(model.parameters())
-    was_training = model.training
-    model.eval()
     total = torch.zeros(height, width, dtype=torch.float64)
-    try:
-        for image in inputs:
-            image = image[None].to(weight).requires_grad_()
-            logits = model(image)  # (1, C, H, W)
-            centre = logits[0, :, logits.shape[2] // 2, logits.shape[3] // 2]
-            direction = torch.randn(centre.shape, generator=generator).to(weight)
-            (gradient,) = torch.autograd.grad((centre * direction).sum(), image)
-            total += gradient[0].abs().sum(dim=0).double().cpu()
-    finally:
-        model.train(was_training)
+    for image in inputs:
+        image = image[None].to(weight).requires_grad_()
+        logits = model(image)  # (1, C, H, W)
+        centre = logits[0, :, logits.shape[2] // 2, logits.shape[3] // 2]
+        direction = torch.randn(centre.shape, generator=generator).to(weight)
+        (gradient,) = torch.autograd.grad((centre * direction).sum(), image)
+        total += gradient[0].abs().sum(dim=0).double().cpu()
     return (total / total.max().clamp_min(torch.finfo(torch.float64).tiny)).numpy()
 
 
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
+def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
     height, width = (size, size) if isinstance(size, int) else size
     if height < 1 or width < 1:
         raise ConfigError(f"image size {height}x{width}: both sides must be at least 1")
@@ -152,51 +126,37 @@ def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _trace(model: nn.Module, size: int | tuple[int, int]) -> list[_Call]:
-    """Run a `meta` copy of the model once and return the calls of its modules, by completion."""
-    height, width = _pair(size)
-    model = copy.deepcopy(model).to("meta").eval()
+    """The calls of a model's modules in one forward pass, in the order in which they end."""
+    on_meta = copy.deepcopy(model).to("meta").eval()
+    originals = dict(zip(on_meta.modules(), model.modules(), strict=True))
     counter = FlopCounterMode(display=False)
-    stack: list[_Call] = []
+    begun: list[tuple[int, int]] = []  # at the beginning of each open call: flops, finished calls
     finished: list[_Call] = []
 
-    def enter(name: str):
-        def hook(module, args):
-            if stack:
-                stack[-1].submodules_called.append(module)
-            flops = counter.get_total_flops()
-            stack.append(_Call(name, module, flops, _shape(args[0] if args else None)))
-
-        return hook
+    def enter(module, args):
+        begun.append((counter.get_total_flops(), len(finished)))
 
     def leave(module, args, output):
-        call = stack.pop()
-        flops = counter.get_total_flops() - call.flops_before
-        call.own_flops += flops  # from which those of its children are taken already
-        call.output_shape = _shape(output[0] if isinstance(output, tuple) else output)
-        if stack:
-            stack[-1].own_flops -= flops
-        finished.append(call)
+        flops_before, calls_before = begun.pop()
+        inner = finished[calls_before:]
+        flops = counter.get_total_flops() - flops_before - sum(call.own_flops for call in inner)
+        shapes = _shape(args), _shape(output if isinstance(output, tuple) else (output,))
+        finished.append(_Call(originals[module], *shapes, own_flops=flops, is_leaf=not inner))
 
-    # The fused attention kernels are invisible to the counter; their plain form does the same work.
-    fastpath = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with ExitStack() as context:
-            for name, module in model.named_modules():
-                context.callback(module.register_forward_pre_hook(enter(name)).remove)
-                context.callback(module.register_forward_hook(leave).remove)
-            context.enter_context(torch.no_grad())
-            context.enter_context(sdpa_kernel(SDPBackend.MATH))
-            context.enter_context(counter)
-            dtype = next((p.dtype for p in model.parameters()), torch.float32)
-            model(torch.empty(1, 3, height, width, dtype=dtype, device="meta"))
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fastpath)
+    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
+    with (
+        torch.no_grad(),
+        hooks.register_module_forward_pre_hook(enter),
+        hooks.register_module_forward_hook(leave),
+        sdpa_kernel(SDPBackend.MATH),  # the counter can't see into fused attention
+        counter,
+    ):
+        on_meta(torch.empty(1, 3, *_sides(size), dtype=dtype, device="meta"))
     return finished
 
 
-def _shape(value: object) -> tuple[int, ...]:
-    return tuple(value.shape[1:]) if isinstance(value, Tensor) else ()
+def _shape(values: tuple) -> tuple[int, ...]:
+    return tuple(values[0].shape[1:]) if values and isinstance(values[0], Tensor) else ()
 
 
 def _receptive_field_of(layers: list[nn.Module]) -> int | None:
@@ -207,14 +167,12 @@ def _receptive_field_of(layers: list[nn.Module]) -> int | None:
             continue
         if not isinstance(layer, WINDOWED):
             return None
-        kernel, stride = _side(layer.kernel_size), _side(layer.stride)
-        kernel += (_side(getattr(layer, "dilation", 1)) - 1) * (kernel - 1)
+        kernel, stride, dilation = (
+            int(np.max(getattr(layer, name, 1))) for name in ("kernel_size", "stride", "dilation")
+        )
+        kernel += (dilation - 1) * (kernel - 1)
         if isinstance(layer, nn.ConvTranspose2d):
             extent = (extent + kernel - 2) // stride + 1
         else:
             extent = (extent - 1) * stride + kernel
     return extent
-
-
-def _side(value: int | tuple[int, int]) -> int:
-    return value if isinstance(value, int) else max(value)
