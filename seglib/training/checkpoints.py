@@ -1,8 +1,7 @@
 """Resume state of unfinished runs: written after every epoch, trusted only when its digest holds.
 
-A checkpoint is 32 bytes of sha256 followed by what `torch.save` writes, so that one rename makes
-it visible and damage is noticed. It is read with `weights_only`: a file that would run code is
-refused.
+A checkpoint is 32 bytes of sha256 and what `torch.save` writes, and is read with `weights_only`: a
+file that would run code is refused.
 """
 
 import hashlib
@@ -42,27 +41,24 @@ def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:
 def load_checkpoint(run_id: str) -> tuple[dict[str, Any] | None, list[str]]:
     """The newest state that serves, or None, and one line for each file that is passed over."""
     passed_over = []
-    for name in NAMES:
-        path = checkpoint_folder(run_id) / name
+    files = [checkpoint_folder(run_id) / name for name in NAMES]
+    for path in filter(Path.exists, files):
         try:
             return _read(path), passed_over
-        except FileNotFoundError:
-            continue
         except (OSError, ValueError) as problem:
-            passed_over.append(f"{name} of {run_id} is passed over: {problem}")
+            passed_over.append(f"{path.name} of {run_id} is passed over: {problem}")
     return None, passed_over
 
 
 def _read(path: Path) -> dict[str, Any]:
     content = path.read_bytes()
-    digest, body = content[:32], content[32:]
-    if hashlib.sha256(body).digest() != digest:
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
         raise ValueError("it is damaged: its digest does not match its content")
     try:
-        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(content[32:]), map_location="cpu", weights_only=True)
     except Exception:  # foreign bytes can raise almost anything
         raise ValueError("it is no file of tensors and plain values") from None
-    if not isinstance(state, dict) or any(key not in state for key in KEYS):
+    if not isinstance(state, dict) or not state.keys() >= set(KEYS):
         raise ValueError("it does not hold a run's state")
     if state.get("results_version") != RESULTS_VERSION:
         raise ValueError("another results version made it")

@@ -1,8 +1,8 @@
 """From a config to a record: `fit`, and what it repeats, `train_one_epoch` and `validate`.
 
-The loop is plain PyTorch; Hugging Face accelerate puts it on any device, in mixed precision and on
-several processes. Everything random is seeded from (seed, epoch, sample), so a run that was killed
-and started again ends with the same weights as one that was not.
+Plain PyTorch, which Hugging Face accelerate puts on any device, in mixed precision and on several
+processes. Everything random is seeded from (seed, epoch, sample), so that a run that was killed and
+started again ends with the same weights.
 """
 
 import io
@@ -17,15 +17,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from accelerate import Accelerator
 from filelock import FileLock
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm.auto import tqdm
 
 from .. import paths
 from ..config import RunConfig
-from ..data.cache import SceneCache
 from ..data.datasets import dataset_spec, fingerprint
 from ..data.transforms import mix_seed, to_device
 from ..devices import choose_device, resolve_precision
@@ -33,20 +31,12 @@ from ..errors import RecordError, SeglibError
 from ..evaluation.evaluate import evaluate
 from ..evaluation.metrics import mean_iou, pixel_accuracy
 from ..labels import IGNORE_INDEX
+from ..models.inspection import count_parameters
 from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
 from ..records import Record, find_record, history_text, save_record
 from ..text import percent
 from .checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint, save_checkpoint
-from .setup import (
-    TrainingData,
-    TrainingState,
-    check_writable,
-    epoch_batches,
-    load_data,
-    make_accelerator,
-    new_model,
-    new_state,
-)
+from .setup import TrainingState, check_writable, epoch_batches, make_accelerator, new_state
 from .tracking import check_tracker, start_tracker
 
 
@@ -74,12 +64,11 @@ def fit(
     """Return the record of this run: loaded if it exists, resumed if it was begun, else trained.
 
     Says in one line which of the three it did. `retrain` (default: whether `SEGLIB_RETRAIN` is 1)
-    trains even if there is a record. `results` is the folder of records (default:
-    `paths.results_dir()`). `keep_weights` False makes a compact record. `workers` processes load
-    data (default: none on a CPU, up to 8 for a GPU). `deadline` is a time of `time.monotonic`:
-    after an epoch, when the next one would end later, the session raises `OutOfTime` and leaves a
-    checkpoint. Raises `ConfigError`, `DatasetError` or `RecordError` before any training if the
-    run can't work, and `NonFiniteLoss` if it diverges.
+    trains even if there is a record in `results` (default: `paths.results_dir()`); `keep_weights`
+    False makes a compact one. `workers` processes load data (default: none on a CPU, up to 8 for a
+    GPU). When the next epoch would end after `deadline`, a time of `time.monotonic`, raises
+    `OutOfTime` and leaves a checkpoint. Raises `ConfigError`, `DatasetError` or `RecordError`
+    before any training if the run can't work, and `NonFiniteLoss` if it diverges.
     """
     config = config.resolved()
     check_tracker(tracker)
@@ -98,41 +87,35 @@ def fit(
         accelerator.wait_for_everyone()
         if not retrain and (record := find_record(config, results)):  # another session was first
             return announce(record)
-        model = new_model(config, accelerator.device)  # first: data may take minutes to prepare
-        data = load_data(config, accelerator, workers, progress)
-        state = new_state(model, config, accelerator, data.steps, compile_model)
-        resume(state, config, accelerator)
-        images = data.steps * config.batch_size  # of an epoch
+        state = new_state(config, accelerator, workers, progress, compile_model)
+        resume(state)
+        images = len(state.training) - len(state.training) % config.batch_size  # of an epoch
         with (
             start_tracker(tracker if is_main else "none", config) as log,
             tqdm(total=config.epochs * images, unit="img", disable=not progress) as bar,
         ):
             bar.update(state.next_epoch * images)
             while state.next_epoch < config.epochs:
-                row = next_epoch(state, data, config, accelerator, bar)
+                row = next_epoch(state, bar)
                 if is_main:
                     save_checkpoint(config.run_id, state.state_dict())
                 if row is not None:
                     log(row)
-                if state.next_epoch < config.epochs and is_late(state, accelerator, deadline):
-                    where = f"after epoch {state.next_epoch} of {config.epochs}"
-                    raise OutOfTime(
-                        f"{config.run_id}: out of time {where}; the same call goes on from there"
-                    )
+                if state.next_epoch < config.epochs and is_late(state, deadline):
+                    where = f"out of time after epoch {state.next_epoch} of {config.epochs}"
+                    raise OutOfTime(f"{config.run_id}: {where}; the same call goes on from there")
         # Scored in the precision in which they are kept.
         weights = {name: half(tensor) for name, tensor in state.best["weights"].items()}
         state.model.load_state_dict(weights)
-        evaluation = evaluate(
-            state.model, config, "val", progress=progress, accelerator=accelerator
-        )
+        scored = evaluate(state.model, config, "val", progress=progress, accelerator=accelerator)
         if is_main:
             save_record(
                 config,
                 history=state.history,
-                scores={"val": evaluation.scores},
-                environment=describe_run(state, data, config, accelerator),
+                scores={"val": scored.scores},
+                environment=describe_run(state),
                 state=weights if keep_weights else None,
-                predictions={"val": evaluation.predictions},
+                predictions={"val": scored.predictions},
                 results=results,
             )
             remove_checkpoint(config.run_id)
@@ -140,37 +123,25 @@ def fit(
     return Record(results / config.run_id)
 
 
-def next_epoch(
-    state: TrainingState,
-    data: TrainingData,
-    config: RunConfig,
-    accelerator: Accelerator,
-    bar: tqdm,
-) -> dict[str, Any] | None:
+def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
     """Train an epoch, validate if it is time to (and return that row), keep the best weights."""
+    config, accelerator = state.config, state.accelerator
     began, epoch = time.monotonic(), state.next_epoch
     rank, processes = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(mix_seed(config.seed, epoch, rank))  # dropout
     rate = state.scheduler.get_last_lr()[-1]
     loader = DataLoader(
-        data.training,
-        batch_sampler=epoch_batches(len(data.training), config, epoch, rank, processes),
-        num_workers=data.workers,
+        state.training,
+        batch_sampler=epoch_batches(len(state.training), config, epoch, rank, processes),
+        num_workers=state.workers,
         pin_memory=accelerator.device.type == "cuda",
     )
     bar.set_description(f"epoch {epoch + 1}/{config.epochs}")
-    train_loss = train_one_epoch(state, loader, data.loss, accelerator, bar, config.clip_norm)
+    train_loss = train_one_epoch(state, loader, bar)
     state.next_epoch = number = epoch + 1
     row = None
     if number == config.epochs or number % config.validate_every == 0:
-        val_loss, confusion = validate(
-            state.prepared,
-            data.validation,
-            data.loss,
-            accelerator,
-            data.num_classes,
-            max(1, config.batch_size // 2),
-        )
+        val_loss, confusion = validate(state)
         row = {
             "epoch": number,
             "learning_rate": rate,
@@ -183,30 +154,23 @@ def next_epoch(
         score = row["val_miou"] if config.select_by == "miou" else -val_loss
         score = -math.inf if math.isnan(score) else score  # no epoch is better than NaN
         if score > state.best["score"] or not state.best["weights"]:
-            weights = {k: v.cpu().clone() for k, v in state.model.state_dict().items()}
+            weights = {key: value.cpu().clone() for key, value in state.model.state_dict().items()}
             state.best = {"score": score, "epoch": number, "weights": weights}
     state.epoch_seconds.append(round(time.monotonic() - began, 2))
     return row
 
 
-def train_one_epoch(
-    state: TrainingState,
-    loader: DataLoader,
-    loss_function: nn.Module,
-    accelerator: Accelerator,
-    bar: tqdm,
-    clip_norm: float | None = None,
-) -> float:
+def train_one_epoch(state: TrainingState, loader: DataLoader, bar: tqdm) -> float:
     """Train on every batch of `loader` once and return the mean loss; `bar` counts images.
 
-    Raises `NonFiniteLoss` that names the batch when the loss is NaN or infinite.
+    Raises `NonFiniteLoss`, which names the batch, when the loss is NaN or infinite.
     """
-    model = state.prepared.train()
+    accelerator, model = state.accelerator, state.prepared.train()
     losses: list[float] = []
     for number, (image, mask) in enumerate(loader):
         image, mask = to_device(image, mask, accelerator.device)
         with accelerator.accumulate(model):
-            loss = loss_function(model(image), mask)
+            loss = state.loss(model(image), mask)
             value = loss.item()
             if not math.isfinite(value):
                 keys = list(loader.batch_sampler)[number]
@@ -216,8 +180,8 @@ def train_one_epoch(
                     f"(scenes {names}); try a lower learning_rate or set clip_norm"
                 )
             accelerator.backward(loss)
-            if accelerator.sync_gradients and clip_norm is not None:
-                accelerator.clip_grad_norm_(model.parameters(), clip_norm)
+            if accelerator.sync_gradients and state.config.clip_norm is not None:
+                accelerator.clip_grad_norm_(model.parameters(), state.config.clip_norm)
             state.optimizer.step()
             state.optimizer.zero_grad()
             if accelerator.sync_gradients:
@@ -230,21 +194,15 @@ def train_one_epoch(
 
 
 @torch.inference_mode()
-def validate(
-    model: nn.Module,
-    cache: SceneCache,
-    loss_function: nn.Module,
-    accelerator: Accelerator,
-    num_classes: int,
-    batch_size: int,
-) -> tuple[float, np.ndarray]:
-    """Mean loss and int64 confusion matrix over a cached split, at the size of the cache.
+def validate(state: TrainingState) -> tuple[float, np.ndarray]:
+    """Mean loss and int64 confusion matrix over the cached val split, at the run's size.
 
     Each process takes its own scenes, none twice, and the matrices are added.
     """
-    model.eval()
-    device = accelerator.device
-    confusion = torch.zeros(num_classes**2, dtype=torch.int64, device=device)
+    accelerator, model, cache = state.accelerator, state.prepared.eval(), state.validation
+    device, batch_size = accelerator.device, max(1, state.config.batch_size // 2)
+    classes = dataset_spec(state.config.dataset).class_set.num_classes
+    confusion = torch.zeros(classes**2, dtype=torch.int64, device=device)
     total = torch.zeros((), device=device)
     mine = range(accelerator.process_index, len(cache), accelerator.num_processes)
     for start in range(0, len(mine), batch_size):
@@ -252,12 +210,12 @@ def validate(
         image, mask = (torch.stack(parts) for parts in zip(*samples, strict=True))
         image, mask = to_device(image, mask, device)
         logits = model(image)
-        total += loss_function(logits, mask) * len(image)
+        total += state.loss(logits, mask) * len(image)
         scored = mask != IGNORE_INDEX
-        pairs = mask[scored].long() * num_classes + logits.argmax(1)[scored]
-        confusion += torch.bincount(pairs, minlength=num_classes**2)
+        pairs = mask[scored].long() * classes + logits.argmax(1)[scored]
+        confusion += torch.bincount(pairs, minlength=classes**2)
     total, confusion = accelerator.reduce(total), accelerator.reduce(confusion)
-    return (total / len(cache)).item(), confusion.view(num_classes, num_classes).cpu().numpy()
+    return (total / len(cache)).item(), confusion.view(classes, classes).cpu().numpy()
 
 
 def announce(record: Record) -> Record:
@@ -268,8 +226,9 @@ def announce(record: Record) -> Record:
     return record
 
 
-def resume(state: TrainingState, config: RunConfig, accelerator: Accelerator) -> None:
+def resume(state: TrainingState) -> None:
     """Go on from the run's checkpoint if there is one; says so, or that training begins."""
+    config, accelerator = state.config, state.accelerator
     saved, passed_over = load_checkpoint(config.run_id)
     for line in passed_over:
         accelerator.print(line)
@@ -280,10 +239,11 @@ def resume(state: TrainingState, config: RunConfig, accelerator: Accelerator) ->
     accelerator.print(f"{config.run_id}: {begins} on {accelerator.device.type}")
 
 
-def is_late(state: TrainingState, accelerator: Accelerator, deadline: float) -> bool:
+def is_late(state: TrainingState, deadline: float) -> bool:
     """Whether another epoch would end after `deadline`, by the clock of any process."""
     late = float(time.monotonic() + state.epoch_seconds[-1] > deadline)
-    return accelerator.reduce(torch.tensor(late, device=accelerator.device)).item() > 0
+    late = torch.tensor(late, device=state.accelerator.device)
+    return state.accelerator.reduce(late).item() > 0
 
 
 def half(tensor: Tensor) -> Tensor:
@@ -292,12 +252,10 @@ def half(tensor: Tensor) -> Tensor:
     return (halved if torch.equal(halved.isfinite(), tensor.isfinite()) else tensor).contiguous()
 
 
-def describe_run(
-    state: TrainingState, data: TrainingData, config: RunConfig, accelerator: Accelerator
-) -> dict[str, Any]:
+def describe_run(state: TrainingState) -> dict[str, Any]:
     """What a record's `environment.json` holds: where, with what, how long."""
-    seconds = sum(state.epoch_seconds)
-    images = config.epochs * data.steps * config.batch_size
+    config, accelerator, seconds = state.config, state.accelerator, sum(state.epoch_seconds)
+    images = config.epochs * (len(state.training) - len(state.training) % config.batch_size)
     return {
         **describe_machine(accelerator.device),
         "processes": accelerator.num_processes,
@@ -306,7 +264,7 @@ def describe_run(
         "commit": commit(),
         "results_version": RESULTS_VERSION,
         "dataset_fingerprint": fingerprint(dataset_spec(config.dataset).root()),
-        "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
+        "parameters": count_parameters(state.model),
         "best_epoch": state.best["epoch"],
         "seconds": round(seconds, 1),
         "images_per_second": round(images / max(seconds, 0.01), 2),
@@ -316,10 +274,9 @@ def describe_run(
 
 
 def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
-    """Train a recorded run's first epochs again, without recording anything.
+    """Train a recorded run's first epochs again; returns their rows of `history.csv`, at least one.
 
-    Returns the rows of `history.csv` that result, at least one, in the precision of that file. On
-    the recorded processor and number of threads they equal the record's unless the code differs.
+    On the recorded processor they equal the record's to the last digit unless the code differs.
     Raises `RecordError` where they can't: on other data, or in another precision.
     """
     config, recorded = record.config.resolved(), record.environment
@@ -336,16 +293,12 @@ def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
     for name in ("processor", "versions"):
         if here[name] != recorded[name]:
             print(f"{record.id}: {name} differ from the record's, so last digits may")
-    threads = torch.get_num_threads()
     torch.set_num_threads(recorded["threads"])
     try:
-        accelerator = make_accelerator(config, device)
-        model = new_model(config, device)
-        data = load_data(config, accelerator)
-        state = new_state(model, config, accelerator, data.steps, compiled=False)
+        state = new_state(config, make_accelerator(config, device))
         with tqdm(unit="img") as bar:
             while not state.history or state.next_epoch < min(epochs, config.epochs):
-                next_epoch(state, data, config, accelerator, bar)
+                next_epoch(state, bar)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(here["threads"])
     return pd.read_csv(io.StringIO(history_text(state.history)))

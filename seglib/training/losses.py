@@ -17,29 +17,21 @@ LOSSES = CHOICES["loss"]
 
 
 def cross_entropy(logits: Tensor, mask: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean negative log-likelihood of the true class over all pixels that are not ignored.
-
-    With class weights (C,) it is the weighted mean, as in `torch.nn.CrossEntropyLoss`. A batch
-    without a scored pixel has loss 0, where PyTorch's own returns NaN and ends the training.
-    """
+    """PyTorch's cross-entropy, but 0 instead of NaN for a batch without a scored pixel."""
     mask = mask.long()
     total = functional.cross_entropy(
         logits.float(), mask, weight, ignore_index=IGNORE_INDEX, reduction="sum"
     )
     scored = mask != IGNORE_INDEX
-    if weight is None:
-        return total / scored.sum().clamp(min=1)
-    weights = weight[mask[scored]].sum()
+    weights = scored.sum() if weight is None else weight[mask[scored]].sum()
     return total / weights.where(weights > 0, 1)
 
 
 def overlap_loss(logits: Tensor, mask: Tensor, kind: str) -> Tensor:
-    """One minus the soft overlap ("dice" or "iou"), averaged over the batch's true classes.
+    """One minus the soft overlap ("dice" or "iou") over the batch, the mean of its true classes.
 
-    Overlaps are summed over the whole batch, so that a class with a few pixels in one image is
-    not a fraction of tiny numbers. A class without a true pixel in the batch is left out: its
-    overlap is 0 whatever is predicted, and its false positives already cost the classes they are
-    taken from.
+    A class without a true pixel is left out: its overlap is 0 whatever is predicted, and its false
+    positives already cost the classes they are taken from.
     """
     num_classes = logits.shape[1]
     scored = mask != IGNORE_INDEX
@@ -60,10 +52,7 @@ def overlap_loss(logits: Tensor, mask: Tensor, kind: str) -> Tensor:
 
 
 class SegmentationLoss(nn.Module):
-    """The sum of the losses in a name such as "cross_entropy+dice", one of `LOSSES`.
-
-    `class_weights` (C,) apply to its cross-entropy part.
-    """
+    """The sum of the losses in a name of `LOSSES`; `class_weights` (C,) are of cross-entropy."""
 
     def __init__(self, name: str, class_weights: Tensor | None = None) -> None:
         super().__init__()
@@ -83,8 +72,8 @@ class SegmentationLoss(nn.Module):
 def sqrt_median_weights(pixels: Tensor) -> Tensor:
     """Class weights from pixel counts (C,): the square root of median frequency over frequency.
 
-    Median-frequency balancing (Eigen and Fergus, ICCV 2015) weights rare classes in full; the
-    square root keeps them from drowning the others. Classes without a pixel get weight 0.
+    Median-frequency balancing (Eigen and Fergus, ICCV 2015), softened lest rare classes drown the
+    others. Classes without a pixel get weight 0.
     """
     pixels = pixels.double()
     present = pixels > 0

@@ -14,22 +14,17 @@ WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises, if n
 
 
 def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
-    """Parameters by learning rate and weight decay.
+    """Parameters by learning rate (`encoder_rate` is a factor for `model.encoder`) and decay.
 
     Norms, biases and what the architecture lists in `no_weight_decay` are not decayed unless the
-    config says `decay_all`; encoder parameters (`model.encoder`) get `encoder_rate` times the
-    learning rate.
-    Raises `ConfigError` if `encoder_rate` is given and there is no such part.
+    config says `decay_all`. Raises `ConfigError` for an `encoder_rate` without an encoder.
     """
-    names = [name for name, _ in model.named_parameters()]
-    if config.encoder_rate is not None and not any(name.startswith("encoder.") for name in names):
+    if config.encoder_rate is not None and not hasattr(model, "encoder"):
         raise ConfigError(f"encoder_rate: model {config.model!r} has no separate encoder; leave it")
-    exempt = getattr(model, "no_weight_decay", ())
+    exempt = tuple(getattr(model, "no_weight_decay", ()))
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        decayed = config.decay_all or (
-            parameter.ndim > 1 and not name.endswith(tuple(exempt) or ("\0",))
-        )
+        decayed = config.decay_all or (parameter.ndim > 1 and not name.endswith(exempt))
         in_encoder = name.startswith("encoder.") and config.encoder_rate is not None
         rate = config.learning_rate * (config.encoder_rate if in_encoder else 1)
         groups.setdefault((rate, config.weight_decay if decayed else 0.0), []).append(parameter)
@@ -57,10 +52,8 @@ def build_scheduler(optimizer, config: RunConfig, steps: int):
     return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: one_cycle(step / total, rise))
 
 
-def one_cycle(progress: float, rise: float = WARM_UP) -> float:
-    """Share of the peak learning rate at `progress` (0 to 1): linear warm-up, cosine to zero.
-
-    The warm-up takes the share `rise` of the run.
+def one_cycle(progress: float, rise: float) -> float:
+    """Share of the peak rate at `progress` (0 to 1): linear warm-up until `rise`, cosine to zero.
 
     Smith and Topin, "Super-Convergence", 2019 (https://arxiv.org/abs/1708.07120), with the cosine
     of Loshchilov and Hutter's SGDR (ICLR 2017) for the way down.

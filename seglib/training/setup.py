@@ -19,26 +19,21 @@ from ..data.transforms import TrainingSet, mix_seed
 from ..devices import memory_format, resolve_precision
 from ..errors import ConfigError, RecordError
 from ..records import Record, load_record, read_tensors
+from .checkpoints import KEYS
 from .losses import SegmentationLoss, sqrt_median_weights
 from .optim import build_optimizer, build_scheduler
 
 
-@dataclass(frozen=True)
-class TrainingData:
-    """What a run learns from and is validated on: the same in every epoch."""
-
-    training: TrainingSet
-    validation: SceneCache
-    loss: nn.Module
-    num_classes: int
-    steps: int  # of the optimiser in an epoch
-    workers: int  # processes that load data
-
-
 @dataclass
 class TrainingState:
-    """What training changes, and so what a checkpoint holds."""
+    """A run in training: what it learns from and on, and what changes, which checkpoints hold."""
 
+    config: RunConfig
+    accelerator: Accelerator
+    training: TrainingSet
+    validation: SceneCache
+    workers: int  # processes that load data
+    loss: nn.Module
     model: nn.Module  # the network itself: what is saved and scored
     prepared: nn.Module  # the same network as accelerate and torch.compile wrap it for training
     optimizer: torch.optim.Optimizer
@@ -51,15 +46,12 @@ class TrainingState:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors, for `save_checkpoint`."""
-        return {
-            name: value.state_dict() if hasattr(value, "state_dict") else value
-            for name, value in vars(self).items()
-            if name != "prepared"
-        }
+        parts = {name: getattr(self, name) for name in KEYS}
+        return {k: v.state_dict() if hasattr(v, "state_dict") else v for k, v in parts.items()}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on where the run was whose `state_dict` is `saved`."""
-        for name in self.state_dict():
+        for name in KEYS:
             part = getattr(self, name)
             if hasattr(part, "load_state_dict"):
                 part.load_state_dict(saved[name])
@@ -80,25 +72,50 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
     )
 
 
-def load_data(
-    config: RunConfig, accelerator: Accelerator, workers: int | None = None, progress: bool = True
-) -> TrainingData:
-    """The scenes of train and val at the run's size, and the loss on the accelerator's device."""
-    spec, device = dataset_spec(config.dataset), accelerator.device
-    root, size, classes = spec.root(), config.image_size, spec.class_set
-    scenes = load_cache(root, "train", config.mode, size, classes, progress)
-    validation = load_cache(root, "val", "fine", size, classes, progress)
+def new_state(
+    config: RunConfig,
+    accelerator: Accelerator,
+    workers: int | None = None,
+    progress: bool = True,
+    compiled: bool = False,
+) -> TrainingState:
+    """A run before its first epoch: network and optimiser, scenes at the run's size, loss."""
+    torch.manual_seed(config.seed)
+    model, device = config.build_model(), accelerator.device
+    spec, size = dataset_spec(config.dataset), config.image_size
+    classes = spec.class_set
+    if config.init_from is not None:
+        initialize_from(model, load_record(config.init_from), classes.names)
+    model = model.to(device, memory_format=memory_format(device))
+    # The data come after what can be refused at once: they may take minutes to prepare.
+    scenes = load_cache(spec.root(), "train", config.mode, size, classes, progress)
+    validation = load_cache(spec.root(), "val", "fine", size, classes, progress)
     if config.train_images is not None:
         scenes = scenes.subset(config.train_images, config.seed)
     weights = None
     if config.class_weights == "sqrt_median":
         weights = sqrt_median_weights(scenes.class_pixels(classes.num_classes))
-    loss = SegmentationLoss(config.loss, weights).to(device)
+    epoch_batches(len(scenes), config, 0, processes=accelerator.num_processes)  # or refuses
+    bare_optimizer = build_optimizer(model, config, device)
+    prepared = torch.compile(model) if compiled else model
+    prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
+    # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
+    scheduler = build_scheduler(bare_optimizer, config, len(scenes) // config.batch_size)
     if workers is None:
         workers = min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
-    epoch_batches(len(scenes), config, 0, processes=accelerator.num_processes)  # or refuses
-    steps, training = len(scenes) // config.batch_size, TrainingSet(scenes, config)
-    return TrainingData(training, validation, loss, classes.num_classes, steps, workers)
+    return TrainingState(
+        config,
+        accelerator,
+        training=TrainingSet(scenes, config),
+        validation=validation,
+        workers=workers,
+        loss=SegmentationLoss(config.loss, weights).to(device),
+        model=model,
+        prepared=prepared,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        scaler=accelerator.scaler or torch.amp.GradScaler(enabled=False),
+    )
 
 
 def epoch_batches(
@@ -122,29 +139,6 @@ def epoch_batches(
     return [[(epoch, position) for position in batch] for batch in mine.tolist()]
 
 
-def new_model(config: RunConfig, device: torch.device) -> nn.Module:
-    """The run's network on its device, with fresh weights or those of `init_from`."""
-    torch.manual_seed(config.seed)
-    model = config.build_model()
-    if config.init_from is not None:
-        class_names = dataset_spec(config.dataset).class_set.names
-        initialize_from(model, load_record(config.init_from), class_names)
-    return model.to(device, memory_format=memory_format(device))
-
-
-def new_state(
-    model: nn.Module, config: RunConfig, accelerator: Accelerator, steps: int, compiled: bool
-) -> TrainingState:
-    """Optimiser and schedule of a network at their start; `steps` of them make an epoch."""
-    bare_optimizer = build_optimizer(model, config, accelerator.device)
-    prepared = torch.compile(model) if compiled else model
-    prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
-    # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
-    scheduler = build_scheduler(bare_optimizer, config, steps)
-    scaler = accelerator.scaler or torch.amp.GradScaler(enabled=False)
-    return TrainingState(model, prepared, optimizer, scheduler, scaler)
-
-
 def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ...]) -> None:
     """Copy a recorded run's weights into `model`; rows of the class head are matched by name.
 
@@ -160,17 +154,16 @@ def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ..
         if name not in source:
             raise RecordError(f"init_from {record.id}: its architecture has no {name!r}")
         old = source[name].to(tensor.dtype)
-        sizes = zip(old.shape, tensor.shape, strict=False)
-        of_classes = [pair == (len(old_names), len(class_names)) for pair in sizes]
+        pairs = list(zip(old.shape, tensor.shape, strict=False))
+        classes = (len(old_names), len(class_names))
         if old.shape == tensor.shape:
             tensor.copy_(old)
-        elif old.ndim == tensor.ndim and sum(of_classes) == 1:
-            axis = of_classes.index(True)  # 0 of a convolution, 1 of a transposed one
+        elif old.ndim == tensor.ndim and pairs.count(classes) == 1:
+            axis = pairs.index(classes)  # 0 of a convolution, 1 of a transposed one
             tensor.index_copy_(axis, new_rows, old.index_select(axis, old_rows))
         else:
-            found, needed = tuple(old.shape), tuple(tensor.shape)
-            what = f"{name!r} has shape {found}, this run needs {needed}"
-            raise RecordError(f"init_from {record.id}: {what}")
+            what = f"has shape {tuple(old.shape)}, this run needs {tuple(tensor.shape)}"
+            raise RecordError(f"init_from {record.id}: {name!r} {what}")
 
 
 def check_writable(folder: Path, variable: str) -> None:

@@ -16,16 +16,14 @@ def check_tracker(name: str) -> None:
     if choose("tracker", name, ("none", "wandb")) == "none":
         return
     if importlib.util.find_spec("wandb") is None:
-        raise ConfigError(
-            "tracker 'wandb' is not installed; install it with: pip install 'seglib[wandb]'"
-        )
+        hint = "install it with: pip install 'seglib[wandb]'"
+        raise ConfigError(f"tracker 'wandb' is not installed; {hint}")
     import wandb  # optional
 
     mode = choose("WANDB_MODE", wandb_mode(), ("online", "offline", "disabled"))
     if mode == "online" and not wandb.login(prompt=False, verify=False):
-        raise ConfigError(
-            "WANDB_MODE is 'online' but there is no API key; set WANDB_API_KEY or use 'offline'"
-        )
+        hint = "set WANDB_API_KEY or use 'offline'"
+        raise ConfigError(f"WANDB_MODE is 'online' but there is no API key; {hint}")
 
 
 def wandb_mode() -> str:

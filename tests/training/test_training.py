@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from PIL import Image
 from processes import Process
 from safetensors.torch import load_file
@@ -33,8 +32,7 @@ from seglib.records import Record, load_record, save_record
 from seglib.training import checkpoints, loop, optim, setup
 from seglib.training.checkpoints import checkpoint_folder
 from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
-from seglib.training.losses import SegmentationLoss
-from seglib.training.setup import TrainingState, epoch_batches, initialize_from, make_accelerator
+from seglib.training.setup import epoch_batches, initialize_from, make_accelerator, new_state
 
 TINY = RunConfig(
     model="fcn",
@@ -97,7 +95,7 @@ def test_fit_makes_a_complete_record_and_learns(home: Path, capsys) -> None:
 
 def test_a_recorded_run_is_not_trained_again(home: Path, monkeypatch, capsys) -> None:
     before = bytes_of(train())
-    monkeypatch.setattr(loop, "load_data", None)  # would fail if it were used
+    monkeypatch.setattr(loop, "new_state", None)  # would fail if it were used
     capsys.readouterr()
     record = train()
     assert capsys.readouterr().out == (
@@ -304,21 +302,18 @@ def one_epoch(accumulation: int) -> dict[str, torch.Tensor]:
     images = noise.integers(0, 256, (8, 32, 64, 3), np.uint8)
     masks = noise.integers(0, 19, (8, 32, 64), np.uint8)
     cache = SceneCache([f"scene{i}" for i in range(8)], images, masks)
-    accelerator = make_accelerator(config, torch.device("cpu"))
-    torch.manual_seed(0)
-    model = build_model("fcn", 19, width=4)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-    prepared, optimizer = accelerator.prepare(model, optimizer)
-    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer.optimizer, 1.0)
-    state = TrainingState(model, prepared, optimizer, scheduler, scaler=None)
+    state = new_state(config, make_accelerator(config, torch.device("cpu")), progress=False)
+    sgd = torch.optim.SGD(state.model.parameters(), lr=0.1)
+    state.optimizer = state.accelerator.prepare(sgd)
+    state.scheduler = torch.optim.lr_scheduler.ConstantLR(sgd, 1.0)
     loader = DataLoader(TrainingSet(cache, config), batch_sampler=epoch_batches(8, config, epoch=0))
     bar = tqdm(total=8, file=io.StringIO())
-    loop.train_one_epoch(state, loader, SegmentationLoss("cross_entropy"), accelerator, bar)
+    loop.train_one_epoch(state, loader, bar)
     assert bar.n == 8 and len(loader) == 2 * accumulation
-    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    return {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
 
 
-def test_accumulated_parts_make_the_update_of_the_whole_batch() -> None:
+def test_accumulated_parts_make_the_update_of_the_whole_batch(home: Path) -> None:
     whole, parts = one_epoch(1), one_epoch(2)
     for name, tensor in whole.items():
         torch.testing.assert_close(parts[name], tensor, rtol=1e-4, atol=1e-6)
@@ -581,14 +576,8 @@ def test_a_network_without_a_scored_pixel_has_loss_zero(home: Path) -> None:
     cache = SceneCache(
         ["void"], np.zeros((1, 32, 64, 3), np.uint8), np.full((1, 32, 64), 255, np.uint8)
     )
-    loss, confusion = loop.validate(
-        build_model("fcn", 19, width=4),
-        cache,
-        SegmentationLoss("cross_entropy"),
-        Accelerator(),
-        19,
-        1,
-    )
+    state = new_state(TINY, make_accelerator(TINY, torch.device("cpu")), progress=False)
+    loss, confusion = loop.validate(dataclasses.replace(state, validation=cache))
     assert loss == 0 and not confusion.any()
 
 
