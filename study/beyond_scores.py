@@ -6,7 +6,7 @@ pixel of the kept scenes. `seglib measure` writes them; notebooks and the viewer
 """
 
 import itertools
-import math
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,14 +25,9 @@ from seglib.data.images import read_label_ids, read_photo
 from seglib.data.tree import Scene, list_scenes
 from seglib.devices import choose_device, resolve_precision
 from seglib.errors import RecordError, choose
+from seglib.evaluation import intervals
 from seglib.evaluation.boundaries import boundary_distance
 from seglib.evaluation.evaluate import BATCH
-from seglib.evaluation.intervals import (
-    bootstrap_interval,
-    paired_difference,
-    percentile_interval,
-    resample,
-)
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.evaluation.predictor import Predictor
 from seglib.files import atomic_folder, read_json, sha256_of, write_json
@@ -51,8 +46,6 @@ BANDS = (1, 2, 4, 8, 16)  # pixels: half the width of the trimaps around boundar
 ROBUSTNESS_SCENES = 20  # of val: 25 disturbances of all would take longer than all the rest
 TRANSFER_DATASETS = ("miniscapes", "camvid")  # on which runs of the others are scored
 CONFIDENCE_STEP = 4  # percent: finer steps would make the maps three times as large
-
-Sample = tuple[Scene, np.ndarray, np.ndarray]  # with photograph and label ids
 
 
 def measurement(record: Record, part: str) -> dict[str, Any]:
@@ -94,10 +87,9 @@ def measure(
     Every part is written as soon as it is there. Raises `ConfigError` for an unknown part or
     device, `RecordError` if the record keeps no weights, `DatasetError` if a dataset is missing.
     """
-    for part in parts or ():
-        choose("part", part, PARTS)
     origin = _origin(record)
-    wanted = missing_parts(record) if parts is None else parts
+    asked = missing_parts(record) if parts is None else parts
+    wanted = [choose("part", part, PARTS) for part in asked]
     made: list[str] = []
     for part in PARTS:
         if part not in wanted or part in made:
@@ -130,20 +122,16 @@ def _file(record: Record, part: str) -> Path:
     return record.path / "measurements" / f"{part}.json"
 
 
-def _rounded(value: Any) -> Any:
-    """A JSON value with six decimals everywhere; NaN becomes None."""
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_rounded(each) for each in value]
-    if isinstance(value, float):
-        return None if math.isnan(value) else round(float(value), 6)
-    return value
+def _rounded(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON values with six decimals everywhere; NaN becomes None."""
+
+    def parse_float(digits: str) -> float:
+        return round(float(digits), 6)
+
+    return json.loads(json.dumps(values), parse_float=parse_float, parse_constant=lambda _: None)
 
 
-def certainty_and_boundaries(
-    record: Record, device: str | None, progress: bool
-) -> dict[str, dict[str, Any]]:
+def certainty_and_boundaries(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
     """Parts `calibration` and `boundaries` by split; also writes the confidence maps.
 
     A band of width w are the pixels at most w from the truth's nearest boundary (trimaps: Kohli,
@@ -183,19 +171,16 @@ def certainty_and_boundaries(
     return parts
 
 
-def reliability_counts(
-    truth: np.ndarray, prediction: np.ndarray, confidence: np.ndarray
-) -> np.ndarray:
+def reliability_counts(truth: np.ndarray, guess: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """Pixels of one image by confidence, float64 (BINS, 3): how many, their sum, how many right.
 
-    `truth`, `prediction`: class indices uint8 (H, W); truth may be 255, which is not counted.
-    `confidence`: float (H, W), the probability (0 to 1) of the predicted class. As in Guo et al.,
-    ICML 2017 (https://arxiv.org/abs/1706.04599), bins are of equal width and hold their upper edge.
+    `truth`, `guess`: class indices uint8 (H, W); truth may be 255, which is not counted. `sure`:
+    float (H, W), the probability (0 to 1) of the guess. As in Guo et al., ICML 2017
+    (https://arxiv.org/abs/1706.04599), bins are of equal width and hold their upper edge.
     """
     scored = truth != IGNORE_INDEX
-    sure = confidence[scored].astype(np.float64)
+    right, sure = (truth == guess)[scored], sure[scored].astype(np.float64)
     place = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    right = (truth == prediction)[scored]
     return np.stack([np.bincount(place, each, BINS) for each in (None, sure, right)], axis=1)
 
 
@@ -206,8 +191,8 @@ def calibration(images: np.ndarray) -> dict[str, Any]:
     `accuracy` over all pixels, `ece` (the expected calibration error, 0 to 1) and its 95 % interval
     over resampled images in `low` and `high`.
     """
-    drawn = np.tensordot(resample(len(images)), images, axes=1)  # (R, BINS, 3)
-    low, high = percentile_interval(calibration_error(drawn))
+    drawn = np.tensordot(intervals.resample(len(images)), images, axes=1)  # (R, BINS, 3)
+    low, high = intervals.percentile_interval(calibration_error(drawn))
     total = pd.DataFrame(images.sum(axis=0), columns=["pixels", "confidence", "accuracy"])
     bins = total.div(total["pixels"], axis=0).assign(pixels=total["pixels"].astype(int))
     whole = total.sum() / total["pixels"].sum()
@@ -248,7 +233,7 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
     cases = list(itertools.product(CORRUPTIONS, STRENGTHS))
     for kind, strength in tqdm(cases, "val: robustness", disable=not progress, leave=False):
         found = only_classes(scores(kind, strength), present)
-        loss = list(paired_difference(clean, found))
+        loss = list(intervals.paired_difference(clean, found))
         levels[kind].append({"strength": strength, **main_scores(found), "loss": loss})
     return {
         "split": "val",
@@ -322,32 +307,31 @@ def scored_splits(record: Record) -> list[str]:
     return [split for split in ("val", "test") if split in record.scores]
 
 
-def _batches(scenes: Sequence[Scene], progress: bool, what: str) -> Iterator[list[Sample]]:
+def _batches(scenes: Sequence[Scene], progress: bool, what: str) -> Iterator[list[tuple]]:
     """Scenes with photograph and label ids, as many at a time as are scored together."""
-    with tqdm(total=len(scenes), desc=what, disable=not progress, leave=False) as bar:
-        for start in range(0, len(scenes), BATCH):
-            chunk = scenes[start : start + BATCH]
-            yield [(s, read_photo(s.image), read_label_ids(s.label_ids)) for s in chunk]
-            bar.update(len(chunk))
+    starts = range(0, len(scenes), BATCH)
+    for start in tqdm(starts, desc=what, disable=not progress, leave=False):
+        chunk = scenes[start : start + BATCH]
+        yield [(s, read_photo(s.image), read_label_ids(s.label_ids)) for s in chunk]
 
 
 def main_scores(scores: dict[str, Any]) -> dict[str, Any]:
     """The few scores that are kept, with the 95 % interval of the mIoU over resampled images."""
-    low, high = bootstrap_interval(scores)
+    low, high = intervals.bootstrap_interval(scores)
     interval = {"miou": scores["miou"], "low": low, "high": high}
     return interval | {key: scores[key] for key in ("pixel_accuracy", "iou")}
 
 
 def only_classes(scores: dict[str, Any], columns: Sequence[int]) -> dict[str, Any]:
     """Scores of some classes, by their indices, in the form that intervals are computed from."""
+    names, iou = ([scores[key][column] for column in columns] for key in ("classes", "iou"))
     images = {key: np.asarray(scores["images"][key])[:, columns] for key in ("tp", "fp", "fn")}
-    iou = [scores["iou"][column] for column in columns]
+    images |= {f"category_{key}": counts for key, counts in images.items()}
     return {
-        "classes": [scores["classes"][column] for column in columns],
+        "classes": names,
+        "categories": names,  # a class is its own: no one asks for their scores
         "iou": iou,
         "miou": float(np.mean(np.array(iou, dtype=float))),
         "pixel_accuracy": scores["pixel_accuracy"],
-        # Those of categories are not asked for, but have to be there.
-        "images": {"names": scores["images"]["names"], **images}
-        | {f"category_{key}": counts for key, counts in images.items()},
+        "images": {"names": scores["images"]["names"], **images},
     }

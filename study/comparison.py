@@ -32,11 +32,10 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     These are the full run of every architecture, then those that started from another run's
     weights. A run without scores on `split` is left out.
     """
-    planned = [run for run in _planned(dataset) if isinstance(run, StudyRun) and run.compared]
-    found = [find_record(run.config) for run in planned]
-    records = [record for record in found if record is not None and split in record.scores]
+    configs = [e.config for e in _planned(dataset) if isinstance(e, StudyRun) and e.compared]
+    records = [r for r in map(find_record, configs) if r is not None and split in r.scores]
     order = list(MODEL_NAMES)
-    records.sort(key=lambda r: (r.config.init_from is not None, order.index(r.config.model)))
+    records.sort(key=lambda r: (start_dataset(r) != "", order.index(r.config.model)))
     models = [record.config.model for record in records if not start_dataset(record)]
     named = {}
     for record in records:
@@ -176,8 +175,8 @@ def transfer_overview(
 ) -> pd.DataFrame:
     """mIoU over the shared classes at home and elsewhere, a row per run and other dataset.
 
-    `runs`: runs by dataset. Columns `trained on`, `model`, `scored on`, `home`, `transfer` (shares
-    of 1, over the same classes) and `retained` (transfer over home).
+    `runs`: by dataset and name. Columns `trained on`, `model`, `scored on`, `home`, `transfer`
+    (shares of 1) and `retained` (transfer over home).
     """
     rows = []
     for dataset, named in runs.items():

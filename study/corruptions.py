@@ -13,16 +13,11 @@ from PIL import Image, ImageFilter
 from seglib.errors import ConfigError, choose
 
 CORRUPTIONS = {  # each with its level at the strengths 1 to 5
-    # Out of focus: standard deviation of a Gaussian in pixels of a photograph 256 high.
-    "blur": (1.0, 1.5, 2.0, 3.0, 4.0),
-    # Little light, high gain: standard deviation of Gaussian noise in steps of 255.
-    "noise": (5.0, 10.0, 15.0, 20.0, 30.0),
-    # Dusk: how often the light is halved.
-    "darkness": (1.0, 2.0, 3.0, 4.0, 5.0),
-    # A grey veil that thickens towards the horizon: optical depth at the largest distance.
-    "fog": (0.25, 0.5, 0.75, 1.0, 1.5),
-    # Quality of JPEG compression, as Pillow counts it.
-    "jpeg": (50, 30, 20, 10, 5),
+    "blur": (1.0, 1.5, 2.0, 3.0, 4.0),  # out of focus: σ in pixels of a photograph 256 high
+    "noise": (5.0, 10.0, 15.0, 20.0, 30.0),  # little light, high gain: σ in steps of 255
+    "darkness": (1.0, 2.0, 3.0, 4.0, 5.0),  # dusk: how often the light is halved
+    "fog": (0.25, 0.5, 0.75, 1.0, 1.5),  # a grey veil: optical depth at the largest distance
+    "jpeg": (50, 30, 20, 10, 5),  # quality of the compression, as Pillow counts it
 }
 STRENGTHS = (1, 2, 3, 4, 5)
 GAMMA = 2.2  # of the display: how stored values follow light

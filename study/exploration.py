@@ -26,6 +26,9 @@ from seglib.provenance import RESULTS_VERSION
 LIMIT = 320  # scenes that are read per split, evenly spread; more only matters for Cityscapes
 TINY = 16  # side in pixels, in a frame of 256 rows, below which an object counts as tiny
 GRID_STRIDES = (1, 8)  # of the resized mask itself, and of the FCN's coarsest maps
+DRAWS = 200  # of random parts of a split
+
+Tables = Mapping[str, np.ndarray]  # by split, a row per scene
 
 
 def evenly(scenes: Sequence[Scene], limit: int) -> list[Scene]:
@@ -143,7 +146,7 @@ def shrink(mask: np.ndarray, width: int) -> np.ndarray:
     return _resized(mask, (max(1, round(mask.shape[0] * width / mask.shape[1])), width))
 
 
-def survival(scenes: Iterable[Scene], class_set: ClassSet, widths: Sequence[int]) -> pd.DataFrame:
+def survival(scenes: Sequence[Scene], class_set: ClassSet, widths: Sequence[int]) -> pd.DataFrame:
     """What is left of each class when masks are resized to a width and back by nearest pixel.
 
     Returns one row per width and class that occurs: `width`; `class`; `pixels`: share of the
@@ -152,8 +155,7 @@ def survival(scenes: Iterable[Scene], class_set: ClassSet, widths: Sequence[int]
     mask; `best_iou`: IoU of the round trip, the score of a network that is perfect at that width.
     """
     pairs, kept, objects_of = defaultdict(int), defaultdict(int), 0  # sums of arrays
-    for scene in scenes:
-        (mask,) = masks([scene], class_set)
+    for scene, mask in zip(scenes, masks(scenes, class_set), strict=True):
         objects, owners = _objects(scene, mask, class_set)
         objects_of += np.bincount(owners, minlength=class_set.num_classes)
         for width in widths:
@@ -185,23 +187,18 @@ def color_histograms(scenes: Iterable[Scene], bins: int = 8, step: int = 2) -> n
     return np.array(rows, dtype=np.int64).reshape(-1, bins**3)
 
 
-def split_distances(
-    counts: Mapping[str, np.ndarray],
-    colors: Mapping[str, np.ndarray],
-    seed: int = 0,
-    draws: int = 200,
-) -> pd.DataFrame:
+def split_distances(counts: Tables, colors: Tables, seed: int = 0) -> pd.DataFrame:
     """Jensen-Shannon distances (0 to 1) between the splits, next to what chance alone gives.
 
     `counts`, `colors`: split to `pixel_counts` and to `color_histograms` of its scenes; the first
     split is compared with each other one. Returns rows `pair`, `classes`, `colors`: square roots of
-    the divergence to base 2. The first row, "chance", is above 95 % of the `draws` in which a
+    the divergence to base 2. The first row, "chance", is above 95 % of the `DRAWS` in which a
     random part of the first split, as large as the smallest other one, is compared with the rest.
     """
     base, *others = counts
     size = min([len(counts[base]) // 2, *(len(counts[split]) for split in others)])
     generator = np.random.default_rng(seed)
-    orders = [generator.permutation(len(counts[base])) for _ in range(draws)]
+    orders = [generator.permutation(len(counts[base])) for _ in range(DRAWS)]
 
     def distance(first: np.ndarray, second: np.ndarray) -> float:
         return jensenshannon(first.sum(axis=0), second.sum(axis=0), base=2)
@@ -233,8 +230,8 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
     scenes = {split: evenly(found, LIMIT) for split, found in listed.items()}
     counts = {split: pixel_counts(part, classes) for split, part in scenes.items()}
     counts = {split: table for split, table in counts.items() if table[:, :-1].any()}
-    priors = spatial_priors(scenes["train"], classes)
-    floor = position_baseline(scenes["val"], priors, classes)
+    floor = position_baseline(scenes["val"], spatial_priors(scenes["train"], classes), classes)
+    grids = {str(s): grid_ceiling(scenes["val"], classes, input_size, s) for s in GRID_STRIDES}
     return {
         "results_version": RESULTS_VERSION,
         "input_size": list(input_size),
@@ -245,10 +242,7 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
         "void": float(counts["train"][:, -1].sum() / counts["train"].sum()),
         "objects": _object_facts(spec, scenes["train"]) if spec.has_instances else None,
         "floor": _score_facts(floor),
-        "grid": {
-            str(stride): _score_facts(grid_ceiling(scenes["val"], classes, input_size, stride))
-            for stride in GRID_STRIDES
-        },
+        "grid": {stride: _score_facts(found) for stride, found in grids.items()},
         "coarse": _coarse_facts(spec, scenes["train"]) if spec.has_coarse else None,
     }
 

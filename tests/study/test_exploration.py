@@ -167,7 +167,7 @@ def test_distances_of_splits_are_those_of_jensen_and_shannon():
     first, second = np.array([[1, 0, 9]] * 2), np.array([[5, 5, 9]])  # the last column is ignored
     by_hand = np.sqrt(0.5 * np.log2(1 / 0.75) + 0.25 * np.log2(0.5 / 0.75) + 0.25)
     colors = {"train": np.array([[1, 0]] * 2), "val": np.array([[0, 7]])}
-    table = exploration.split_distances({"train": first, "val": second}, colors, draws=1)
+    table = exploration.split_distances({"train": first, "val": second}, colors)
     assert table.loc[1, ["classes", "colors"]].tolist() == pytest.approx([by_hand, 1])
 
 
