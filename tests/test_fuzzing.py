@@ -136,7 +136,7 @@ class Plain(torch.nn.Module):
 @example("<img src=x onerror=alert(1)>.jpg", b"")
 @example("a\nb\r.jpg", b"PK\x03\x04")
 def test_any_upload(name: str, content: bytes) -> None:
-    made = PhotoPanel(Predictor(Plain(), CAMVID_11), device="cpu")
+    made = PhotoPanel(Predictor(Plain(), CAMVID_11))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made._receive({"new": ({"name": name, "content": content},)})

@@ -7,14 +7,13 @@ browser: some add noise to canvases against tracking, and colour management may 
 import base64
 import io
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from ..data.cache import resize_image, resize_mask
-from ..labels import ClassSet
 
 JPEG_QUALITY = 90
 
@@ -37,25 +36,16 @@ def pack_photo(image: np.ndarray, size: tuple[int, int], kind: str) -> bytes:
 
 
 def pack_map(values: np.ndarray, size: tuple[int, int]) -> bytes:
-    """An uint8 map (H, W), resized to `size` by nearest pixel, as deflated bytes by rows."""
-    return zlib.compress(np.ascontiguousarray(resize_mask(values, size)).tobytes(), 6)
+    """A map (H, W), resized to `size` by nearest pixel, as deflated bytes by rows.
+
+    Class indices uint8, or probabilities 0 to 1, float, which become whole percent.
+    """
+    if values.dtype != np.uint8:
+        values = np.rint(values.clip(0, 1).astype(np.float32) * 100).astype(np.uint8)
+    return zlib.compress(resize_mask(values, size).tobytes())
 
 
-def pack_confidence(confidence: np.ndarray, size: tuple[int, int]) -> bytes:
-    """Probabilities 0 to 1, float (H, W), as deflated bytes of whole percent."""
-    percent = np.rint(np.clip(confidence.astype(np.float32), 0, 1) * 100).astype(np.uint8)
-    return pack_map(percent, size)
-
-
-def pack_classes(class_set: ClassSet) -> list[dict[str, Any]]:
-    """Name and colour of each class, in index order."""
-    return [
-        {"name": name, "color": color.tolist()}
-        for name, color in zip(class_set.names, class_set.colors, strict=True)
-    ]
-
-
-def json_numbers(values: np.ndarray) -> list[float | None]:
+def json_numbers(values: Iterable[float]) -> list[float | None]:
     """Floats as JSON knows them: NaN becomes None."""
     return [None if np.isnan(value) else round(float(value), 6) for value in values]
 
@@ -64,14 +54,8 @@ def widget_bundle(
     widget: Any, picture: bytes | None, metadata: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The MIME bundle of a widget with a static picture for readers without a kernel."""
-    data: dict[str, Any] = {
-        "text/plain": repr(widget),
-        "application/vnd.jupyter.widget-view+json": {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": widget.model_id,
-        },
-    }
+    view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
+    data = {"text/plain": repr(widget), "application/vnd.jupyter.widget-view+json": view}
     if picture is not None:
         data["image/png"] = base64.b64encode(picture).decode("ascii")
     return data, dict(metadata or {})

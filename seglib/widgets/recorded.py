@@ -1,7 +1,8 @@
 """The viewer over recorded runs: kept predictions over the scenes that they were made for."""
 
-import math
 from collections.abc import Mapping, Sequence
+
+import numpy as np
 
 from ..data.datasets import dataset_spec
 from ..data.images import read_label_ids, read_photo
@@ -26,28 +27,28 @@ def view_records(
         dataset: its tree must be on disk.
         split: "train", "val" or "test".
         records: runs on this dataset, or names for the model choice and their runs; None takes
-            all, the best first.
+            all that keep predictions of the split, the best first.
         max_side: as in `SceneViewer`.
 
     Raises:
         ConfigError: unknown dataset, or a record of another one.
-        RecordError: no record, or none keeps a prediction of this split.
+        RecordError: no record keeps a prediction of this split.
         DatasetError: the tree or one of its files is missing or damaged.
     """
     spec = dataset_spec(dataset)
     if records is None:
-        records = sorted(list_records(dataset), key=_score, reverse=True)
-    named = dict(records) if isinstance(records, Mapping) else _named(records)
+        folder = f"predictions/{split}"
+        found = [record for record in list_records(dataset) if (record.path / folder).is_dir()]
+        records = sorted(found, key=lambda run: np.nan_to_num(run.miou()), reverse=True)
+    named = records if isinstance(records, Mapping) else _named(records)
     for record in named.values():
         if record.config.dataset != dataset:
             raise ConfigError(f"{record.id} is a run on {record.config.dataset}, not on {dataset}")
     predictions = {name: _predictions(record, split) for name, record in named.items()}
     kept = {scene for by_scene in predictions.values() for scene in by_scene}
     if not kept:
-        raise RecordError(
-            f"no run on {dataset} keeps predictions of {split!r}; "
-            f"start with: seglib train --dataset {dataset}"
-        )
+        command = f"seglib train --dataset {dataset}"
+        raise RecordError(f"no run on {dataset} keeps predictions of {split!r}; run: {command}")
     scenes = []
     for scene in list_scenes(spec.root(), split):
         if scene.name in kept:
@@ -55,10 +56,8 @@ def view_records(
             label_ids = read_label_ids(scene.label_ids, size=image.shape[:2])
             scenes.append(SceneView(scene.name, image, spec.class_set.encode(label_ids)))
     if missing := kept - {scene.name for scene in scenes}:
-        raise RecordError(
-            f"{spec.root()}: scene {min(missing)!r}, which a record predicts, is not in {split!r}; "
-            "the records belong to other data"
-        )
+        where = f"{spec.root()}: scene {min(missing)!r}, which a record predicts"
+        raise RecordError(f"{where}, is not in {split!r}; the records belong to other data")
     return SceneViewer(scenes, spec.class_set, predictions, max_side=max_side)
 
 
@@ -72,20 +71,14 @@ def _predictions(record: Record, split: str) -> dict[str, Prediction]:
     }
 
 
-def _score(record: Record) -> float:
-    score = record.miou()
-    return -1.0 if math.isnan(score) else score
-
-
 def _named(records: Sequence[Record]) -> dict[str, Record]:
-    """Readable names: the architecture's, with options or the run's id where several share it."""
-    titles = [MODEL_NAMES.get(record.config.model, record.config.model) for record in records]
-    if len(set(titles)) < len(titles):
-        titles = [
-            f"{title}, {options}" if (options := describe_options(record)) else title
-            for title, record in zip(titles, records, strict=True)
-        ]
-    return {
-        record.id if titles.count(title) > 1 else title: record
-        for title, record in zip(titles, records, strict=True)
-    }
+    """By the architecture's name, with its options and the id's end where several share it."""
+    names = [MODEL_NAMES[record.config.model] for record in records]
+    names = _told_apart(names, [describe_options(record) for record in records])
+    names = _told_apart(names, [record.id.rpartition("-")[2] for record in records])
+    return dict(zip(names, records, strict=True))
+
+
+def _told_apart(names: list[str], additions: list[str]) -> list[str]:
+    pairs = zip(names, additions, strict=True)
+    return [f"{name}, {more}" if more and names.count(name) > 1 else name for name, more in pairs]

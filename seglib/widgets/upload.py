@@ -33,61 +33,46 @@ class PhotoPanel(ipywidgets.VBox):
         *,
         name: str | None = None,
         max_side: int = SHOWN_SIDE,
-        device: str | None = None,
     ) -> None:
         """Make the panel; the network is loaded when the first photograph comes.
 
         Args:
             source: a recorded run with weights, or a predictor.
-            photo: shown at first, and in the static picture: a file, its bytes, or uint8 RGB
-                (H, W, 3).
+            photo: shown at first and in the static picture: a file, its bytes, or uint8 RGB
+                (H, W, 3); `ImageError` where it can't be read.
             name: what messages call the network; None is the run's id.
             max_side: the photo is shown with at most so many pixels on its longer side.
-            device: None is the fastest one here.
-
-        Raises:
-            ImageError: `photo` cannot be read.
         """
-        self._source, self._device, self._max_side = source, device, max_side
+        self._source, self._max_side = source, max_side
         self._name = name or (source.id if isinstance(source, Record) else "network")
-        self._predictor = source if isinstance(source, Predictor) else None
         self.viewer: SceneViewer | None = None
         self.upload = ipywidgets.FileUpload(
-            accept=",".join(sorted(SUFFIXES)), multiple=False, description="Choose a photograph"
+            accept=",".join(sorted(SUFFIXES)), multiple=False, description="Choose a photograph",
+            layout=ipywidgets.Layout(width="auto"),
         )
-        self.upload.layout.width = "auto"
         self.upload.observe(self._receive, "value")
         self.status = ipywidgets.HTML()
         self._say(HINT)
-        line = ipywidgets.HBox([self.upload, self.status])
-        line.layout.align_items = "center"
-        super().__init__([line])
+        centred = ipywidgets.Layout(align_items="center")
+        super().__init__([ipywidgets.HBox([self.upload, self.status], layout=centred)])
         if photo is not None:
             self.segment(photo)
 
     def segment(self, photo: Path | str | bytes | np.ndarray, name: str | None = None) -> None:
-        """Segment and show a photograph of any size: a file, its bytes, or uint8 RGB (H, W, 3).
-
-        `name` is what it is called, else the file's name. ImageError says why one cannot be read.
-        """
-        if isinstance(photo, np.ndarray):
-            image, name = photo, name or "photograph"
-        else:
-            called = Path(photo).name if isinstance(photo, Path | str) else "photograph"
-            name = name or called
-            image = read_photo(photo, name)
+        """Segment and show a photograph of any size, as for the panel itself, under this name."""
+        name = name or (Path(photo).name if isinstance(photo, Path | str) else "photograph")
+        image = photo if isinstance(photo, np.ndarray) else read_photo(photo, name)
         height, width = image.shape[:2]
         self._say(f"Segmenting {_short(name)} ({width}×{height}) …")
         begin = time.perf_counter()
-        if self._predictor is None:
-            self._predictor = Predictor.from_record(self._source, self._device)
-        prediction = self._predictor(image, confidence=True)
+        if isinstance(self._source, Record):
+            self._source = Predictor.from_record(self._source)
+        prediction = self._source(image, confidence=True)
         seconds = time.perf_counter() - begin
         scenes, predictions = [SceneView(name, image)], {self._name: {name: prediction}}
         if self.viewer is None:
-            self.viewer = SceneViewer(
-                scenes, self._predictor.class_set, predictions, max_side=self._max_side
-            )
+            classes = self._source.class_set
+            self.viewer = SceneViewer(scenes, classes, predictions, max_side=self._max_side)
             self.children = (*self.children, self.viewer)
         else:
             self.viewer.show(scenes, predictions)
@@ -121,10 +106,10 @@ class PhotoPanel(ipywidgets.VBox):
             self.upload.value = ()
 
     def _say(self, line: str, wrong: bool = False) -> None:
+        color, role, mark = "inherit", "status", ""
+        if wrong:
+            color, role, mark = "var(--jp-error-color1, #c62828)", "alert", "⚠ "
         # The text is escaped because file names may hold markup.
-        color = "var(--jp-error-color1, #c62828)" if wrong else "inherit"
-        role = "alert" if wrong else "status"
-        mark = "⚠ " if wrong else ""
         self.status.value = (
             f'<span role="{role}" style="color: {color}; margin-left: 8px">'
             f"{mark}{html.escape(line)}</span>"

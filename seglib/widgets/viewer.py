@@ -16,15 +16,7 @@ from ..errors import ConfigError, choose
 from ..evaluation.metrics import confusion_matrix, iou_per_class, mean_iou
 from ..evaluation.predictor import Prediction
 from ..labels import IGNORE_INDEX, ClassSet
-from .packing import (
-    json_numbers,
-    pack_classes,
-    pack_confidence,
-    pack_map,
-    pack_photo,
-    reduced_size,
-    widget_bundle,
-)
+from .packing import json_numbers, pack_map, pack_photo, reduced_size, widget_bundle
 
 BROWSER = Path(__file__).parent / "browser"
 SCRIPTS = ("maps.js", "scenes.js", "picture.js", "controls.js", "steering.js", "viewer.js")
@@ -32,6 +24,7 @@ MAX_SIDE = 1024  # pixels: beyond it screens show nothing more and redrawing get
 PICTURE_SIDE = 640  # pixels of each picture in the static fallback
 
 Labels = np.ndarray | Prediction | tuple[np.ndarray, np.ndarray | None]
+Predictions = Mapping[str, Mapping[str, Labels]]  # by model, then by scene
 
 
 class SceneView(NamedTuple):
@@ -70,7 +63,7 @@ class SceneViewer(anywidget.AnyWidget):
         self,
         scenes: Iterable[SceneView | Sequence[Any]],
         class_set: ClassSet,
-        predictions: Mapping[str, Mapping[str, Labels]] | None = None,
+        predictions: Predictions | None = None,
         *,
         max_side: int = MAX_SIDE,
         photo_format: str = "jpeg",
@@ -89,13 +82,14 @@ class SceneViewer(anywidget.AnyWidget):
             traits: first values of the attributes, as `opacity=0.3`.
 
         Raises:
-            ConfigError: no scene, two of one name, a map of another size than its image, or a
-                class index outside the set; the message names scene and model.
+            ConfigError: no scene, two of one name, a map of another size than its image, or a class
+                index outside the set.
         """
         choose("photo format", photo_format, ("jpeg", "png"))
         self.class_set = class_set
         self._options = (max_side, photo_format)
-        super().__init__(_classes=pack_classes(class_set))
+        classes = zip(class_set.names, class_set.colors.tolist(), strict=True)
+        super().__init__(_classes=[{"name": name, "color": color} for name, color in classes])
         self.show(scenes, predictions)
         for name, value in traits.items():
             if name not in self.trait_names(sync=True):
@@ -103,9 +97,7 @@ class SceneViewer(anywidget.AnyWidget):
             setattr(self, name, value)
 
     def show(
-        self,
-        scenes: Iterable[SceneView | Sequence[Any]],
-        predictions: Mapping[str, Mapping[str, Labels]] | None = None,
+        self, scenes: Iterable[SceneView | Sequence[Any]], predictions: Predictions | None = None
     ) -> None:
         """Replace what is shown; arguments and errors as for the viewer itself."""
         views = [SceneView(*scene) for scene in scenes]
@@ -114,12 +106,16 @@ class SceneViewer(anywidget.AnyWidget):
         names = [view.name for view in views]
         if repeated := [name for name in names if names.count(name) > 1]:
             raise ConfigError(f"two scenes are called {repeated[0]!r}")
-        predictions = dict(predictions or {})
-        for model, scenes_of_model in predictions.items():
-            if unknown := [name for name in scenes_of_model if name not in names]:
+        predictions = {
+            model: {name: _prediction(labels) for name, labels in by_scene.items()}
+            for model, by_scene in (predictions or {}).items()
+        }
+        for model, by_scene in predictions.items():
+            if unknown := [name for name in by_scene if name not in names]:
                 raise ConfigError(f"{model!r} has a prediction for an unknown scene {unknown[0]!r}")
         packed = [self._pack(view, predictions) for view in views]
-        self._names, self._first = names, self._reduced(views[0], predictions)
+        first = [by_scene[names[0]] for by_scene in predictions.values() if names[0] in by_scene]
+        self._names, self._first = names, (views[0], first[0].indices if first else None)
         self._picture: bytes | None = None
         with self.hold_sync():
             self._models = list(predictions)
@@ -127,37 +123,35 @@ class SceneViewer(anywidget.AnyWidget):
             self.scene = 0
             self.model = next(iter(predictions), "")
 
-    def _pack(self, view: SceneView, predictions: Mapping) -> dict[str, Any]:
+    def _pack(self, view: SceneView, predictions: Predictions) -> dict[str, Any]:
+        """A scene as the browser takes it, with the scores of its predictions."""
         max_side, photo_format = self._options
-        image = view.image
+        name, image, truth = view
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-            raise ConfigError(f"scene {view.name!r}: expected uint8 RGB (H, W, 3), "
-                              f"got {image.dtype} {image.shape}")  # fmt: skip
+            got = f"{image.dtype} {image.shape}"
+            raise ConfigError(f"scene {name!r}: expected uint8 RGB (H, W, 3), got {got}")
         size = reduced_size(image.shape[:2], max_side)
-        truth = view.truth
         if truth is not None:
-            self._check(truth, image, f"truth of scene {view.name!r}", (IGNORE_INDEX,))
-        models: list[dict[str, Any] | None] = []
-        for model, by_scene in predictions.items():
-            if view.name not in by_scene:
-                models.append(None)
+            self._check(truth, image, f"truth of scene {name!r}", IGNORE_INDEX)
+        models: list[dict[str, Any] | None] = [None] * len(predictions)
+        for place, (model, by_scene) in enumerate(predictions.items()):
+            if name not in by_scene:
                 continue
-            indices, confidence = _unpack(by_scene[view.name])
-            where = f"prediction of {model!r} for scene {view.name!r}"
+            indices, confidence = by_scene[name]
+            where = f"prediction of {model!r} for scene {name!r}"
             self._check(indices, image, where)
-            entry: dict[str, Any] = {"labels": pack_map(indices, size), "miou": None, "iou": []}
+            models[place] = entry = {"labels": pack_map(indices, size), "miou": None, "iou": []}
             if confidence is not None:
                 if confidence.shape != indices.shape:
-                    raise ConfigError(f"{where}: confidence has shape {confidence.shape}, "
-                                      f"labels {indices.shape}")  # fmt: skip
-                entry["confidence"] = pack_confidence(confidence, size)
+                    shapes = f"confidence has shape {confidence.shape}, labels {indices.shape}"
+                    raise ConfigError(f"{where}: {shapes}")
+                entry["confidence"] = pack_map(confidence, size)
             if truth is not None:
                 confusion = confusion_matrix(truth, indices, self.class_set.num_classes)
-                entry["miou"] = json_numbers(np.array([mean_iou(confusion)]))[0]
-                entry["iou"] = json_numbers(iou_per_class(confusion))
-            models.append(entry)
+                scores = [*iou_per_class(confusion), mean_iou(confusion)]
+                *entry["iou"], entry["miou"] = json_numbers(scores)
         return {
-            "name": view.name,
+            "name": name,
             "height": size[0],
             "width": size[1],
             "photo": pack_photo(image, size, photo_format),
@@ -166,40 +160,30 @@ class SceneViewer(anywidget.AnyWidget):
             "models": models,
         }
 
-    def _check(
-        self, labels: np.ndarray, image: np.ndarray, where: str, extra: tuple[int, ...] = ()
-    ) -> None:
+    def _check(self, labels: np.ndarray, image: np.ndarray, where: str, *extra: int) -> None:
         if labels.dtype != np.uint8:
             raise ConfigError(f"{where}: expected uint8 class indices, got {labels.dtype}")
         if labels.shape != image.shape[:2]:
             raise ConfigError(f"{where}: shape {labels.shape}, the image has {image.shape[:2]}")
         classes = self.class_set.num_classes
-        wrong = [i for i in np.unique(labels).tolist() if i >= classes and i not in extra]
-        if wrong:
-            raise ConfigError(
-                f"{where}: class index {wrong[0]} is not in {self.class_set.name} "
-                f"(0..{classes - 1})"
-            )
-
-    def _reduced(self, view: SceneView, predictions: Mapping) -> tuple[SceneView, Any]:
-        """The first scene and its first prediction in the size of the static picture."""
-        size = reduced_size(view.image.shape[:2], PICTURE_SIDE)
-        maps = [by_scene[view.name] for by_scene in predictions.values() if view.name in by_scene]
-        predicted = resize_mask(_unpack(maps[0])[0], size) if maps else None
-        truth = None if view.truth is None else resize_mask(view.truth, size)
-        return SceneView(view.name, resize_image(view.image, size), truth), predicted
+        if wrong := [i for i in np.unique(labels).tolist() if i >= classes and i not in extra]:
+            known = f"{self.class_set.name} (0..{classes - 1})"
+            raise ConfigError(f"{where}: class index {wrong[0]} is not in {known}")
 
     def picture(self) -> bytes:
         """A PNG of the first scene for readers without a kernel; drawn once."""
         if self._picture is None:
-            (name, image, truth), predicted = self._first
-            if truth is not None and predicted is not None:
-                figure = plots.predictions([image], [truth], [predicted], self.class_set)
+            (_, image, truth), guess = self._first
+            size = reduced_size(image.shape[:2], PICTURE_SIDE)
+            masks = {"truth": truth, "prediction": guess}
+            parts = {"image": resize_image(image, size)} | {
+                title: resize_mask(mask, size) for title, mask in masks.items() if mask is not None
+            }
+            shown = list(parts.values())
+            if len(shown) == 3:
+                figure = plots.predictions(*([part] for part in shown), self.class_set)
             else:
-                mask = predicted if truth is None else truth
-                shown = [image] if mask is None else [image, mask]
-                titles = ["image", "truth" if predicted is None else "prediction"][: len(shown)]
-                figure = plots.label_pictures(shown, titles, self.class_set, columns=2)
+                figure = plots.label_pictures(shown, list(parts), self.class_set, columns=2)
             buffer = io.BytesIO()
             figure.savefig(buffer, format="png", dpi=150, metadata={"Software": "seglib"})
             plt.close(figure)  # else the notebook would show it a second time
@@ -216,8 +200,5 @@ class SceneViewer(anywidget.AnyWidget):
         return widget_bundle(self, self.picture(), metadata)
 
 
-def _unpack(labels: Labels) -> tuple[np.ndarray, np.ndarray | None]:
-    if isinstance(labels, np.ndarray):
-        return labels, None
-    indices, confidence = labels
-    return indices, confidence
+def _prediction(labels: Labels) -> Prediction:
+    return Prediction(labels) if isinstance(labels, np.ndarray) else Prediction(*labels)

@@ -194,7 +194,8 @@ def recorded(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch
 def test_records_are_shown_over_their_scenes_the_best_first(recorded: list) -> None:
     viewer = view_records("camvid")
     assert len(viewer._scenes) == 2
-    assert viewer._models == [recorded[1].id, recorded[0].id]  # same options: told apart by id
+    expected = [f"FCN, width 4, {record.id[-8:]}" for record in recorded[::-1]]
+    assert viewer._models == expected  # the same options: told apart by the id
     mious = [entry["miou"] for entry in viewer._scenes[0]["models"]]
     assert mious[0] > 0.9 and mious[1] < 0.2
     scene = viewer._scenes[0]
