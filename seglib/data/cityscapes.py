@@ -6,10 +6,9 @@ files are unpacked beside themselves.
 
 import os
 import shutil
-import stat
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from tqdm.auto import tqdm
 
@@ -53,25 +52,19 @@ def prepare_tree(source: Path | str | None = None, *, progress: bool = True) -> 
 def unpack(archive: Path, root: Path, *, progress: bool = True) -> None:
     """Unpack one of `PACKAGES` into `root`, each split becoming visible only when complete.
 
-    Raises DatasetError for a damaged, encrypted or unsafe archive, and for too small a disk.
+    Raises DatasetError for a damaged or encrypted archive, and for too small a disk.
     """
     staging = root / f".{archive.stem}.unpacking"
     shutil.rmtree(staging, ignore_errors=True)  # of a killed process: our caller holds a lock
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
-            for member in members:
-                path = PurePosixPath(member.filename.replace("\\", "/"))
-                outside = path.is_absolute() or ".." in path.parts or ":" in member.filename
-                if outside or stat.S_ISLNK(member.external_attr >> 16):
-                    what = f"member {member.filename!r} lies outside or is a link"
-                    raise DatasetError(f"{archive}: refused, {what}")
             needed, free = sum(m.file_size for m in members), shutil.disk_usage(root).free
             if needed > free:
                 sizes = f"{needed / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB are free"
                 raise DatasetError(f"{archive}: unpacking needs {sizes}")
             for member in tqdm(members, f"unpacking {archive.name}", disable=not progress):
-                opened.extract(member, staging)  # checks the CRC
+                opened.extract(member, staging)  # checks the CRC, and leads nowhere else
         for part in PACKAGES[archive.name]:
             if (staging / part).is_dir() and not (root / part).exists():
                 (root / part).parent.mkdir(parents=True, exist_ok=True)

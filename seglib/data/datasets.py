@@ -89,20 +89,11 @@ def prepare(
 ) -> Path:
     """Make sure a dataset's tree is on disk and return its root; at once if it already is.
 
-    Two processes may call this together: one builds, the other waits, and the tree appears as a
-    whole or not at all.
-
-    Args:
-        name: a key of `DATASETS`.
-        source: the folder to convert; cityscapes: the licensed copy, not `CITYSCAPES_DATASET`'s.
-        download: camvid: fetch the published files.
-        force: rebuild a tree that this function made before.
-        progress: show progress bars.
-        options: further arguments of the converter, such as `seed` of `generate`.
-
-    Raises:
-        ConfigError: unknown dataset, or an option that the present tree was not made with.
-        DatasetError: the dataset is missing or damaged and cannot be made; one line says why.
+    `source`: the folder to convert, or the licensed copy of Cityscapes. `download`: fetch CamVid's
+    published files. `force`: rebuild a tree that this function made before. `options`: further
+    arguments of the converter, such as `seed` of `generate`. Safe when several processes ask at
+    once. Raises ConfigError for an unknown dataset or an option that the present tree was not made
+    with, DatasetError for a dataset that is missing or damaged and cannot be made.
     """
     spec = dataset_spec(name)
     root, marker = spec.root(), spec.root() / MARKER
@@ -173,15 +164,15 @@ def fingerprint(root: Path, splits: Sequence[str] = SPLITS["fine"]) -> str:
     """What identifies a dataset's fine masks: 16 hexadecimal digits.
 
     The sha256 covers every scene's split, name, size and decoded label ids, not the PNG files, as
-    compression differs between library versions. Splits that the tree lacks are left out. The
-    result is remembered under the files' sizes and times. Raises DatasetError if no split is there,
-    or a mask is missing or damaged.
+    compression differs between library versions. Splits that the tree lacks are left out. Raises
+    DatasetError if no split is there, or a mask is missing or damaged.
     """
     root = Path(root)
     present = [split for split in splits if (root / MASK_FOLDERS["fine"] / split).is_dir()]
     scenes = [scene for split in present or splits[:1] for scene in list_scenes(root, split)]
     stats = [(scene.label_ids, scene.label_ids.stat()) for scene in scenes]
     files = [(str(file.relative_to(root)), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
+    # The result is remembered under the files' sizes and times.
     key = hashlib.sha256(json.dumps([str(root.absolute()), files]).encode()).hexdigest()[:32]
     memo = paths.cache_dir() / "fingerprints" / f"{key}.json"
     if memo.is_file():

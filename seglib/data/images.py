@@ -30,12 +30,11 @@ MOST_PIXELS = 100_000_000  # 300 MB as RGB; beyond it a small file may be made t
 
 
 def read_photo(source: Path | str | bytes, name: str | None = None) -> np.ndarray:
-    """Read a photograph as uint8 RGB (H, W, 3), upright.
+    """Read a photograph as uint8 RGB (H, W, 3), upright as EXIF says; transparency becomes white.
 
-    `source`: a file, or a file's bytes. `name`: what messages call it, else the path. The camera's
-    EXIF orientation is applied, 16-bit values are reduced to 8, transparency is laid on white,
-    CMYK, grey and palette images become RGB. Raises ImageError with one line that names the file
-    for what is missing, damaged, no image, animated, under 16 pixels or over 100 megapixels.
+    `source`: a file, or a file's bytes. `name`: what messages call it, else the path. Raises
+    ImageError with one line that names the file for what is missing, damaged, no image, animated,
+    under 16 pixels or over 100 megapixels.
     """
     name = name or ("the image" if isinstance(source, bytes) else str(source))
     with _opened(source, name) as image:
@@ -58,8 +57,8 @@ def read_photo(source: Path | str | bytes, name: str | None = None) -> np.ndarra
 def read_mask(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """Read a mask of one 8-bit channel as uint8 (H, W), whatever its values mean.
 
-    `size`: the (H, W) that it must have, usually its image's. Raises DatasetError with one line
-    that names the file and what was found if it is missing, damaged or of another kind or size.
+    `size`: the (H, W) that it must have, usually its image's. Raises DatasetError if the file is
+    missing, damaged or of another kind or size.
     """
     return _mask(path, size, 8, ("L",))
 
@@ -148,7 +147,7 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode == "F" or image.mode.startswith("I"):  # 16 bits, or 32 with only 16 in use
         values = np.asarray(image)
         if image.mode == "F" or values.min() < 0 or values.max() > 0xFFFF:
-            raise ImageError(f"{name}: 32-bit pixels have no agreed range")
+            raise ImageError(f"{name}: floating-point or 32-bit pixels have no agreed range")
         image = Image.fromarray((values // 257).astype(np.uint8))
     if image.has_transparency_data:
         # "RGB" would bring out the colours that hide under transparent pixels.

@@ -36,8 +36,8 @@ class TrainTransform:
     """Random zoom and crop, flip, rotation and photometric jitter of one scene.
 
     Maps an uint8 image (3, H, W) and its uint8 mask (H, W) to the size of a training crop. What
-    lies outside the scene after a zoom or rotation is filled with the mean colour and ignored in
-    the mask. All randomness comes from torch's global generator, which `TrainingSet` seeds.
+    lies outside the scene is filled with the mean colour and ignored in the mask. All randomness
+    comes from torch's global generator, which `TrainingSet` seeds.
     """
 
     def __init__(self, config: RunConfig) -> None:

@@ -43,17 +43,16 @@ def errors_by_distance(
     band holds what is further away. Returns a row per band: `distance` (text such as "3–4"),
     `pixels`, `wrong`.
     """
-    counts = np.zeros((2, len(bands) + 1), dtype=np.int64)
+    pixels, wrong = np.zeros((2, len(bands) + 1), dtype=np.int64)
     for truth, prediction in zip(truths, predictions, strict=True):
         band = np.searchsorted(bands, boundary_distance(truth, bands[-1]))
         scored = truth != IGNORE_INDEX
-        for row, pixels in enumerate((scored, scored & (truth != prediction))):
-            counts[row] += np.bincount(band[pixels], minlength=len(bands) + 1)
+        pixels += np.bincount(band[scored], minlength=len(pixels))
+        wrong += np.bincount(band[scored & (truth != prediction)], minlength=len(wrong))
     starts = [1, *(band + 1 for band in bands)]
     names = [f"{a}" if a == b else f"{a}–{b}" for a, b in zip(starts, bands, strict=False)]
-    return pd.DataFrame(
-        {"distance": [*names, f"> {bands[-1]}"], "pixels": counts[0], "wrong": counts[1]}
-    )
+    names.append(f"> {bands[-1]}")
+    return pd.DataFrame({"distance": names, "pixels": pixels, "wrong": wrong})
 
 
 def boundary_phases(
@@ -83,9 +82,8 @@ def grid_ceiling(
 ) -> np.ndarray:
     """Score the truth itself, reduced to one label per grid cell: int64 (C, C), rows = truth.
 
-    The mask is resized to `size` (height, width) by nearest pixel, as for training; each cell of
-    `stride` × `stride` pixels takes its commonest class, and the result is enlarged again. This is
-    what a network would score that decides once per cell and is never mistaken about the majority.
+    The mask is resized to `size` (height, width), as for training; each cell of `stride` × `stride`
+    pixels takes its commonest class, and the result is enlarged again.
     """
     confusion = np.zeros((class_set.num_classes,) * 2, dtype=np.int64)
     for scene in scenes:
@@ -99,8 +97,7 @@ def grid_ceiling(
 def majority(mask: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
     """Give every cell of `stride` × `stride` pixels its commonest class, uint8 (H, W).
 
-    Void has no vote; a cell of nothing else becomes class 0. Of equally common classes the first
-    wins. Cells at the right and lower edge may be cut off.
+    Void has no vote; a cell of nothing else becomes class 0. The first of equally common ones wins.
     """
     rows, columns = (np.arange(0, side, stride) for side in mask.shape)
     votes = [

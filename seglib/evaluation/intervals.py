@@ -12,13 +12,15 @@ import numpy as np
 from ..errors import ConfigError, choose
 from .metrics import aggregate
 
+RESAMPLES = 2000
 
-def resample(images: int, resamples: int = 2000, seed: int = 0) -> np.ndarray:
-    """How often each image is drawn in each resample, int64 (resamples, images).
+
+def resample(images: int, seed: int = 0) -> np.ndarray:
+    """How often each image is drawn in each resample, int64 (RESAMPLES, images).
 
     Drawing N of N with replacement is a multinomial count; one seed draws the same images.
     """
-    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), resamples)
+    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), RESAMPLES)
 
 
 def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -30,19 +32,14 @@ def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[float,
 
 
 def bootstrap_interval(
-    scores: dict[str, Any],
-    metric: str = "miou",
-    resamples: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
+    scores: dict[str, Any], metric: str = "miou", seed: int = 0, level: float = 0.95
 ) -> tuple[float, float]:
     """Percentile interval of a score over resamples of the scored images (Efron, 1979).
 
-    It says how far the score depends on which images the split holds, not on the training seed.
     `scores`: from `ScoreAccumulator.scores()`. `metric`: a mean of `METRICS`, or one class or
     category as in "iou:person". Resamples in which the class is absent are left out.
     """
-    weights = resample(len(scores["images"]["names"]), resamples, seed)
+    weights = resample(len(scores["images"]["names"]), seed)
     return percentile_interval(_score(scores, metric, weights), level)
 
 
@@ -58,7 +55,6 @@ def paired_difference(
     scores_a: dict[str, Any],
     scores_b: dict[str, Any],
     metric: str = "miou",
-    resamples: int = 2000,
     seed: int = 0,
     level: float = 0.95,
 ) -> PairedDifference:
@@ -70,7 +66,7 @@ def paired_difference(
     names = scores_a["images"]["names"]
     if scores_b["images"]["names"] != names:
         raise ConfigError("the two runs were scored on different images: compare one split")
-    weights = resample(len(names), resamples, seed)
+    weights = resample(len(names), seed)
     drawn = _score(scores_a, metric, weights) - _score(scores_b, metric, weights)
     difference = float(_score(scores_a, metric) - _score(scores_b, metric))
     return PairedDifference(difference, *percentile_interval(drawn, level))

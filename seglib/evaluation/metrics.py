@@ -178,8 +178,6 @@ class ScoreAccumulator:
 
         Keys: "classes", "categories", "confusion", `METRICS`, "images" (see `images`).
         """
-        if not self.counts:
-            raise DatasetError("no image was scored: the split is empty")
         images = self.images()
         values = dict.fromkeys(METRICS) | aggregate(images)
         return {

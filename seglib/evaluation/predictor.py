@@ -61,8 +61,7 @@ class Predictor:
         A network knows objects at the size at which it was trained on them, so the photograph is
         scaled to as many pixels as the training images had.
         """
-        full = image.shape[:2]
-        size = full
+        size = full = image.shape[:2]
         if self.image_size:
             size = working_size(full, self.image_size, self.scene_size or self.image_size)
         return next(self._label([resize_image(image, size)], [full], confidence))
@@ -73,12 +72,9 @@ class Predictor:
         sizes: Sequence[tuple[int, int]] | None = None,
         confidence: bool = False,
     ) -> Iterator[Prediction]:
-        """Label a batch of the dataset's photographs, each exactly at the training images' size.
+        """Label a batch of photographs, uint8 RGB (H, W, 3), each at the training images' size.
 
-        Args:
-            images: uint8 RGB (H, W, 3).
-            sizes: (H, W) of each prediction; None is the photograph's own.
-            confidence: whether to tell each pixel's probability, too.
+        `sizes`: (H, W) of each prediction; None is the photograph's own.
         """
         sizes = sizes or [image.shape[:2] for image in images]
         resized = [resize_image(image, self.image_size or image.shape[:2]) for image in images]
@@ -104,9 +100,8 @@ def working_size(
 ) -> tuple[int, int]:
     """The (h, w) at which a photo (H, W) has objects of the size and shape known from training.
 
-    `image_size`: (h, w) of the training images, which were made from scenes of `scene_size`. The
-    result has their number of pixels and their distortion: exactly `image_size` for a photo of
-    the scenes' own proportions.
+    It has the number of pixels and the distortion of the training images, of size `image_size`,
+    which were made from scenes of `scene_size`.
     """
     stretch = (image_size[1] / scene_size[1]) / (image_size[0] / scene_size[0])
     aspect = photo[1] / photo[0] * stretch  # w / h
@@ -122,17 +117,13 @@ def _device_of(model: nn.Module) -> torch.device:
 
 def _winners(logits: Tensor, size: tuple[int, int], confidence: bool) -> Prediction:
     """The class of the largest logit at every pixel of `size` (H, W), from logits (C, h, w)."""
-    indices = np.empty(size, dtype=np.uint8)
-    certain = np.empty(size, dtype=np.float32) if confidence else None
-    top = 0
+    indices, certain = [], []
     for strip in _enlarged(logits, size):
-        rows = slice(top, top + strip.shape[1])
-        top = rows.stop
         highest, winner = strip.max(dim=0)  # faster than argmax, and of the same index
-        indices[rows] = winner.to(torch.uint8).cpu().numpy()
-        if certain is not None:  # the softmax of the winner alone
-            certain[rows] = (1 / (strip - highest).exp_().sum(dim=0)).cpu().numpy()
-    return Prediction(indices, certain)
+        indices.append(winner.to(torch.uint8).cpu())
+        if confidence:  # the softmax of the winner alone
+            certain.append((1 / (strip - highest).exp_().sum(dim=0)).cpu())
+    return Prediction(np.concatenate(indices), np.concatenate(certain) if confidence else None)
 
 
 def _enlarged(logits: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:

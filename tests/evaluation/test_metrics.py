@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from official_evaluator import official_scores
 from PIL import Image
+from scipy.stats import binom
 
 from seglib.errors import ConfigError, DatasetError
 from seglib.evaluation import intervals, metrics
@@ -299,7 +300,7 @@ def test_without_instance_masks_instance_scores_are_not_available(class_set: Cla
     for key in ("iiou", "miiou", "category_iiou", "category_miiou"):
         assert scores[key] is None
     with pytest.raises(ConfigError, match="of a dataset without instance masks 'miiou' is unknown"):
-        intervals.bootstrap_interval(scores, "miiou", resamples=10)
+        intervals.bootstrap_interval(scores, "miiou")
 
 
 def test_classes_outside_the_set_are_not_counted() -> None:
@@ -366,8 +367,6 @@ def test_errors_name_the_image() -> None:
         with pytest.raises(DatasetError, match="^bad: ") as caught:
             accumulator.add("bad", truth, prediction, instances)
         assert "\n" not in str(caught.value)
-    with pytest.raises(DatasetError, match="empty"):
-        accumulator.scores()
     accumulator.add("a", road, index)
     accumulator.add("b", road, index, road.astype(np.int32))
     with pytest.raises(DatasetError, match="a: no instance mask"):
@@ -386,24 +385,13 @@ def scored_pixels(right: int, total: int) -> dict:
     return accumulator.scores()
 
 
-def binomial_quantile(count: int, share: float, level: float) -> int:
-    cumulative = 0.0
-    for successes in range(count + 1):
-        cumulative += (
-            math.comb(count, successes) * share**successes * (1 - share) ** (count - successes)
-        )
-        if cumulative >= level:
-            return successes
-    return count
-
-
 def test_interval_equals_the_binomial_where_it_is_known() -> None:
     """The bootstrap of a share of N images is exactly Binomial(N, share) / N."""
     scores = scored_pixels(60, 80)
-    low, high = intervals.bootstrap_interval(scores, "pixel_accuracy", resamples=20_000)
-    assert low == pytest.approx(binomial_quantile(80, 0.75, 0.025) / 80, abs=1 / 80)
-    assert high == pytest.approx(binomial_quantile(80, 0.75, 0.975) / 80, abs=1 / 80)
-    narrow = intervals.bootstrap_interval(scores, "pixel_accuracy", resamples=20_000, level=0.5)
+    low, high = intervals.bootstrap_interval(scores, "pixel_accuracy")
+    assert low == pytest.approx(binom.ppf(0.025, 80, 0.75) / 80, abs=1 / 80)
+    assert high == pytest.approx(binom.ppf(0.975, 80, 0.75) / 80, abs=1 / 80)
+    narrow = intervals.bootstrap_interval(scores, "pixel_accuracy", level=0.5)
     assert low < narrow[0] < 0.75 < narrow[1] < high
 
 
@@ -414,7 +402,7 @@ def test_interval_of_equal_images_has_no_width() -> None:
         accumulator.add(str(number), truth, prediction, instances)
     scores = accumulator.scores()
     for metric in ("miou", "mean_accuracy", "category_miou", "miiou", "category_miiou"):
-        low, high = intervals.bootstrap_interval(scores, metric, resamples=50)
+        low, high = intervals.bootstrap_interval(scores, metric)
         assert low == pytest.approx(high, abs=1e-12) == pytest.approx(scores[metric], abs=1e-12)
 
 
@@ -441,12 +429,12 @@ def test_resample_scores_equal_counting_the_resampled_images() -> None:
 def test_paired_difference_is_narrower_than_its_parts() -> None:
     """Both runs fail on the same hard images and b fails on one more."""
     better, worse = scored_pixels(60, 80), scored_pixels(59, 80)
-    difference = intervals.paired_difference(better, worse, "pixel_accuracy", resamples=4000)
+    difference = intervals.paired_difference(better, worse, "pixel_accuracy")
     assert difference.difference == pytest.approx(1 / 80)
-    low, high = intervals.bootstrap_interval(better, "pixel_accuracy", resamples=4000)
+    low, high = intervals.bootstrap_interval(better, "pixel_accuracy")
     assert 0.0 <= difference.low < difference.high <= 4 / 80 < high - low
     assert intervals.paired_difference(better, better) == (0.0, 0.0, 0.0)
-    reverse = intervals.paired_difference(worse, better, "pixel_accuracy", resamples=4000)
+    reverse = intervals.paired_difference(worse, better, "pixel_accuracy")
     assert reverse.low == pytest.approx(-difference.high)
     with pytest.raises(ConfigError, match="different images"):
         intervals.paired_difference(better, scored_pixels(3, 4))
@@ -458,10 +446,10 @@ def test_interval_of_one_class_repeats_with_its_seed() -> None:
     for number in range(12):
         accumulator.add(f"{number:02}", *street_scene(rng, (40, 50)))
     scores = accumulator.scores()
-    first = intervals.bootstrap_interval(scores, "iou:car", resamples=300, seed=1)
-    assert first == intervals.bootstrap_interval(scores, "iou:car", resamples=300, seed=1)
-    assert first != intervals.bootstrap_interval(scores, "iou:car", resamples=300, seed=2)
+    first = intervals.bootstrap_interval(scores, "iou:car", seed=1)
+    assert first == intervals.bootstrap_interval(scores, "iou:car", seed=1)
+    assert first != intervals.bootstrap_interval(scores, "iou:car", seed=2)
     assert first[0] <= scores["iou"][CITYSCAPES_19.index("car")] <= first[1]
     for unknown in ("nonsense", "iou", "iou:nonsense", "miou:car"):
         with pytest.raises(ConfigError, match="is unknown; choose one of"):
-            intervals.bootstrap_interval(scores, unknown, resamples=10)
+            intervals.bootstrap_interval(scores, unknown)
