@@ -84,9 +84,8 @@ def mean_scores(table: pd.DataFrame, part: Sequence[str], fields: Sequence[str])
 
 def marginal_effects(table: pd.DataFrame, fields: Sequence[str]) -> pd.DataFrame:
     """`mean_scores` of every single field: `field`, `value`, `mean`, `runs`, `low`, `high`."""
-    means = {
-        name: mean_scores(table, [name], fields).rename(columns={name: "value"}) for name in fields
-    }
+    means = {name: mean_scores(table, [name], fields).rename(columns={name: "value"})
+             for name in fields}
     return pd.concat(means, names=["field", None]).reset_index("field").reset_index(drop=True)
 
 
@@ -178,10 +177,8 @@ def one_factor_summary(table: pd.DataFrame) -> pd.DataFrame:
     (over the seeds' paired gains; NaN for a single seed).
     """
     keys = ["dataset", "model", "factor", "level"]
-    rows = [
-        (*values, len(group), group["miou"].mean(), *mean_interval(group["gain"]))
-        for values, group in table.groupby(keys, sort=False)
-    ]
+    rows = [(*values, len(group), group["miou"].mean(), *mean_interval(group["gain"]))
+            for values, group in table.groupby(keys, sort=False)]
     return pd.DataFrame(rows, columns=[*keys, "seeds", "miou", "gain", "low", "high"])
 
 

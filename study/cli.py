@@ -9,10 +9,8 @@ from tyro.conf import Positional
 
 
 def measure(
-    runs: Positional[tuple[str, ...]] = (),
-    /,
-    part: tuple[str, ...] = (),
-    device: str | None = None,
+    runs: Positional[tuple[str, ...]] = (), /,
+    part: tuple[str, ...] = (), device: str | None = None,
 ) -> None:
     """Measure recorded runs beyond their scores, and keep it in their records.
 
@@ -33,13 +31,9 @@ def measure(
 
 
 def sweep(
-    dataset: str = "camvid",
-    model: str = "unet",
-    scale: str = "cpu",
-    budget: str | None = None,
-    plan: Path | None = None,
-    device: str | None = None,
-    list: bool = False,
+    dataset: str = "camvid", model: str = "unet",
+    scale: str = "cpu", budget: str | None = None, plan: Path | None = None,
+    device: str | None = None, list: bool = False,
 ) -> None:
     """Search settings by successive halving, as the study's plan or another says.
 
@@ -57,10 +51,8 @@ def sweep(
     """
     from seglib.data import prepare
     from seglib.devices import choose_device, keep_memory
-    from seglib.training.loop import OutOfTime
-    from study.halving import run_sweep
     from study.plan import find_sweep, load_study
-    from study.run import deadline_of, sweep_listing
+    from study.run import deadline_of, run_study, sweep_listing
 
     chosen = find_sweep(load_study(scale, plan=plan), dataset, model)
     deadline = deadline_of(budget)
@@ -68,26 +60,18 @@ def sweep(
         choose_device(device)
         prepare(dataset)
         keep_memory()
-        try:
-            run_sweep(chosen, deadline=deadline, device=device)
-        except OutOfTime:
-            print("the budget is used up; the same command goes on from here")
-    print(sweep_listing(chosen))
+        run_study([chosen], deadline=deadline, device=device)
+    print(sweep_listing(chosen.plan))
 
 
 def study(
-    scale: str = "cpu",
-    dataset: tuple[str, ...] = (),
-    group: tuple[str, ...] = (),
-    budget: str | None = None,
-    plan: Path | None = None,
-    device: str | None = None,
-    list: bool = False,
+    scale: str = "cpu", dataset: tuple[str, ...] = (), group: tuple[str, ...] = (),
+    budget: str | None = None, plan: Path | None = None,
+    device: str | None = None, list: bool = False,
 ) -> None:
     """Train every run that the notebooks and the report need and that is not recorded yet.
 
-    Works through study/plan.toml in order, resumes what was interrupted, and can be stopped at any
-    moment.
+    Goes through study/plan.toml in order and resumes what was interrupted; stop it at any moment.
 
     Args:
         scale: cpu (what results/ holds) or gpu (the full-size study).

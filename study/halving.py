@@ -75,10 +75,8 @@ class SweepPlan:
         # Two bases that differ in swept fields only mean the same sweep.
         first = {name: values[0] for name, values in self.grid.items()}
         base = replace(self.base, **first, train_images=None).resolved()
-        grid = {
-            name: tuple(getattr(replace(base, **{name: value}), name) for value in values)
-            for name, values in self.grid.items()
-        }
+        grid = {name: tuple(getattr(replace(base, **{name: value}), name) for value in values)
+                for name, values in self.grid.items()}
         object.__setattr__(self, "base", base)
         object.__setattr__(self, "grid", grid)
         spec = dataset_spec(base.dataset)
@@ -102,10 +100,8 @@ class SweepPlan:
     def rungs(self) -> list[Rung]:
         """The rungs in order: half as many candidates, rounded up, and twice the images each."""
         images = [self.first_images * 2**step for step in range(self.halvings)]
-        return [
-            Rung(step + 1, math.ceil(self.count / 2**step), count)
-            for step, count in enumerate([*images, None])
-        ]
+        return [Rung(step + 1, math.ceil(self.count / 2**step), count)
+                for step, count in enumerate([*images, None])]
 
     def config(self, rung: Rung, candidate: int) -> RunConfig:
         """The run of a candidate, counted from 0, on a rung."""
@@ -217,15 +213,12 @@ def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:
             record = fit(config, results=folder, keep_weights=False, **options)
         except NonFiniteLoss as problem:
             print(f"{config.run_id}: {problem}")
-            about = {"commit": commit(), "results_version": RESULTS_VERSION, "seconds": 0.0}
+            environment = {"commit": commit(), "results_version": RESULTS_VERSION,
+                           "seconds": 0.0, "problem": str(problem)}
             record = save_record(
-                config,
-                history=[{"epoch": 0, "train_loss": math.nan}],
-                scores={"val": {"miou": None}},
-                environment={**about, "problem": str(problem)},
-                state=None,
-                predictions={},
-                results=folder,
+                config, history=[{"epoch": 0, "train_loss": math.nan}],
+                scores={"val": {"miou": None}}, environment=environment,
+                state=None, predictions={}, results=folder,
             )
             remove_checkpoint(config.run_id)
     return _compact(record)
@@ -263,18 +256,14 @@ def sweep_table(
         order, complete = ranking(scores), len(scores) == len(remaining)
         kept = survivors(scores) if rung.images else order[:1]
         for candidate in remaining:
-            row = {
-                "rung": rung.number,
-                "images": rung.images,
-                "candidate": candidate + 1,
-                "run": plan.config(rung, candidate).run_id,
-                **plan.candidates[candidate],
+            rows.append({
+                "rung": rung.number, "images": rung.images, "candidate": candidate + 1,
+                "run": plan.config(rung, candidate).run_id, **plan.candidates[candidate],
                 "score": found[candidate].get("score", math.nan),
                 "rank": order.index(candidate) + 1 if complete else None,
                 "kept": candidate in kept if complete else None,
                 "seconds": found[candidate].get("seconds", math.nan),
-            }
-            rows.append(row)
+            })
         if not complete:
             break
         remaining = survivors(scores)

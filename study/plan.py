@@ -114,11 +114,8 @@ Entry = StudyRun | StudySweep
 
 
 def load_study(
-    scale: str = "cpu",
-    *,
-    datasets: Sequence[str] = (),
-    groups: Sequence[str] = (),
-    plan: Path | None = None,
+    scale: str = "cpu", *,
+    datasets: Sequence[str] = (), groups: Sequence[str] = (), plan: Path | None = None,
 ) -> list[Entry]:
     """All entries of a scale in the order of the plan, or those of some `datasets` and `groups`.
 
@@ -138,11 +135,8 @@ def load_study(
         with _naming(f"{file.name}: {scale} group {shown(table.get('name'))}"):
             _check(table, Group)
             entries += _expand(table, content)
-    return [
-        entry
-        for entry in entries
-        if entry.config.dataset in (datasets or DATASETS) and entry.group in (groups or names)
-    ]
+    return [entry for entry in entries
+            if entry.config.dataset in (datasets or DATASETS) and entry.group in (groups or names)]
 
 
 def ablation_configs(model: str) -> dict[str, RunConfig]:
@@ -151,10 +145,10 @@ def ablation_configs(model: str) -> dict[str, RunConfig]:
     return {run.level or MODEL_NAMES[model]: run.config for run in runs}
 
 
-def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> SweepPlan:
+def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> StudySweep:
     """The sweep of a dataset and model; `ConfigError` lists those that there are."""
-    sweeps = [entry.plan for entry in entries if isinstance(entry, StudySweep)]
-    known = {f"{plan.base.dataset} {plan.base.model}": plan for plan in sweeps}
+    sweeps = [entry for entry in entries if isinstance(entry, StudySweep)]
+    known = {f"{sweep.config.dataset} {sweep.config.model}": sweep for sweep in sweeps}
     return known[choose("sweep", f"{dataset} {model}", known)]
 
 
@@ -218,8 +212,6 @@ def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
 
 def _recipe(dataset: str, model: str, changes: dict[str, Any]) -> RunConfig:
     """The recipe with changes as TOML has them."""
-    values = {
-        name: None if value is False and name not in BOOLEAN else value
-        for name, value in changes.items()
-    }
+    values = {name: None if value is False and name not in BOOLEAN else value
+              for name, value in changes.items()}
     return recipe(dataset, model, **values)

@@ -67,12 +67,10 @@ def unique(entries: Sequence[Entry]) -> list[Entry]:
     for entry in entries:
         first = chosen.get(entry.id)
         if isinstance(first, StudyRun) and isinstance(entry, StudyRun):
-            entry = dataclasses.replace(
-                first,
-                weights=first.weights or entry.weights,
-                splits=tuple(dict.fromkeys((*first.splits, *entry.splits))),
-                measured=first.measured or entry.measured,
-            )
+            splits = tuple(dict.fromkeys((*first.splits, *entry.splits)))
+            entry = dataclasses.replace(first, splits=splits,
+                                        weights=first.weights or entry.weights,
+                                        measured=first.measured or entry.measured)
         chosen[entry.id] = entry
     return list(chosen.values())
 
@@ -147,13 +145,9 @@ def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
         return
     retrain = status(entry).state == "no weights"
     trains = retrain or find_record(entry.config) is None
-    record = fit(
-        entry.config,
-        retrain=retrain or None,
-        keep_weights=entry.weights or bool(entry.splits) or entry.measured,
-        deadline=deadline,
-        **options,
-    )
+    keep_weights = entry.weights or bool(entry.splits) or entry.measured
+    record = fit(entry.config, retrain=retrain or None, keep_weights=keep_weights,
+                 deadline=deadline, **options)
     for split in entry.splits:
         score_split(record, split, **options)
     if entry.measured and (lacking := missing_parts(record)):

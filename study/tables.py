@@ -60,24 +60,16 @@ def _row(record: Record) -> dict[str, Any]:
     split = "test" if "test" in scores else "val"
     low, high = bootstrap_interval(scores["test"]) if split == "test" else (None, None)
     return {
-        "run": record.id,
-        "dataset": config.dataset,
-        "model": config.model,
-        "options": describe_options(record),
-        "start": start_dataset(record),
-        "height": config.image_size[0],
-        "width": config.image_size[1],
-        "epochs": config.epochs,
-        "seed": config.seed,
+        "run": record.id, "dataset": config.dataset, "model": config.model,
+        "options": describe_options(record), "start": start_dataset(record),
+        "height": config.image_size[0], "width": config.image_size[1],
+        "epochs": config.epochs, "seed": config.seed,
         "parameters": count_parameters(network),
         "multiply_adds": multiply_adds(network, config.image_size),
         "val_miou": scores["val"]["miou"],
         "test_miou": scores["test"]["miou"] if split == "test" else None,
-        "test_low": low,
-        "test_high": high,
-        "scored_on": split,
-        "pixel_accuracy": scores[split]["pixel_accuracy"],
-        "iiou": scores[split]["miiou"],
+        "test_low": low, "test_high": high, "scored_on": split,
+        "pixel_accuracy": scores[split]["pixel_accuracy"], "iiou": scores[split]["miiou"],
         "minutes": None if seconds is None else seconds / 60,
     }
 
@@ -116,12 +108,10 @@ def _line(row: Any) -> str:
         DATASET_NAMES[row.dataset],
         name,
         f"{row.height}×{row.width}",
-        f"{row.parameters / 1e6:.2f} M",
-        f"{row.multiply_adds / 1e9:.2f} G",
+        f"{row.parameters / 1e6:.2f} M", f"{row.multiply_adds / 1e9:.2f} G",
         _score(row.val_miou),
         "–" if pd.isna(row.test_miou) else test,
-        _score(row.pixel_accuracy, mark),
-        _score(row.iiou, mark),
+        _score(row.pixel_accuracy, mark), _score(row.iiou, mark),
         "n/a" if pd.isna(row.minutes) else f"{row.minutes:.0f} min",
     )
     return "| " + " | ".join(cells) + " |"
