@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.extras import subcommand_cli_from_dict
 
 from . import __version__
 from .errors import ConfigError, SeglibError, choose
@@ -90,13 +91,8 @@ def train(
     prepare(config.dataset, source=data_from)
     keep_memory()
     record = fit(
-        config,
-        device=device,
-        tracker=tracker,
-        retrain=retrain or None,
-        keep_weights=not compact,
-        workers=workers,
-        compile_model=compile,
+        config, device=device, tracker=tracker, retrain=retrain or None,
+        keep_weights=not compact, workers=workers, compile_model=compile,
     )
     print(f"{record.id}: best val mIoU {percent(record.miou())} in {record.path}")
 
@@ -219,25 +215,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parse(arguments: list[str]) -> Callable[[], Any] | None:
     """The call that the arguments ask for; None after `--help`. Raises `ConfigError`."""
-    known = commands()
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print("usage: seglib COMMAND [OPTIONS]\n\nsemantic segmentation of street scenes\n")
-        for name, command in known.items():
-            print(f"  {name:10} {(command.__doc__ or '').splitlines()[0]}")
-        print("\nseglib COMMAND --help explains a command's options")
-        return None
-    name, rest = arguments[0], arguments[1:]
+    known, name, rest = commands(), (arguments or ["--help"])[0], arguments[1:]
     if name == "--version":
         print(f"seglib {__version__}")
         return None
-    command = known[choose("command", name, known)]
-
-    # has the options of the command, and returns it with their values
-    deferred = wraps(command)(lambda *values, **options: partial(command, *values, **options))
     # tyro draws frames that the encoding has
     output, errors = io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding), io.StringIO()
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            if name in ("-h", "--help"):
+                title = "Semantic segmentation of street scenes"
+                subcommand_cli_from_dict(known, prog="seglib", description=title, args=[name])
+            command = known[choose("command", name, known)]
+            # has the options of the command, and returns it with their values
+            deferred = wraps(command)(lambda *given, **options: partial(command, *given, **options))
             if name == "train":
                 config, _ = tyro.cli(_recipe, args=rest, return_unknown_args=True, add_help=False)
                 deferred = partial(deferred, config=config)

@@ -9,15 +9,10 @@ SHARED: dict[str, Any] = {
     "loss": "cross_entropy+dice",
     # Without weights the classes that are rare in every batch are never predicted again.
     "class_weights": "sqrt_median",
-    "optimizer": "adamw",
-    "learning_rate": 2e-3,
-    "weight_decay": 1e-2,
-    "schedule": "one_cycle",
-    "clip_norm": 1.0,
+    "optimizer": "adamw", "weight_decay": 1e-2, "clip_norm": 1.0,
+    "learning_rate": 2e-3, "schedule": "one_cycle",
     # Flips alone: networks and trainings this small pay for more on clean photographs.
-    "scale": (1.0, 1.0),
-    "rotation": 0.0,
-    "jitter": 0.0,
+    "scale": (1.0, 1.0), "rotation": 0.0, "jitter": 0.0,
     "batch_size": 4,  # few images: more steps are worth more than smoother ones
 }
 
@@ -26,15 +21,9 @@ BY_DATASET: dict[str, dict[str, Any]] = {
     "miniscapes": {"image_size": (160, 320), "epochs": 30, "validate_every": 2},
     "camvid": {"image_size": (192, 256), "epochs": 60, "validate_every": 4},
     "cityscapes": {  # planned for one GPU of 16 GB
-        "batch_size": 8,
-        "learning_rate": 1e-3,
-        "image_size": (512, 1024),
-        "crop_size": (512, 512),
-        "scale": (0.5, 2.0),
-        "rotation": 5.0,
-        "jitter": 0.4,
-        "epochs": 120,
-        "validate_every": 5,
+        "image_size": (512, 1024), "crop_size": (512, 512),
+        "scale": (0.5, 2.0), "rotation": 5.0, "jitter": 0.4,
+        "batch_size": 8, "learning_rate": 1e-3, "epochs": 120, "validate_every": 5,
     },
 }
 

@@ -202,13 +202,9 @@ def find_record(config: RunConfig, results: Path | None = None) -> Record | None
 
 
 def save_record(
-    config: RunConfig,
-    *,
-    history: list[dict[str, Any]],
-    scores: dict[str, dict[str, Any]],
-    environment: dict[str, Any],
-    state: Mapping[str, Tensor] | None,
-    predictions: Mapping[str, Mapping[str, np.ndarray]],
+    config: RunConfig, *,
+    history: list[dict[str, Any]], scores: dict[str, dict[str, Any]], environment: dict[str, Any],
+    state: Mapping[str, Tensor] | None, predictions: Mapping[str, Mapping[str, np.ndarray]],
     results: Path | None = None,
 ) -> Record:
     """Write a complete record and return it; `state` None leaves the weights out."""

@@ -184,7 +184,7 @@ def test_help_of_every_command(capsys):
     assert cli.main([]) == 0
     listing = capsys.readouterr().out
     for name in cli.commands():
-        assert f"  {name} " in listing
+        assert f" {name} " in listing
         assert cli.main([name, "--help"]) == 0
         assert f"seglib {name}" in capsys.readouterr().out
     assert cli.main(["train", "--help", "--dataset", "camvid"]) == 0

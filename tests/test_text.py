@@ -41,7 +41,7 @@ def test_score_text_holds_the_score_and_its_interval(metric):
 
 def test_absent_class_and_unknown_metric():
     assert score_text(scores(1), "iou:train") == "absent"
-    with pytest.raises(ConfigError, match="class 'tank' is unknown"):
+    with pytest.raises(ConfigError, match="'iou:tank' is unknown"):
         score_text(scores(1), "iou:tank")
 
 
