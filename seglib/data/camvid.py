@@ -97,7 +97,7 @@ def fetch(store: Path, progress: bool = True) -> None:
 def published_checksums() -> dict[str, str]:
     """The sha256 of every published file, by name, from the list that ships with the package."""
     text = resources.files(__package__).joinpath("camvid_sha256.txt").read_text("ascii")
-    return {name: digest for digest, name in (line.split() for line in text.splitlines())}
+    return dict(reversed(line.split()) for line in text.splitlines())
 
 
 def _pairs(folder: Path, split: str) -> list[tuple[str, Path, Path]]:

@@ -132,13 +132,12 @@ def _is_current(name: str, marker: Path, options: dict[str, Any]) -> bool:
     if name != "miniscapes" or not marker.is_file():
         return marker.is_file()
     made = read_json(marker, DatasetError)
-    # Through JSON and back, so that a tuple equals the list it was stored as.
-    asked = json.loads(json.dumps(options))
-    asked.pop("workers", None)  # changes nothing
     if made.get("version") != miniscapes.VERSION:
         return False
-    for key, value in asked.items():
-        if value != (found := made["options"].get(key)):
+    # Through JSON and back, so that a tuple equals the list it was stored as.
+    for key, value in json.loads(json.dumps(options)).items():
+        found = made["options"].get(key)
+        if key != "workers" and value != found:
             what = f"was made with {key}={found}, not {value}; use --force to make it anew"
             raise ConfigError(f"{marker.parent} {what}")
     return True

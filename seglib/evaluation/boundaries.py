@@ -99,10 +99,9 @@ def majority(mask: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
 
     Void has no vote; a cell of nothing else becomes class 0. The first of equally common ones wins.
     """
-    rows, columns = (np.arange(0, side, stride) for side in mask.shape)
-    votes = [
-        np.add.reduceat(np.add.reduceat(mask == index, rows, 0, np.int64), columns, 1)
-        for index in range(num_classes)
-    ]
-    winners = np.argmax(votes, axis=0).astype(np.uint8)  # (cells down, cells across)
+    votes = mask == np.arange(num_classes)[:, None, None]  # (C, H, W)
+    for axis in (1, 2):
+        starts = np.arange(0, votes.shape[axis], stride)
+        votes = np.add.reduceat(votes, starts, axis, np.int64)
+    winners = votes.argmax(axis=0).astype(np.uint8)  # (cells down, cells across)
     return winners.repeat(stride, 0).repeat(stride, 1)[: mask.shape[0], : mask.shape[1]]

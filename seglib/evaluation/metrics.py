@@ -97,10 +97,9 @@ def category_confusion(confusion: np.ndarray, class_set: ClassSet) -> np.ndarray
     return member.T @ confusion @ member
 
 
-# The scores: one number each, or one per class or category; those of instances need their masks.
-_PIXELS = ("iou", "miou", "pixel_accuracy", "mean_accuracy", "category_iou", "category_miou")
-_INSTANCES = ("iiou", "miiou", "category_iiou", "category_miiou")
-METRICS = _PIXELS + _INSTANCES
+# The scores: one number each, or one per class or category. The last four need instance masks.
+METRICS = ("iou", "miou", "pixel_accuracy", "mean_accuracy", "category_iou", "category_miou")
+METRICS += ("iiou", "miiou", "category_iiou", "category_miiou")
 
 # Weighted iTP and iFN of the classes, and of the categories, that have instances.
 _INSTANCE_COUNTS = ("instance_tp", "instance_fn", "category_instance_tp", "category_instance_fn")
