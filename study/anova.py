@@ -12,7 +12,7 @@ All intervals are of 95 %, and of means by Student's t.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -40,9 +40,8 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def pooled_deviation(groups: Iterable[Sequence[float]]) -> float:
+def pooled_deviation(groups: Collection[Sequence[float]]) -> float:
     """Standard deviation within groups of values, such as the seeds of several networks."""
-    groups = list(groups)
     squares = sum(len(values) * np.var(values) for values in groups)
     return math.sqrt(squares / sum(len(values) - 1 for values in groups))
 

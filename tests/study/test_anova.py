@@ -1,30 +1,22 @@
 """Effects over a grid: what was put into made-up scores is found, and chance is told from it."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from seglib.errors import ConfigError
-from study.anova import (
-    chance,
-    contrasts,
-    importance,
-    marginal_effects,
-    mean_interval,
-    mean_scores,
-    rung_agreement,
-)
+from study import anova
 
 FIELDS = ["a", "b", "c"]
 
 
 def grid(noise: float, seed: int, effect=lambda rows: 0.1 * rows["a"] + 0.05 * rows["b"]):
     """A sweep's first rung over 2 × 3 × 4 values, with `effect` and normal noise in the score."""
-    rows = pd.DataFrame(
-        [{"rung": 1, "a": a, "b": b, "c": c} for a in (-1, 1) for b in (-1, 0, 1) for c in range(4)]
-    )
+    rows = pd.DataFrame(itertools.product((-1, 1), (-1, 0, 1), range(4)), columns=FIELDS)
     scores = 0.5 + effect(rows) + np.random.default_rng(seed).normal(0, noise, len(rows))
-    rows["score"] = scores
+    rows = rows.assign(rung=1, score=scores)
     return pd.concat([rows, rows.assign(rung=2, score=np.nan)])
 
 
@@ -35,7 +27,7 @@ def grid_table() -> pd.DataFrame:
 
 
 def test_importance_finds_what_was_put_in(grid_table):
-    table = importance(grid_table, FIELDS).set_index("part")
+    table = anova.importance(grid_table, FIELDS).set_index("part")
     assert list(table.index) == ["a", "b", "c", "a × b", "a × c", "b × c", "rest"]
     # By hand: variances 0.01 of a and 0.05² · 2/3 of b.
     assert table["share"]["a"] == pytest.approx(0.01 / (0.01 + 0.0025 * 2 / 3), abs=0.01)
@@ -53,7 +45,7 @@ def test_importance_is_as_sure_as_it_says():
     called, inside = [], []
     for seed in range(40):
         table = grid(0.02, seed, lambda rows: 0.05 * rows["a"])
-        rows = importance(table, FIELDS).set_index("part")[:-1]
+        rows = anova.importance(table, FIELDS).set_index("part")[:-1]
         called += (rows["share"] > rows["by_chance"])[1:].tolist()
         # By hand: 24 runs of variance 0.05², and the noise's 23 degrees of freedom.
         truth = 24 * 0.05**2 / (24 * 0.05**2 + 23 * 0.02**2) * (rows.index == "a")
@@ -63,16 +55,17 @@ def test_importance_is_as_sure_as_it_says():
 
 
 def test_chance_is_the_scatter_of_a_single_run():
-    spreads, freedom = zip(*(chance(grid(0.02, seed), FIELDS) for seed in range(40)), strict=True)
+    found = [anova.chance(grid(0.02, seed), FIELDS) for seed in range(40)]
+    spreads, freedom = zip(*found, strict=True)
     assert np.mean(np.square(spreads)) == pytest.approx(0.02**2, rel=0.2)
     assert set(freedom) == {6}  # 23 less 1 + 2 + 3 of the fields and 2 + 3 + 6 of the pairs
 
 
 def test_an_interaction_is_told_from_two_effects():
     table = grid(0.002, 1, lambda rows: 0.1 * rows["a"] * rows["b"])
-    shares = importance(table, FIELDS).set_index("part")["share"]
+    shares = anova.importance(table, FIELDS).set_index("part")["share"]
     assert shares["a × b"] > 0.95
-    pairs = mean_scores(table, ["a", "b"], FIELDS).set_index(["a", "b"])
+    pairs = anova.mean_scores(table, ["a", "b"], FIELDS).set_index(["a", "b"])
     assert pairs["mean"][-1, -1] == pytest.approx(0.6, abs=0.01)
     assert pairs["mean"][1, -1] == pytest.approx(0.4, abs=0.01)
     assert (pairs["low"] < pairs["mean"]).all() and (pairs["mean"] < pairs["high"]).all()
@@ -80,7 +73,7 @@ def test_an_interaction_is_told_from_two_effects():
 
 
 def test_marginal_effects_are_means_with_intervals(grid_table):
-    table = marginal_effects(grid_table, FIELDS)
+    table = anova.marginal_effects(grid_table, FIELDS)
     assert len(table) == 2 + 3 + 4
     first = table.iloc[0]
     mine = (grid_table["rung"] == 1) & (grid_table["a"] == -1)
@@ -89,10 +82,10 @@ def test_marginal_effects_are_means_with_intervals(grid_table):
 
 
 def test_contrasts_are_differences_of_means(grid_table):
-    table = contrasts(grid_table, FIELDS).set_index("field")
+    table = anova.contrasts(grid_table, FIELDS).set_index("field")
     assert table[["best", "worst"]].loc[["a", "b"]].to_numpy().tolist() == [[1, -1], [1, -1]]
     assert table["difference"].tolist()[:2] == pytest.approx([0.2, 0.1], abs=0.005)
-    spread, _ = chance(grid_table, FIELDS)
+    spread, _ = anova.chance(grid_table, FIELDS)
     # Six degrees of freedom, means of twelve and of eight runs.
     halves = [2.446912 * spread * (2 / runs) ** 0.5 for runs in (12, 8)]
     assert (table["high"] - table["difference"]).tolist()[:2] == pytest.approx(halves)
@@ -102,7 +95,7 @@ def test_contrasts_are_differences_of_means(grid_table):
 def test_intervals_of_means_hold_the_truth_as_often_as_they_say():
     inside = []
     for seed in range(60):
-        table = marginal_effects(grid(0.02, seed, lambda rows: 0.1 * rows["a"]), FIELDS)
+        table = anova.marginal_effects(grid(0.02, seed, lambda rows: 0.1 * rows["a"]), FIELDS)
         truth = 0.5 + 0.1 * table["value"].where(table["field"] == "a", 0)
         inside += ((table["low"] < truth) & (truth < table["high"])).tolist()
     assert np.mean(inside) == pytest.approx(0.95, abs=0.025)
@@ -110,39 +103,38 @@ def test_intervals_of_means_hold_the_truth_as_often_as_they_say():
 
 def test_a_grid_with_a_hole_is_refused(grid_table):
     with pytest.raises(ConfigError, match="24 combinations"):
-        importance(grid_table.iloc[1:], FIELDS)
+        anova.importance(grid_table.iloc[1:], FIELDS)
     with pytest.raises(ConfigError, match="'d'"):
-        importance(grid_table, ["a", "d"])
+        anova.importance(grid_table, ["a", "d"])
     with pytest.raises(ConfigError, match="three fields"):
-        importance(grid_table[grid_table["c"] == 0], ["a", "b"])
+        anova.importance(grid_table[grid_table["c"] == 0], ["a", "b"])
 
 
 def test_a_diverged_run_counts_as_zero(grid_table):
     grid_table.iloc[0, grid_table.columns.get_loc("score")] = -np.inf
-    first = marginal_effects(grid_table, FIELDS).iloc[0]
+    first = anova.marginal_effects(grid_table, FIELDS).iloc[0]
     mine = (grid_table["rung"] == 1) & (grid_table["a"] == -1)
     assert first["mean"] == pytest.approx(grid_table.loc[mine, "score"].iloc[1:].sum() / 12)
 
 
 def test_rungs_agree_as_far_as_their_ranks_do():
     def rung(number, scores, ranks):
-        return pd.DataFrame(
-            {"rung": number, "candidate": list(scores), "score": scores.values(), "rank": ranks}
-        ).astype({"rank": "Int64"})
+        rows = {"rung": number, "candidate": list(scores), "score": scores.values(), "rank": ranks}
+        return pd.DataFrame(rows).astype({"rank": "Int64"})
 
     first = rung(1, {1: 0.1, 2: 0.4, 3: 0.3, 4: 0.2, 5: -np.inf, 6: 0.05}, [4, 1, 2, 3, 6, 5])
     second = rung(2, {2: 0.5, 3: 0.7, 4: 0.6}, [3, 1, 2])
     # By hand: ranks 1, 2, 3 against 3, 1, 2.
-    table = rung_agreement(pd.concat([first, second]))
+    table = anova.rung_agreement(pd.concat([first, second]))
     assert table.to_dict("records") == [
         {"rung": 1, "candidates": 3, "correlation": pytest.approx(-0.5), "place": 2}
     ]
     undecided = rung(3, {3: 0.8, 4: np.nan}, [None, None])
-    assert len(rung_agreement(pd.concat([first, second, undecided]))) == 1
+    assert len(anova.rung_agreement(pd.concat([first, second, undecided]))) == 1
 
 
 def test_mean_interval_is_student_s():
-    mean, low, high = mean_interval([1.0, 2.0, 3.0])
+    mean, low, high = anova.mean_interval([1.0, 2.0, 3.0])
     half = 4.302653 / 3**0.5
     assert (mean, low, high) == pytest.approx((2, 2 - half, 2 + half))
-    assert np.isnan(mean_interval([1.0])[1:]).all()
+    assert np.isnan(anova.mean_interval([1.0])[1:]).all()

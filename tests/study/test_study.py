@@ -177,9 +177,7 @@ def test_the_study_trains_what_is_missing_and_only_that(tree, plan, capsys):
     capsys.readouterr()
     assert train_all(plan) == 0
     assert capsys.readouterr().out == ""  # nothing to do, nothing said
-
     assert listing(load_study(plan=plan)).endswith("5 of 5 recorded; 0 to do")
-
     factors = one_factor_table(load_study(plan=plan))
     assert factors["level"].tolist() == ["Dice", "both"] * 2
     assert factors["is_base"].tolist() == [False, True] * 2

@@ -23,8 +23,7 @@ def scores(class_set, share_right, instances=False, images=5):
     generator = np.random.default_rng(round(100 * share_right))
     accumulator = ScoreAccumulator(class_set)
     for number in range(images):
-        truth = generator.integers(0, class_set.num_classes, (16, 16)).astype(np.uint8)
-        noise = generator.integers(0, class_set.num_classes, (16, 16)).astype(np.uint8)
+        truth, noise = generator.integers(0, class_set.num_classes, (2, 16, 16)).astype(np.uint8)
         guess = np.where(generator.random((16, 16)) < share_right, truth, noise)
         ids = class_set.decode(truth)
         numbered = np.where(class_set.has_instances[truth], ids.astype(np.int32) * 1000, ids)
@@ -40,34 +39,24 @@ def record(share_right, test=True, environment=None, **options):
     if test:
         splits["test"] = scores(class_set, share_right - 0.1, on_miniscapes)
     environment = {"seconds": 150.0} if environment is None else environment
-    return save_record(
-        RunConfig(**options),
-        history=[{"epoch": 1}],
-        scores=splits,
-        environment=environment,
-        state=None,
-        predictions={},
-    )
+    return save_record(RunConfig(**options), history=[{"epoch": 1}], scores=splits,
+                       environment=environment, state=None, predictions={})
 
 
 @pytest.fixture
 def runs(seglib_home):
     (seglib_home / "README.md").write_text(README)
-    return [
-        record(0.5),
-        record(0.8, seed=1),
-        record(0.6, model="fcn", environment={}),
-        record(0.7, dataset="miniscapes", test=False),
-    ]
+    return [record(0.5), record(0.8, seed=1), record(0.6, model="fcn", environment={}),
+            record(0.7, dataset="miniscapes", test=False)]
 
 
 def test_summary_has_every_run_and_its_numbers(runs):
     table = tables.summary().set_index("run")
     assert sorted(table.index) == sorted(run.id for run in runs)
-    best = table.loc[runs[1].id]
-    assert best["val_miou"] == runs[1].scores["val"]["miou"]
-    assert best["test_miou"] == runs[1].scores["test"]["miou"]
-    assert (best["test_low"], best["test_high"]) == bootstrap_interval(runs[1].scores["test"])
+    best, scored = table.loc[runs[1].id], runs[1].scores
+    assert best["val_miou"] == scored["val"]["miou"]
+    assert best["test_miou"] == scored["test"]["miou"]
+    assert (best["test_low"], best["test_high"]) == bootstrap_interval(scored["test"])
     assert best["test_low"] < best["test_miou"] < best["test_high"]
     model = build_model("unet", 11, width=4)
     assert best["parameters"] == sum(p.numel() for p in model.parameters())
@@ -84,11 +73,6 @@ def test_what_is_not_available_is_missing_and_never_zero(runs):
     fcn, unet, miniscapes = lines[2:5]
     assert "| n/a | 2 min |" in unet and "| n/a | n/a |" in fcn  # its time was not recorded
     assert "| – |" in miniscapes and " * |" in miniscapes
-
-
-def test_where_nothing_is_planned_the_best_on_val_counts(runs):
-    best = tables.main_runs(tables.summary())
-    assert set(best["run"]) == {runs[1].id, runs[2].id, runs[3].id}
 
 
 def test_a_run_of_the_plan_goes_before_a_better_one(seglib_home):
@@ -136,14 +120,15 @@ def test_a_damaged_record_is_named(runs):
 
 
 def test_options_in_words(seglib_home):
-    options = {"skips": False, "norm": False}
-    run = record(0.5, test=False, **options)
+    run = record(0.5, test=False, skips=False, norm=False)
     assert tables.describe_options(run) == "width 4, no batch normalisation, no skips"
     assert tables.describe_options(record(0.5, test=False, width=None)) == ""
 
 
 def test_a_run_from_other_weights_has_a_row_of_its_own(runs):
     table = tables.summary()
+    # Where nothing is planned the best on val counts.
+    assert set(tables.main_runs(table)["run"]) == {runs[1].id, runs[2].id, runs[3].id}
     later = table.iloc[[0]].assign(run="later", start="miniscapes", val_miou=0.99)
     best = tables.main_runs(pd.concat([later, table], ignore_index=True))
     assert len(best) == len(tables.main_runs(table)) + 1
