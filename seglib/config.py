@@ -57,13 +57,12 @@ class RunConfig:
     skips: bool | None = None  # Skip connections from encoder to decoder (unet)
     size: str | None = None  # Named size of a transformer (vit and swin)
     pretrained: bool | None = None  # Start from torchvision's ImageNet weights (vit and swin)
-    # Probability of skipping the last residual block; earlier ones less often (vit and swin)
-    stochastic_depth: float | None = None
+    stochastic_depth: float | None = None  # Probability of skipping the last block (vit and swin)
     dropout: float = 0.0  # Probability of dropping a channel, 0 up to 1 (1 excluded)
     init_from: str | None = None  # Id of a run from whose weights to start; heads match by name
 
     mode: str = "fine"  # Masks to train on, fine or coarse; scores always use the fine ones
-    image_size: tuple[int, int] | None = None  # Height and width of scenes (None: the dataset's)
+    image_size: tuple[int, int] | None = None  # Resized height and width (None: the dataset's)
     crop_size: tuple[int, int] | None = None  # Height and width of random crops (None: no crops)
     scale: tuple[float, float] = (1.0, 1.0)  # Range of the random zoom before cropping, 1 = none
     flip: bool = True  # Mirror half of the training images
@@ -72,22 +71,20 @@ class RunConfig:
     train_images: int | None = None  # Train on a random subset of this many images (None: all)
 
     loss: str = "cross_entropy"  # cross_entropy, dice, iou, cross_entropy+dice or cross_entropy+iou
-    # Of the cross-entropy: none, or sqrt_median (the root of median frequency / frequency)
-    class_weights: str = "none"
+    class_weights: str = "none"  # In cross-entropy: none, or sqrt_median: √(median/own frequency)
     optimizer: str = "adamw"  # adam, adamw or adamax
     learning_rate: float = 1e-3  # Learning rate at the start (step) or at its peak (one_cycle)
-    encoder_rate: float | None = None  # Encoder's learning rate / decoder's (None: the same)
-    weight_decay: float = 1e-4  # Of matrices and kernels, without norms, biases and positions
+    encoder_rate: float | None = None  # Encoder's share of the learning rate (None: all of it)
+    weight_decay: float = 1e-4  # Of matrices and kernels, not of norms, biases and positions
     decay_all: bool | None = None  # Decay norms, biases and position embeddings too (None: no)
     schedule: str = "step"  # step: times gamma every 10 epochs; one_cycle: warm-up, then cosine
     gamma: float = 1.0  # Factor of the step decay, above 0 up to 1 (1: constant learning rate)
-    warm_up: float | None = None  # Share of a one_cycle in which the rate rises (None: a tenth)
+    warm_up: float | None = None  # Share of one_cycle in which the rate rises (None: a tenth)
     clip_norm: float | None = None  # Largest norm of the gradient (None: not clipped)
     epochs: int = 30  # Passes over the training images
     batch_size: int = 8  # Images per optimiser step, over all processes and accumulated parts
     accumulation: int = 1  # Parts in which a batch goes through the network, to fit a small memory
-    # fp32, bf16, fp16, or auto: bf16 where the processor computes in it natively, else fp32
-    precision: str = "auto"
+    precision: str = "auto"  # fp32, bf16, fp16, or auto: bf16 where the processor has it, else fp32
     select_by: str = "miou"  # Val score, miou or loss, by which the best epoch's weights are kept
     validate_every: int = 1  # Epochs between validations; the last epoch is always validated
     seed: int = 0  # Seed of initial weights, order, augmentation and dropout
@@ -116,10 +113,7 @@ class RunConfig:
         return dataclasses.replace(self, image_size=self.image_size or spec.train_size)
 
     def model_options(self) -> dict[str, Any]:
-        """The fields that are arguments of the architecture's constructor, without those None.
-
-        `ConfigError` for a field that is set and that only other architectures have.
-        """
+        """The constructor's arguments that are set; `ConfigError` for those of other models."""
         known = option_names(self.model)
         foreign = {name for model in MODELS for name in option_names(model)}.difference(known)
         for field in dataclasses.fields(self):

@@ -30,12 +30,8 @@ BY_DATASET: dict[str, dict[str, Any]] = {
 # Transformers also have stochastic depth, 0.1 if nothing else is said.
 BY_MODEL: dict[str, dict[str, Any]] = {"vit": {"learning_rate": 5e-4}}
 
-CPU_SIZE: dict[str, dict[str, Any]] = {
-    "unet": {"width": 16},
-    "vit": {"size": "tiny"},
-    "swin": {"size": "nano"},
-}
-GPU_SIZE: dict[str, dict[str, Any]] = {
+CPU_SIZE = {"unet": {"width": 16}, "vit": {"size": "tiny"}, "swin": {"size": "nano"}}
+GPU_SIZE = {
     "unet": {"width": 64},
     "vit": {"size": "b16", "pretrained": True, "encoder_rate": 0.1},
     "swin": {"size": "t", "pretrained": True, "encoder_rate": 0.1},

@@ -189,10 +189,8 @@ def best_record(dataset: str) -> Record:
     records = [record for record in list_records(dataset) if record.weights_path.exists()]
     if records:
         return max(records, key=Record.miou)
-    what = f"no run on {dataset} is recorded with its weights"
-    raise RecordError(
-        f"{paths.results_dir()}: {what}; start with: seglib train --dataset {dataset}"
-    )
+    start = f"start with: seglib train --dataset {dataset}"
+    raise RecordError(f"{paths.results_dir()}: no run on {dataset} keeps its weights; {start}")
 
 
 def find_record(config: RunConfig, results: Path | None = None) -> Record | None:
