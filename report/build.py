@@ -1,13 +1,13 @@
 """The report from the records: `python report/build.py` writes numbers, tables and main.pdf.
 
-`all_numbers` computes what was measured with the functions that the notebooks use; `contents.py`
-says which of it stands in tables and what the text claims of it. What is written stands in
-generated/, committed like main.pdf, so that LaTeX alone compiles the report. As another version of
-LaTeX writes other bytes for the same pages, main.pdf is made anew only when something that goes
-into it differs from generated/inputs.sha256 (`sha256sum --check` reads that, too).
+Everything measured has a name, such as camvid/unet/test/miou, and is computed with the functions
+that the notebooks use. A line `% holds: CONDITION` after a sentence of the text says when it is
+true; while one is false there is no report. What is written stands in generated/, committed like
+main.pdf, so that LaTeX alone compiles the report. As another LaTeX writes other bytes for the same
+pages, main.pdf is made anew only when one of its parts differs from generated/inputs.sha256.
 """
 
-import argparse
+import difflib
 import math
 import os
 import re
@@ -19,9 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-from contents import CLAIMS, DATASETS, DRIVES, GROUPS, INTERVALS, MODELS, TABLES
 
 from seglib import paths
 from seglib.data.camvid import published_checksums
@@ -34,17 +32,24 @@ from seglib.evaluation.shown_scenes import load_gallery
 from seglib.files import read_json, sha256_of
 from seglib.models.inspection import receptive_field
 from seglib.records import Record, find_record
-from seglib.text import MODEL_NAMES, setting_name, setting_value
+from seglib.text import DATASET_NAMES, MODEL_NAMES, setting_name, setting_value
 from study import anova, comparison
-from study.beyond_scores import measurement
+from study.beyond_scores import TRANSFER_DATASETS, measurement
+from study.corruptions import CORRUPTIONS
 from study.exploration import facts_file
 from study.halving import sweep_table
-from study.plan import StudyRun, load_study
+from study.plan import load_study
 from study.work import epoch_images, network_shape
 
 REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
-LEARNED, MISSED = 0.05, 0.1  # IoU above which a class counts as learned, below which as missed
+DATASETS, MODELS, SPLITS = TRANSFER_DATASETS, tuple(MODEL_NAMES), ("train", "val", "test")
+# Groups of the study's plan whose runs have names, and what some of them are compared with.
+BASES = {"fine-tuned": "", "full augmentation": "", "winner at full size": ":full augmentation"}
+GROUPS = ("models", "ablations", "recipe beside the sweep", *BASES)
+RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
+          "weight_decay schedule clip_norm flip rotation jitter dropout validate_every").split()
+INTERVALS = ("miou", "pixel_accuracy", "iou:pole", "iou:person", "iou:rider", "iou:road")
 
 
 class Number(NamedTuple):
@@ -56,71 +61,64 @@ class Number(NamedTuple):
     high: float = math.nan
 
 
-Numbers = dict[str, Number]
+class Numbers(dict[str, Number]):
+    """Numbers by name; `ConfigError` tells an unknown one with those that resemble it."""
+
+    def __missing__(self, name: str) -> Number:
+        return choose("number", name, difflib.get_close_matches(name, self, cutoff=0))
+
+
 Named = Iterator[tuple[str, Number]]
-SPECIAL = {character: f"\\{character}" for character in "&%$#_{}"} | {
+SIGNS = str.maketrans({",": r"\,", "-": "$-$", "+": "$+$"})  # within a number
+# What text.translate makes LaTeX of; whatever a record spells goes through it.
+LATEX = str.maketrans({character: f"\\{character}" for character in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     "×": r"$\times$", "–": "--", "−": "$-$", "γ": r"$\gamma$",
-}
+})
 
 
-def escape(text: Any) -> str:
-    """Text as LaTeX; whatever a record spells goes through here."""
-    return "".join(SPECIAL.get(character, character) for character in str(text))
-
-
-def number(
-    value: float, digits: int = 0, unit: str = "", sign: bool = False, bounds: Sequence[float] = ()
-) -> Number:
+def number(value: float, form: str = ",.0f", unit: str = "", bounds: Sequence = ()) -> Number:
     """A number with its unit, and its bounds in brackets."""
-
-    def text(part: float) -> str:
-        digital = f"{part:{'+' if sign else ''},.{digits}f}".replace(",", r"\,")
-        return digital.replace("-", "$-$").replace("+", "$+$")
-
-    brackets = f" ({' to '.join(map(text, bounds))})" if bounds else ""
-    return Number(text(value) + unit + brackets, float(value), *bounds)
+    text, *limits = [f"{part:{form}}".translate(SIGNS) for part in (value, *bounds)]
+    brackets = f" ({' to '.join(limits)})" if limits else ""
+    return Number(text + unit + brackets, float(value), *bounds)
 
 
-def percent(share: float | None, digits: int = 1, bounds: Sequence[float] = ()) -> Number:
+def percent(share: float | None, digits: int = 1, bounds: Sequence = ()) -> Number:
     """A share of 1 in percent; that of a class that occurs nowhere is None."""
     if share is None:
         return Number("n/a")
-    return number(100 * share, digits, r"\,\%", bounds=[100 * bound for bound in bounds])
+    return number(100 * share, f".{digits}f", r"\,\%", [100 * bound for bound in bounds])
 
 
-def points(difference: Sequence[float], sign: bool = True) -> Number:
+def points(difference: Sequence[float], form: str = "+.1f") -> Number:
     """A difference of shares in points with its interval."""
     value, *bounds = (100 * part for part in difference)
-    return number(value, 1, "~points", sign, bounds)
+    return number(value, form, "~points", bounds)
 
 
 def listed(words: Sequence[str]) -> Number:
     """Words as "a, b and c"."""
-    *most, last = map(escape, words)
-    return Number(f"{', '.join(most)} and {last}" if most else last)
+    return Number(" and ".join(filter(None, [", ".join(words[:-1]), words[-1]])).translate(LATEX))
 
 
 def setting(value: Any) -> Number:
     """The value of a setting."""
     if value is None or isinstance(value, bool):
         return Number({None: "--", True: "yes", False: "no"}[value])
-    return Number(escape(setting_value(value).replace("_", " ").replace("+", " + ")))
+    return Number(setting_value(value).replace("_", " ").replace("+", " + ").translate(LATEX))
 
 
 # --- numbers -------------------------------------------------------------------------------------
 
 
 def recorded_runs() -> dict[str, Record]:
-    """The runs that have a name: camvid/unet, camvid/unet:fine-tuned, …
-
-    After the colon stands the plan's group, or what an ablation takes away.
-    """
+    """The runs that have a name; after a colon it says the plan's group, or what was taken away."""
     runs = {}
     for entry in load_study(datasets=DATASETS, groups=GROUPS):
-        part = entry.level or MODEL_NAMES[entry.config.model]
-        kind = part if entry.group == "ablations" else entry.group
-        name = f"{entry.config.dataset}/{entry.config.model}"
+        name, kind = f"{entry.config.dataset}/{entry.config.model}", entry.group
+        if kind == "ablations":
+            kind = entry.level or MODEL_NAMES[entry.config.model]
         if (record := find_record(entry.config)) is None:
             raise RecordError(f"run {entry.id} has no record; train it: seglib study")
         runs[name if kind == "models" else f"{name}:{kind}"] = record
@@ -129,47 +127,38 @@ def recorded_runs() -> dict[str, Record]:
 
 def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     """Everything measured that the text, the tables and the claims may name."""
-    found: Numbers = {}
+    parts = [("", drive_numbers(runs)), ("seeds/", seed_numbers())]
+    parts += [("", factor_numbers()), ("sweeps/", sweep_numbers())]
     for dataset in DATASETS:
-        found |= {f"{dataset}/data/{name}": value for name, value in data_numbers(dataset)}
-        for pair in comparison.pairs({model: runs[f"{dataset}/{model}"] for model in MODELS}):
-            value, low, high = pair.difference
-            found[f"{dataset}/{pair.better}-{pair.worse}"] = points(pair.difference, sign=False)
-            found[f"{dataset}/{pair.worse}-{pair.better}"] = points((-value, -high, -low))
+        networks = {model: runs[f"{dataset}/{model}"] for model in MODELS}
+        parts += [(f"{dataset}/data/", data_numbers(dataset)),
+                  (f"{dataset}/", network_numbers(networks))]
     for name, record in runs.items():
-        parts = [score_numbers(record), training_numbers(record), gain_numbers(name, runs)]
-        parts += [beside_numbers(record)] if (record.path / "measurements").is_dir() else []
-        parts += [mistake_numbers(record)] if name.startswith("miniscapes") else []
-        found |= {f"{name}/{key}": value for part in parts for key, value in part}
-    versions = runs["miniscapes/unet"].environment["versions"]
-    found["versions"] = listed([f"{name} {version}" for name, version in versions.items()])
-    for part in (drive_numbers(runs), seed_numbers(), factor_numbers(), sweep_numbers()):
-        found |= dict(part)
-    return found
+        found = [score_numbers(record), training_numbers(record), gain_numbers(name, runs)]
+        found += [beside_numbers(record)] if (record.path / "measurements").is_dir() else []
+        found += [mistake_numbers(record)] if name.startswith("miniscapes") else []
+        parts += [(f"{name}/", part) for part in found]
+    return Numbers({prefix + name: value for prefix, part in parts for name, value in part})
 
 
 def data_numbers(dataset: str) -> Named:
     """What notebook 01 found of a dataset."""
     facts, spec = read_json(facts_file(dataset), RecordError), dataset_spec(dataset)
-    names, shares = spec.class_set.names, np.array(facts["shares"]["train"])
-    order = np.argsort(-shares, kind="stable")
-    scenes = [facts["scenes"][split] for split in ("train", "val", "test")]
-    yield "scenes", Number(", ".join(f"{count:d}" for count in scenes))
-    yield "training scenes", number(scenes[0])
+    shares = pd.Series(facts["shares"]["train"], spec.class_set.names).sort_values(ascending=False)
+    for split in SPLITS:
+        yield f"{split} scenes", number(facts["scenes"][split])
     yield "size", setting(spec.image_size)
-    yield "classes", number(len(names))
+    yield "classes", number(len(shares))
     yield "void", percent(facts["void"])
-    yield "ratio", number(shares[order[0]] / shares[order[-1]])
-    for kind, part in (("top", order[:3]), ("rare", order[-5:])):
-        yield f"{kind} classes", listed([names[i] for i in part])
-        yield f"{kind} share", percent(shares[part].sum())
+    yield "ratio", number(shares.iloc[0] / shares.iloc[-1])
+    for kind, part in (("top", shares[:3]), ("rare", shares[-5:])):
+        yield f"{kind} classes", listed(part.index)
+        yield f"{kind} share", percent(part.sum())
     yield "floor miou", percent(facts["floor"]["miou"])
     yield "floor accuracy", percent(facts["floor"]["pixel_accuracy"])
     for stride, found in facts["grid"].items():
         yield f"grid {stride}", percent(found["miou"])
-        yield f"grid {stride} pole", percent(found["iou"][names.index("pole")])
-    yield "single objects", setting(spec.has_instances)
-    yield "coarse masks", setting(spec.has_coarse)
+        yield f"grid {stride} pole", percent(found["iou"][spec.class_set.names.index("pole")])
     if objects := facts["objects"]:
         yield "objects", number(objects["count"])
         for name in ("tiny", "tiny_people", "largest_tenth"):
@@ -178,6 +167,15 @@ def data_numbers(dataset: str) -> Named:
         for name in ("covered", "precision"):
             yield f"coarse {name}", percent(coarse[name])
         yield "coarse least", listed([f"{name} ({share:.0%})" for name, share in coarse["least"]])
+
+
+def network_numbers(networks: Mapping[str, Record]) -> Named:
+    """The four networks on one dataset: how much they differ, and what they keep in the mean."""
+    for better, worse, difference in comparison.pairs(networks):
+        yield f"{better}-{worse}", points(difference, ".1f")
+    measured = [measurement(record, "robustness") for record in networks.values()]
+    for kind, share in pd.DataFrame(map(comparison.retained_miou, measured)).mean().items():
+        yield f"kept {kind}", percent(share)
 
 
 def score_numbers(record: Record) -> Named:
@@ -190,53 +188,50 @@ def score_numbers(record: Record) -> Named:
             name = metric.removeprefix("iou:")
             bounds = bootstrap_interval(scores, metric)
             yield f"{split}/{name} interval", percent(values[name], bounds=bounds)
-        known = [iou for iou in scores["iou"] if iou is not None]
-        yield f"{split}/missed", number(sum(iou < MISSED for iou in known))
-        yield f"{split}/learned", number(sum(iou > LEARNED for iou in known))
+    known = [iou for iou in record.scores["val"]["iou"] if iou is not None]
+    yield "val/missed", number(sum(iou < 0.1 for iou in known))
+    yield "val/learned", number(sum(iou > 0.05 for iou in known))
 
 
 def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:
     """A run's scores minus those of the run from which it differs in what its name says."""
     start, _, kind = name.partition(":")
-    bases = {"fine-tuned": start, "full augmentation": start}
-    bases["winner at full size"] = f"{start}:full augmentation"
-    base = bases.get(kind, f"{start}:{MODEL_NAMES[runs[name].config.model]}")  # or of the ablations
+    base = start + BASES.get(kind, f":{MODEL_NAMES[runs[name].config.model]}")
     if kind and base in runs and base != name:
-        for split in ("val", "test"):
-            if split in runs[name].scores:
-                both = [runs[each].scores[split] for each in (name, base)]
-                yield f"{split}/gain", points(paired_difference(*both))
-                yield f"{split}/by", points(paired_difference(*both), sign=False)
-                yield f"{split}/person gain", points(paired_difference(*both, "iou:person"))
+        for split in runs[name].scores:
+            both = [runs[each].scores[split] for each in (name, base)]
+            yield f"{split}/gain", points(paired_difference(*both))
+            yield f"{split}/person gain", points(paired_difference(*both, "iou:person"))
 
 
 def training_numbers(record: Record) -> Named:
+    yield "versions", listed([" ".join(pair) for pair in record.environment["versions"].items()])
     yield "minutes", number(record.environment["seconds"] / 60)
     for name, column in (("last loss", "train_loss"), ("last val loss", "val_loss")):
-        yield name, number(record.history[column].dropna().iloc[-1], 2)
-    for field, value in record.config.resolved().to_dict().items():
-        yield f"set {field}", setting(value)
+        yield name, number(record.history[column].dropna().iloc[-1], ".2f")
+    for field in RECIPE:
+        yield f"set {field}", setting(getattr(record.config.resolved(), field))
     yield "field", number(receptive_field(network_shape(record.config)) or math.inf)
 
 
 def beside_numbers(record: Record) -> Named:
     """What was measured of a run besides its scores."""
     cost, robustness = measurement(record, "cost"), measurement(record, "robustness")
-    yield "parameters", number(cost["parameters"] / 1e6, 2)
-    yield "multiply-adds", number(cost["multiply_adds"] / 1e9, 2)
+    yield "parameters", number(cost["parameters"] / 1e6, ".2f")
+    yield "multiply-adds", number(cost["multiply_adds"] / 1e9, ".2f")
     yield "milliseconds", number(1000 * cost["seconds"]["median"])
-    kept = comparison.retained_miou(robustness)
-    mean = float(np.mean(list(kept.values())))
-    for kind, share in (kept | {"mean": mean}).items():
+    kept = pd.Series(comparison.retained_miou(robustness))
+    kept["mean"] = kept.mean()
+    for kind, share in kept.items():
         yield f"kept {kind}", percent(share, 0)
-    yield "under mean", percent(mean * robustness["clean"]["miou"])
-    for band in measurement(record, "boundaries")["test"]["bands"]:
+    yield "under mean", percent(kept["mean"] * robustness["clean"]["miou"])
+    edges = measurement(record, "boundaries")["test"]
+    for band in edges["bands"]:
         yield f"band {band['width']:d}", percent(band["miou"])
-    yield "inside", percent(measurement(record, "boundaries")["test"]["inside"]["pixel_accuracy"])
+    yield "inside", percent(edges["inside"]["pixel_accuracy"])
     calibration = measurement(record, "calibration")["test"]
     yield "ECE", percent(calibration["ece"])
-    surplus = calibration["confidence"] - calibration["accuracy"]
-    yield "surplus", number(100 * surplus, 1, sign=True)
+    yield "surplus", number(100 * (calibration["confidence"] - calibration["accuracy"]), "+.1f")
     elsewhere = measurement(record, "generalisation")
     for other in set(DATASETS) & elsewhere.keys():
         for place in ("home", "abroad"):
@@ -259,12 +254,12 @@ def drive_numbers(runs: Mapping[str, Record]) -> Named:
     """CamVid's drives: frames in each split, and the networks' mIoU on those in test."""
     published = [name.split("/")[1:] for name in published_checksums() if "annot/" not in name]
     frames = Counter((name.split("_")[0], split) for split, name in published)
-    for drive in DRIVES:
-        for split in ("train", "val", "test"):
+    for drive in {drive for drive, _ in frames}:
+        for split in SPLITS:
             yield f"camvid/{drive}/{split}", number(frames[drive, split])
         for model in MODELS if frames[drive, "test"] else ():
             images = runs[f"camvid/{model}"].scores["test"]["images"]
-            chosen = np.array([name.startswith(drive) for name in images["names"]])
+            chosen = [name.startswith(drive) for name in images["names"]]
             yield f"camvid/{model}/{drive}", percent(aggregate(images, chosen)["miou"])
 
 
@@ -272,19 +267,17 @@ def seed_numbers() -> Named:
     scores = comparison.seed_scores("miniscapes")
     deviation = 100 * anova.pooled_deviation(scores.values())
     freedom = sum(len(values) - 1 for values in scores.values())
-    yield "seeds/deviation", number(deviation, 1)
-    yield "seeds/two runs", number(anova.student(freedom) * math.sqrt(2) * deviation, 1)
+    yield "deviation", number(deviation, ".1f")
+    yield "two runs", number(anova.student(freedom) * math.sqrt(2) * deviation, ".1f")
     for model, values in scores.items():
-        width = number(100 * (max(values) - min(values)), 1)
-        yield f"seeds/{model}/range", width._replace(low=min(values), high=max(values))
+        width = number(100 * (max(values) - min(values)), ".1f")
+        yield f"{model}/range", width._replace(low=min(values), high=max(values))
 
 
 def factor_numbers() -> Named:
     """Single settings changed: learning rates, and gains over the unchanged run."""
-    rates, changes = (
-        anova.one_factor_summary(anova.one_factor_table(load_study(groups=[group])))
-        for group in ("learning rates", "one factor at a time")
-    )
+    rates, changes = (anova.one_factor_summary(anova.one_factor_table(load_study(groups=[group])))
+                      for group in ("learning rates", "one factor at a time"))
     for row in rates.itertuples():
         yield f"rates/{row.model}/{row.level}", percent(row.miou)
     changes = changes[changes["gain"] != 0]  # without the unchanged run beside itself
@@ -297,7 +290,7 @@ def factor_numbers() -> Named:
 
 def sweep_numbers() -> Named:
     for entry in load_study(groups=["halving"]):
-        plan, name = entry.plan, f"sweeps/{entry.config.model}"
+        plan, name = entry.plan, entry.config.model
         table = sweep_table(plan)
         best = table[table["rung"] == len(plan.rungs)].sort_values("rank").iloc[0]
         start = table[(table["rung"] == 1) & (table["candidate"] == best["candidate"])].iloc[0]
@@ -305,38 +298,48 @@ def sweep_numbers() -> Named:
         images = sum(epoch_images(plan.config(r, 0)) * r.candidates for r in plan.rungs)
         yield f"{name}/candidates", number(plan.count)
         yield f"{name}/work", percent(images / (plan.count * epoch_images(plan.base)), 0)
-        words = [f"{setting_name(field)} {setting_value(best[field])}" for field in plan.grid]
-        yield f"{name}/winner", listed(words)
+        settings = [f"{setting_name(field)} {setting_value(best[field])}" for field in plan.grid]
+        yield f"{name}/winner", listed(settings)
         yield f"{name}/score", percent(best["score"])
         yield f"{name}/place", number(start["rank"])
-        yield f"{name}/agreement", number(anova.rung_agreement(table)["correlation"].iloc[0], 2)
+        yield f"{name}/agreement", number(anova.rung_agreement(table)["correlation"].iloc[0], ".2f")
         yield f"{name}/learning rate", percent(shares["learning_rate"], 0)
         yield f"{name}/edge", number(best["learning_rate"] == max(plan.grid["learning_rate"]))
 
 
 # --- what LaTeX reads ----------------------------------------------------------------------------
 
+CLASSES = {dataset: dataset_spec(dataset).class_set.names for dataset in DATASETS}
+RUNS = {f"{DATASET_NAMES[d]}, {MODEL_NAMES[m]}": f"{d}/{m}" for d in DATASETS for m in MODELS}
+NETWORKS = {MODEL_NAMES[model]: model for model in MODELS}
+CLASS_ROWS = {d: {name: name for name in CLASSES[d]} | {"mean": "miou"} for d in DATASETS}
+# The name of a cell's number, and what takes the places of row and column in it, by their titles.
+TABLES = {
+    "models": ("{row}/{column}", RUNS, {
+        "parameters (M)": "parameters", "mult.-adds (G)": "multiply-adds", "minutes": "minutes",
+        "val mIoU": "val/miou", "test mIoU": "test/miou interval",
+        "pixel acc.": "test/pixel_accuracy", "iIoU": "test/miiou",
+    }),
+    "beside-scores": ("{row}/{column}", RUNS, {
+        "1 px": "band 1", "4 px": "band 4", "16 px": "band 16",
+        "inside": "inside", "ECE": "ECE", "surplus": "surplus",
+        **{kind: f"kept {kind}" for kind in (*CORRUPTIONS, "mean")}, "abroad": "abroad",
+    }),
+    "recipe": ("miniscapes/{column}/set {row}", {setting_name(f): f for f in RECIPE}, NETWORKS),
+    "classes-miniscapes": ("miniscapes/{column}/test/{row}", CLASS_ROWS["miniscapes"], NETWORKS),
+    "classes-camvid": ("camvid/{column}/test/{row}", CLASS_ROWS["camvid"], NETWORKS),
+    "classes-fine-tuned": ("camvid/{column}:fine-tuned/test/{row}", CLASS_ROWS["camvid"],
+                           {"U-Net": "unet", "Swin": "swin"}),
+}
 
-def table(n: Numbers, rows: Mapping[str, str], columns: Mapping[str, str]) -> str:
-    """A table of numbers without their units; what there is not stays empty."""
-    lines = [" & ".join(["", *map(escape, columns)]) + r" \\", r"\midrule"]
-    for label, row in rows.items():
-        found = [n.get(name.format(row), Number("")).text for name in columns.values()]
-        cells = [re.sub(r"\\,\\%|~points", "", text) for text in found]
-        lines.append(" & ".join([escape(label), *cells]) + r" \\")
-    head = rf"\begin{{tabular}}{{@{{}}l{'r' * len(columns)}@{{}}}}"
-    return "\n".join([head, r"\toprule", *lines, r"\bottomrule", r"\end{tabular}", ""])
 
-
-def run_list() -> str:
-    """Every run of the plan that is recorded, with its scores and settings, as CSV."""
-    rows = []
-    for entry in load_study(datasets=DATASETS):
-        if isinstance(entry, StudyRun) and (record := find_record(entry.config)):
-            scores = {f"{split}_miou": record.miou(split) for split in record.scores}
-            about = {"run": record.id, "group": entry.group, "label": entry.label}
-            rows.append(about | scores | record.config.resolved().to_dict())
-    return pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+def table(numbers: Numbers, pattern: str, rows: dict, columns: dict) -> str:
+    """A table of numbers without their units."""
+    names = [[pattern.format(row=row, column=c) for c in columns.values()] for row in rows.values()]
+    titles = [[title.translate(LATEX) for title in part] for part in (rows, columns)]
+    frame = pd.DataFrame(names, *titles)
+    cells = frame.map(lambda name: re.sub(r"\\,\\%|~points", "", numbers[name].text))
+    return cells.to_latex(column_format=f"@{{}}l{'r' * len(columns)}@{{}}")
 
 
 def sources() -> dict[Path, str]:
@@ -345,30 +348,47 @@ def sources() -> dict[Path, str]:
     return {file: file.read_text(encoding="utf-8") for file in files}
 
 
-def check_claims(text: str, n: Numbers) -> None:
-    """Raise `SeglibError` that names a sentence which the records don't bear out."""
-    text, values = " ".join(text.split()), {name: found.value for name, found in n.items()}
-    values |= {f"{name} {bound}": getattr(found, bound)
-               for name, found in n.items() for bound in ("low", "high")}
-    for sentence, holds in CLAIMS:
-        if sentence not in text:
-            raise SeglibError(f"report/contents.py: the text does not say {sentence!r}")
-        try:
-            true = holds(values)
-        except KeyError as name:
-            raise SeglibError(f"report/contents.py: no number is called {name}") from None
-        if not true:
-            raise SeglibError(f"the records no longer bear out what the report says: {sentence!r}")
+# What a condition may name as a whole, as in n("<dataset>/fcn/ECE") < 5.
+LISTS = {"dataset": DATASETS, "model": MODELS, "kind": CORRUPTIONS, "class": CLASSES["miniscapes"]}
 
 
-def generate(folder: Path, n: Numbers) -> None:
+def cases(condition: str) -> Iterator[str]:
+    """The condition for each part of what stands in <>: "<blur|fog>", or one of LISTS."""
+    if found := re.search(r'<(\w[^<>"]*)>', condition):
+        for part in LISTS.get(found[1], found[1].split("|")):
+            yield from cases(condition.replace(found[0], part))
+    else:
+        yield condition
+
+
+def check_claims(file: Path, text: str, numbers: Numbers) -> None:
+    """Raise `SeglibError` that names a sentence which the records don't bear out.
+
+    Conditions are Python; n("NAME") is a number's value, low and high are its interval's bounds.
+    """
+    names = {"n": lambda name: numbers[name].value, "low": lambda name: numbers[name].low,
+             "high": lambda name: numbers[name].high}
+    for claim in re.finditer(r"^ *% holds: (.*(?:\n *%   .*)*)", text, re.MULTILINE):
+        said = re.sub(r"^ *%.*\n", "", text[: claim.start()], flags=re.MULTILINE)
+        sentence = " ".join(re.split(r"(?<=[.?!])\s|\n\n", said.strip())[-1].split())
+        line = text.count("\n", 0, claim.start()) + 1
+        for case in cases(re.sub(r"\n *%\s*", " ", claim[1])):
+            try:
+                true = eval(case, {"__builtins__": {}, **names})
+            except Exception as problem:
+                raise SeglibError(f"{file}:{line}: {case}: {problem}; beside: {sentence}") from None
+            if not true:
+                raise SeglibError(f"{file}:{line}: the records don't bear out ({case}): {sentence}")
+
+
+def generate(folder: Path, numbers: Numbers) -> None:
     """Check the claims and write everything measured into `folder`."""
-    text = "\n".join(sources().values())
-    check_claims(text, n)
-    named = sorted(set(re.findall(r"\\result\{([^}]+)\}", text)))
-    lines = [rf"\setresult{{{name}}}{{{n[choose('number', name, n)].text}}}%" for name in named]
-    files = {f"table-{name}.tex": table(n, *parts) for name, parts in TABLES.items()}
-    files |= {"numbers.tex": "\n".join([*lines, ""]), "runs.csv": run_list()}
+    for file, text in sources().items():
+        check_claims(file, text, numbers)
+    named = set(re.findall(r"\\(?:result|cell)\{([^}#]+)\}", "\n".join(sources().values())))
+    lines = [rf"\setresult{{{name}}}{{{numbers[name].text}}}%" for name in sorted(named)]
+    files = {f"table-{name}.tex": table(numbers, *parts) for name, parts in TABLES.items()}
+    files["numbers.tex"] = "\n".join([*lines, ""])
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")
@@ -377,40 +397,24 @@ def generate(folder: Path, n: Numbers) -> None:
 # --- the PDF -------------------------------------------------------------------------------------
 
 PACKAGES = "latexmk texlive-latex-recommended texlive-fonts-recommended tex-gyre lmodern"
+ENGINES = {"latexmk": ["-interaction=nonstopmode", "-halt-on-error"], "tectonic": ["--keep-logs"]}
 # One clock for everyone, and a line of the log for each of its messages.
 ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "FORCE_SOURCE_DATE": "1", "max_print_line": "10000"}
-# What a reader would stumble over, lines that stick out by two points among it.
-WARNING = re.compile(
-    r"^(?:.*Warning: .*(?:undefined|multiply).*|Missing character: .*"
-    r"|Overfull \\[hv]box \((?:[2-9]|\d\d+)\.?\d*pt too .*)$",
-    re.MULTILINE,
-)
+WARNING = re.compile(r"^(?:.*Warning: .*|Missing character: .*|Overfull .*)$", re.MULTILINE)
 
 
 def inputs() -> str:
     """The sha256 of every file that LaTeX reads, as sha256sum writes it."""
     files = [*sources(), REPORT / "references.bib", *sorted(GENERATED.glob("*.tex"))]
     for name in re.findall(r"\\includegraphics\[[^]]*\]\{([^}]+)\}", "".join(sources().values())):
-        found = sorted(paths.figures_dir().glob(f"{name}.*"))
-        if not found:
-            raise SeglibError(f"figures/{name}: no such figure; a notebook has to save it")
-        files += found
+        files += sorted(paths.figures_dir().glob(f"{name}.*"))
     return "".join(f"{sha256_of(file)}  {os.path.relpath(file, REPORT)}\n" for file in files)
 
 
-def engine(folder: Path) -> list[str] | None:
-    """The command that compiles main.tex into `folder`; None if there is no LaTeX."""
-    if shutil.which("latexmk") and shutil.which("pdflatex"):
-        return ["latexmk", "-interaction=nonstopmode", "-halt-on-error", f"-outdir={folder}"]
-    if shutil.which("tectonic"):
-        return ["tectonic", "--keep-logs", "--outdir", str(folder)]
-    return None
-
-
-def compile_pdf(folder: Path) -> list[str]:
+def compile_pdf(engine: str, folder: Path) -> list[str]:
     """Compile the report to `folder`/main.pdf; returns the warnings in its log."""
     folder.mkdir(parents=True, exist_ok=True)
-    command = [*(engine(folder) or ()), "main.tex"]
+    command = [engine, *ENGINES[engine], f"--outdir={folder}", "main.tex"]
     done = subprocess.run(command, cwd=REPORT, env=os.environ | ENVIRONMENT, capture_output=True)
     file = folder / "main.log"
     log = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
@@ -422,23 +426,19 @@ def compile_pdf(folder: Path) -> list[str]:
 
 def main() -> int:
     """Build the report; a user's error is one line and exit code 2."""
-    parser = argparse.ArgumentParser(description="Write the report from the records.")
-    parser.add_argument("--no-pdf", action="store_true", help="write numbers and tables only")
-    options = parser.parse_args()
     folder, checksums = paths.build_dir() / "report", GENERATED / "inputs.sha256"
+    engine = next(filter(shutil.which, ENGINES), None)
     try:
         generate(GENERATED, all_numbers(recorded_runs()))
-        if options.no_pdf:
-            print(f"numbers and tables are in {GENERATED}")
-        elif PDF.exists() and checksums.exists() and checksums.read_text() == inputs():
+        if PDF.exists() and checksums.exists() and checksums.read_text() == inputs():
             print(f"{PDF} is up to date")
-        elif engine(folder) is None:
+        elif engine is None:
             print(f"{PDF} is not made anew: there is no LaTeX here; apt-get install {PACKAGES}")
         else:
-            print(*compile_pdf(folder), sep="\n", end="")
+            warnings = compile_pdf(engine, folder)
             shutil.copyfile(folder / "main.pdf", PDF)
             checksums.write_text(inputs())
-            print(f"{PDF} is made anew")
+            print(*warnings, f"{PDF} is made anew", sep="\n")
     except SeglibError as problem:
         print(f"seglib: error: {problem}", file=sys.stderr)
         return 2
