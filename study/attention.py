@@ -111,8 +111,7 @@ class Attention:
     def distances(self) -> np.ndarray:
         """Mean distance in input pixels that each head looks, float64 (heads,).
 
-        All places count alike; what goes to a token without a place is left out. As in Dosovitskiy
-        et al., "An Image is Worth 16x16 Words", ICLR 2021, appendix D.7.
+        All places count alike; tokens without one are left out (Dosovitskiy et al., ICLR 2021).
         """
         return self._mean_distances(self.weights)
 

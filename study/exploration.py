@@ -27,7 +27,6 @@ LIMIT = 320  # scenes that are read per split, evenly spread; more only matters 
 TINY = 16  # side in pixels, in a frame of 256 rows, below which an object counts as tiny
 GRID_STRIDES = (1, 8)  # of the resized mask itself, and of the FCN's coarsest maps
 DRAWS = 200  # of random parts of a split
-
 Tables = Mapping[str, np.ndarray]  # by split, a row per scene
 
 
@@ -101,8 +100,7 @@ def position_baseline(
 def instance_table(scenes: Iterable[Scene], class_set: ClassSet) -> pd.DataFrame:
     """One row per annotated object: `scene`, `class` (name) and `pixels` (visible area).
 
-    Scenes without an instance mask (CamVid) give no rows. Groups of objects that annotators did
-    not separate are not objects and are left out.
+    Scenes without an instance mask give no rows; groups that were not separated are left out.
     """
     names = dict(zip(class_set.ids, class_set.names, strict=True))
     rows = []

@@ -19,18 +19,8 @@ from seglib.provenance import RESULTS_VERSION
 from seglib.records import Record, load_record
 from seglib.training.loop import fit
 from seglib.widgets import view_records
-from study import beyond_scores
+from study import beyond_scores as beyond
 from study import run as study_run
-from study.beyond_scores import (
-    BINS,
-    PARTS,
-    calibration,
-    is_measured,
-    measure,
-    measurement,
-    missing_parts,
-    reliability_counts,
-)
 from study.corruptions import CORRUPTIONS, STRENGTHS, corrupt, transmission
 from study.footprint import latency, peak_bytes
 from study.plan import StudyRun
@@ -44,9 +34,6 @@ TINY = RunConfig(
     learning_rate=1e-2,
     precision="fp32",
 )
-
-
-# --- disturbed photographs --------------------------------------------------------------------
 
 
 def photograph() -> np.ndarray:
@@ -90,14 +77,11 @@ def test_unknown_disturbances_are_refused() -> None:
         corrupt(photograph(), "fog", 6)
 
 
-# --- calibration ------------------------------------------------------------------------------
-
-
 def test_calibration_error_is_that_of_the_hand() -> None:
     truth = np.array([[0, 0, 0, 0, 255]], dtype=np.uint8)
     guess = np.array([[0, 0, 0, 1, 0]], dtype=np.uint8)
     sure = np.array([[0.9, 0.9, 0.5, 0.5, 0.1]])
-    found = calibration(reliability_counts(truth, guess, sure)[None])
+    found = beyond.calibration(beyond.reliability_counts(truth, guess, sure)[None])
     # Two of 0.9, both right (off by 0.1); two of 0.5, one right (exact); void is not counted.
     assert found["ece"] == pytest.approx((2 * 0.1 + 2 * 0) / 4)
     assert (found["confidence"], found["accuracy"]) == (0.7, 0.75)
@@ -110,8 +94,12 @@ def test_calibration_error_is_that_of_the_hand() -> None:
 
 
 def test_the_edges_of_the_bins() -> None:
-    sure, right = np.array([[0.0, 1 / BINS, 1.0]]), np.zeros((1, 3), np.uint8)
-    assert reliability_counts(right, right, sure)[:, 0].tolist() == [2, *[0] * (BINS - 2), 1]
+    sure, right = np.array([[0.0, 1 / beyond.BINS, 1.0]]), np.zeros((1, 3), np.uint8)
+    assert beyond.reliability_counts(right, right, sure)[:, 0].tolist() == [
+        2,
+        *[0] * (beyond.BINS - 2),
+        1,
+    ]
 
 
 def test_the_interval_covers_the_error_of_other_images() -> None:
@@ -120,13 +108,10 @@ def test_the_interval_covers_the_error_of_other_images() -> None:
     images = []
     for _ in range(60):  # sure of 0.8, right in 60 to 80 of a hundred: off by 0.1 on average
         wrong = random.random(100) >= random.uniform(0.6, 0.8)
-        images.append(reliability_counts(truth, wrong.astype(np.uint8), sure))
-    found = calibration(np.stack(images))
+        images.append(beyond.reliability_counts(truth, wrong.astype(np.uint8), sure))
+    found = beyond.calibration(np.stack(images))
     assert 0.06 < found["low"] < found["ece"] < found["high"] < 0.14
     assert found["low"] < 0.1 < found["high"]
-
-
-# --- cost -------------------------------------------------------------------------------------
 
 
 def test_peak_memory_is_that_of_the_hand() -> None:
@@ -139,9 +124,6 @@ def test_peak_memory_is_that_of_the_hand() -> None:
 def test_latency_gives_quartiles_on_one_thread() -> None:
     found = latency(nn.Conv2d(3, 4, 3), (16, 16), repeats=5)
     assert 0 <= found["low"] <= found["median"] <= found["high"] and found["repeats"] == 5
-
-
-# --- of a record ------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -158,34 +140,32 @@ def record(home: Path, tiny_tree: Path) -> Record:
 
 
 def measure_quietly(record: Record, parts=None) -> list[str]:
-    return measure(record, parts, device="cpu", progress=False)
+    return beyond.measure(record, parts, device="cpu", progress=False)
 
 
 def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> None:
-    assert missing_parts(record) == list(PARTS)
-    assert measure_quietly(record) == list(PARTS)
-    assert missing_parts(record) == [] and measure_quietly(record) == []
-    made_by = measurement(record, "cost")["made_by"]
+    assert beyond.missing_parts(record) == list(beyond.PARTS)
+    assert measure_quietly(record) == list(beyond.PARTS)
+    assert beyond.missing_parts(record) == [] and measure_quietly(record) == []
+    made_by = beyond.measurement(record, "cost")["made_by"]
     assert len(made_by["weights"]) == 16 and made_by["precision"] == "fp32"
     assert made_by["results_version"] == RESULTS_VERSION
 
-    boundaries = measurement(record, "boundaries")
-    for split, found in measurement(record, "calibration").items():
-        if split == "made_by":
-            continue
+    for split in ("val", "test"):
         scores = record.scores[split]
+        found = beyond.measurement(record, "calibration")[split]
         assert found["accuracy"] == pytest.approx(scores["pixel_accuracy"], abs=1e-6)
         assert sum(each["pixels"] for each in found["bins"]) == np.sum(scores["confusion"])
-        *_, widest = bands = boundaries[split]["bands"]
-        assert [band["width"] for band in bands] == list(beyond_scores.BANDS)
-        pixels = [band["pixels"] for band in bands]
+        found = beyond.measurement(record, "boundaries")[split]
+        *_, widest = bands = found["bands"]
+        assert [band["width"] for band in bands] == list(beyond.BANDS)
+        pixels, inside = [band["pixels"] for band in bands], found["inside"]
         assert pixels == sorted(pixels)
-        inside = boundaries[split]["inside"]
         assert widest["pixels"] + inside["pixels"] == np.sum(scores["confusion"])
         right = sum((p["pixel_accuracy"] or 0) * p["pixels"] for p in (widest, inside))
         assert right == pytest.approx(np.trace(scores["confusion"]), abs=1)
 
-    robust = measurement(record, "robustness")
+    robust = beyond.measurement(record, "robustness")
     scores = record.scores["val"]
     present = np.flatnonzero(np.sum(scores["confusion"], axis=1))
     assert robust["classes"] == [scores["classes"][index] for index in present]
@@ -198,52 +178,54 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
             assert loss == pytest.approx(robust["clean"]["miou"] - level["miou"], abs=2e-6)
             assert low <= loss <= high
 
-    cost = measurement(record, "cost")
+    cost = beyond.measurement(record, "cost")
     assert cost["parameters"] == record.environment["parameters"]
     assert cost["image_size"] == [16, 32] and cost["peak_bytes"] > 4 * cost["parameters"]
 
 
 def test_only_shared_classes_are_asked_for_elsewhere(record: Record) -> None:
     measure_quietly(record, ["generalisation"])
-    found = measurement(record, "generalisation")["camvid"]
+    found = beyond.measurement(record, "generalisation")["camvid"]
     names = [name for name in CITYSCAPES_19.names if name in CAMVID_11.names]
     assert found["classes"] == names
     # The same scenes under both names, and the same classes: the same scores but for the scale.
     assert set(found["home"]) == {"val", "test"} == set(found["abroad"])
     assert found["home"]["val"] == found["abroad"]["val"]
 
-    model = beyond_scores.Restricted(record.load_model(), [0, 13])
+    model = beyond.Restricted(record.load_model(), [0, 13])
     assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 8, 8)
 
 
 def test_measurements_repeat_byte_for_byte_and_notice_what_changed(record: Record) -> None:
-    parts = [part for part in PARTS if part != "cost"]  # its seconds are never the same
+    parts = [part for part in beyond.PARTS if part != "cost"]  # its seconds are never the same
     measure_quietly(record, parts)
     folder = record.path / "measurements"
     before = {file: file.read_bytes() for file in folder.rglob("*.*")}
     measure_quietly(record, parts)
     assert before == {file: file.read_bytes() for file in folder.rglob("*.*")}
 
-    assert missing_parts(record) == ["cost"]
+    assert beyond.missing_parts(record) == ["cost"]
     file = folder / "robustness.json"
     values = read_json(file)
     write_json(file, {**values, "made_by": {**values["made_by"], "results_version": 0}})
-    assert missing_parts(record) == ["cost", "robustness"]
+    assert beyond.missing_parts(record) == ["cost", "robustness"]
     with open(record.weights_path, "ab") as weights:
         weights.write(b" ")
-    assert missing_parts(record) == list(PARTS)
+    assert beyond.missing_parts(record) == list(beyond.PARTS)
 
 
 def test_confidence_maps_go_with_the_kept_predictions(record: Record) -> None:
     assert record.confidence_maps("val") == {}
     measure_quietly(record, ["calibration"])
     maps, kept = record.confidence_maps("val"), record.predictions("val")
-    assert list(maps) == list(kept) and is_measured(record, "boundaries")
+    assert list(maps) == list(kept) and beyond.is_measured(record, "boundaries")
     for name, sure in maps.items():
         assert sure.shape == kept[name].shape and sure.dtype == np.float32
         assert 1 / 19 - 0.02 <= sure.min() and sure.max() <= 1
     mean = np.mean([sure.mean() for sure in maps.values()])
-    assert mean == pytest.approx(measurement(record, "calibration")["val"]["confidence"], abs=0.03)
+    assert mean == pytest.approx(
+        beyond.measurement(record, "calibration")["val"]["confidence"], abs=0.03
+    )
     viewer = view_records("miniscapes", records={"FCN": record})
     assert all("confidence" in scene["models"][0] for scene in viewer._scenes)
 
@@ -252,7 +234,7 @@ def test_what_cannot_be_measured_is_one_line(record: Record, capsys) -> None:
     with pytest.raises(ConfigError, match="part 'speed' is unknown; choose one of: calibration"):
         measure_quietly(record, ["speed"])
     with pytest.raises(RecordError, match="cost was not measured; run: seglib measure minisc"):
-        measurement(record, "cost")
+        beyond.measurement(record, "cost")
     record.weights_path.unlink()
     with pytest.raises(RecordError, match="recorded without its weights"):
         measure_quietly(record)
@@ -268,9 +250,6 @@ def test_the_command_says_what_it_measured(record: Record, capsys) -> None:
     measure_quietly(load_record(record.id))
     assert cli.main(["measure"]) == 0
     assert capsys.readouterr().out.endswith(f"{record.id}: all is measured\n")
-
-
-# --- in the study -----------------------------------------------------------------------------
 
 
 def test_the_study_measures_what_its_plan_says(
@@ -297,7 +276,7 @@ def test_what_was_measured_outlasts_the_weights(record: Record) -> None:
     entry = StudyRun("models", TINY, splits=("test",), weights=False, measured=True)
     measure_quietly(record)
     record.weights_path.unlink()
-    assert missing_parts(record) == [] and study_run.status(entry).state == "recorded"
+    assert beyond.missing_parts(record) == [] and study_run.status(entry).state == "recorded"
     (record.path / "measurements" / "cost.json").unlink()
-    assert missing_parts(record) == ["cost"]
+    assert beyond.missing_parts(record) == ["cost"]
     assert study_run.status(entry).state == "no weights"  # has to be trained again to be measured
