@@ -110,10 +110,8 @@ def test_attention_of_a_swin():
 
 def test_distances_by_hand():
     places = torch.tensor([[attention.NOWHERE, 0, 1, 2]])  # one row of three places
-    alike = torch.full((4, 4), 0.25)
-    itself = torch.eye(4)
-    lost = torch.zeros(4, 4)
-    lost[:, 0], lost[:, 1] = 0.6, 0.4  # the rest goes to the first place
+    alike, itself = torch.full((4, 4), 0.25), torch.eye(4)
+    lost = torch.tensor([0.6, 0.4, 0, 0]).expand(4, 4)  # the rest goes to the first place
     everything = torch.ones(1, 4, 4, dtype=torch.bool)
     weights = torch.stack([itself, alike, lost])[None]
     found = Attention(weights, everything, places, (1, 3), cell=16)

@@ -23,8 +23,7 @@ def test_work_by_hand(side):
     shared = tokens * PATCH**2 * 3 * CHANNELS + 2 * 12 * tokens * CHANNELS**2
     pairs = {"global": tokens**2, "global, fused": tokens**2, "windows": tokens * 64}
     for kind in KINDS:
-        by_hand = shared + 2 * 2 * pairs[kind] * CHANNELS
-        assert multiply_adds(Blocks(kind), side) == by_hand
+        assert multiply_adds(Blocks(kind), side) == shared + 2 * 2 * pairs[kind] * CHANNELS
 
 
 def test_the_kinds_differ_in_attention_only():
@@ -52,13 +51,10 @@ def test_measuring_sees_the_matrix_of_all_pairs():
 
 def test_the_committed_record_is_complete_and_of_these_networks():
     table = attention_cost.load_growth()
-    assert [tuple(row) for row in table[["side", "attention"]].values] == [
-        (side, kind) for side in SIDES for kind in KINDS
-    ]
-    exponents = {
-        kind: growth_exponent(rows["side"], rows["multiply_adds"])
-        for kind, rows in table.groupby("attention")
-    }
+    measured = [[side, kind] for side in SIDES for kind in KINDS]
+    assert table[["side", "attention"]].to_numpy().tolist() == measured
+    work = table.pivot(index="side", columns="attention", values="multiply_adds")
+    exponents = {kind: growth_exponent(work.index, work[kind]) for kind in KINDS}
     assert exponents["windows"] == pytest.approx(1)
     assert exponents["global"] == exponents["global, fused"] > 1.7
 

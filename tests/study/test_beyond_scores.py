@@ -25,30 +25,20 @@ from study.corruptions import CORRUPTIONS, STRENGTHS, corrupt, transmission
 from study.footprint import latency, peak_bytes
 from study.plan import StudyRun
 
-TINY = RunConfig(
-    model="fcn",
-    width=4,
-    image_size=(16, 32),  # half the labels' size, so that logits are enlarged
-    epochs=2,
-    batch_size=2,
-    learning_rate=1e-2,
-    precision="fp32",
-)
-
-
-def photograph() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+# Half the labels' size, so that logits are enlarged.
+SMALL = {"model": "fcn", "width": 4, "image_size": (16, 32), "batch_size": 2, "precision": "fp32"}
+TINY = RunConfig(**SMALL, epochs=2, learning_rate=1e-2)
+PHOTOGRAPH = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
 def test_a_stronger_disturbance_changes_more_and_always_the_same(kind: str) -> None:
-    image = photograph()
     distances = []
     for strength in STRENGTHS:
-        disturbed = corrupt(image, kind, strength, "a")
-        assert disturbed.shape == image.shape and disturbed.dtype == np.uint8
-        assert np.array_equal(disturbed, corrupt(image, kind, strength, "a"))
-        distances.append(np.abs(disturbed.astype(int) - image).mean())
+        disturbed = corrupt(PHOTOGRAPH, kind, strength, "a")
+        assert disturbed.shape == PHOTOGRAPH.shape and disturbed.dtype == np.uint8
+        assert np.array_equal(disturbed, corrupt(PHOTOGRAPH, kind, strength, "a"))
+        distances.append(np.abs(disturbed.astype(int) - PHOTOGRAPH).mean())
     assert distances[0] > 0 and distances == sorted(distances)
 
 
@@ -72,9 +62,9 @@ def test_fog_follows_the_distance_of_the_street() -> None:
 
 def test_unknown_disturbances_are_refused() -> None:
     with pytest.raises(ConfigError, match="'rain' is unknown; choose one of: blur"):
-        corrupt(photograph(), "rain", 1)
+        corrupt(PHOTOGRAPH, "rain", 1)
     with pytest.raises(ConfigError, match="strength 6"):
-        corrupt(photograph(), "fog", 6)
+        corrupt(PHOTOGRAPH, "fog", 6)
 
 
 def test_calibration_error_is_that_of_the_hand() -> None:
@@ -86,20 +76,15 @@ def test_calibration_error_is_that_of_the_hand() -> None:
     assert found["ece"] == pytest.approx((2 * 0.1 + 2 * 0) / 4)
     assert (found["confidence"], found["accuracy"]) == (0.7, 0.75)
     assert (found["low"], found["high"]) == (found["ece"], found["ece"])  # one image: no spread
-    filled = {i: each for i, each in enumerate(found["bins"]) if each["pixels"]}
-    assert filled == {
-        7: {"pixels": 2, "confidence": 0.5, "accuracy": 0.5},
-        13: {"pixels": 2, "confidence": 0.9, "accuracy": 1.0},
-    }
+    keys = ("pixels", "confidence", "accuracy")
+    filled = {i: [each[key] for key in keys] for i, each in enumerate(found["bins"])}
+    assert {i: row for i, row in filled.items() if row[0]} == {7: [2, 0.5, 0.5], 13: [2, 0.9, 1]}
 
 
 def test_the_edges_of_the_bins() -> None:
     sure, right = np.array([[0.0, 1 / beyond.BINS, 1.0]]), np.zeros((1, 3), np.uint8)
-    assert beyond.reliability_counts(right, right, sure)[:, 0].tolist() == [
-        2,
-        *[0] * (beyond.BINS - 2),
-        1,
-    ]
+    pixels = beyond.reliability_counts(right, right, sure)[:, 0]
+    assert pixels.tolist() == [2, *[0] * (beyond.BINS - 2), 1]
 
 
 def test_the_interval_covers_the_error_of_other_images() -> None:
@@ -150,7 +135,6 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
     made_by = beyond.measurement(record, "cost")["made_by"]
     assert len(made_by["weights"]) == 16 and made_by["precision"] == "fp32"
     assert made_by["results_version"] == RESULTS_VERSION
-
     for split in ("val", "test"):
         scores = record.scores[split]
         found = beyond.measurement(record, "calibration")[split]
@@ -164,9 +148,7 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
         assert widest["pixels"] + inside["pixels"] == np.sum(scores["confusion"])
         right = sum((p["pixel_accuracy"] or 0) * p["pixels"] for p in (widest, inside))
         assert right == pytest.approx(np.trace(scores["confusion"]), abs=1)
-
-    robust = beyond.measurement(record, "robustness")
-    scores = record.scores["val"]
+    robust, scores = beyond.measurement(record, "robustness"), record.scores["val"]
     present = np.flatnonzero(np.sum(scores["confusion"], axis=1))
     assert robust["classes"] == [scores["classes"][index] for index in present]
     mean = np.mean([scores["iou"][index] for index in present])
@@ -177,7 +159,6 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
             loss, low, high = level["loss"]
             assert loss == pytest.approx(robust["clean"]["miou"] - level["miou"], abs=2e-6)
             assert low <= loss <= high
-
     cost = beyond.measurement(record, "cost")
     assert cost["parameters"] == record.environment["parameters"]
     assert cost["image_size"] == [16, 32] and cost["peak_bytes"] > 4 * cost["parameters"]
@@ -186,12 +167,10 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
 def test_only_shared_classes_are_asked_for_elsewhere(record: Record) -> None:
     measure_quietly(record, ["generalisation"])
     found = beyond.measurement(record, "generalisation")["camvid"]
-    names = [name for name in CITYSCAPES_19.names if name in CAMVID_11.names]
-    assert found["classes"] == names
+    assert found["classes"] == [n for n in CITYSCAPES_19.names if n in CAMVID_11.names]
     # The same scenes under both names, and the same classes: the same scores but for the scale.
     assert set(found["home"]) == {"val", "test"} == set(found["abroad"])
     assert found["home"]["val"] == found["abroad"]["val"]
-
     model = beyond.Restricted(record.load_model(), [0, 13])
     assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 8, 8)
 
@@ -203,10 +182,8 @@ def test_measurements_repeat_byte_for_byte_and_notice_what_changed(record: Recor
     before = {file: file.read_bytes() for file in folder.rglob("*.*")}
     measure_quietly(record, parts)
     assert before == {file: file.read_bytes() for file in folder.rglob("*.*")}
-
     assert beyond.missing_parts(record) == ["cost"]
-    file = folder / "robustness.json"
-    values = read_json(file)
+    values = read_json(file := folder / "robustness.json")
     write_json(file, {**values, "made_by": {**values["made_by"], "results_version": 0}})
     assert beyond.missing_parts(record) == ["cost", "robustness"]
     with open(record.weights_path, "ab") as weights:
@@ -223,9 +200,8 @@ def test_confidence_maps_go_with_the_kept_predictions(record: Record) -> None:
         assert sure.shape == kept[name].shape and sure.dtype == np.float32
         assert 1 / 19 - 0.02 <= sure.min() and sure.max() <= 1
     mean = np.mean([sure.mean() for sure in maps.values()])
-    assert mean == pytest.approx(
-        beyond.measurement(record, "calibration")["val"]["confidence"], abs=0.03
-    )
+    found = beyond.measurement(record, "calibration")["val"]
+    assert mean == pytest.approx(found["confidence"], abs=0.03)
     viewer = view_records("miniscapes", records={"FCN": record})
     assert all("confidence" in scene["models"][0] for scene in viewer._scenes)
 
@@ -252,15 +228,12 @@ def test_the_command_says_what_it_measured(record: Record, capsys) -> None:
     assert capsys.readouterr().out.endswith(f"{record.id}: all is measured\n")
 
 
-def test_the_study_measures_what_its_plan_says(
-    record: Record, monkeypatch: pytest.MonkeyPatch, capsys
-) -> None:
+def test_the_study_measures_what_its_plan_says(record: Record, monkeypatch, capsys) -> None:
     entry = StudyRun("models", TINY, splits=("test",), measured=True)
     assert study_run.status(entry) == study_run.Status("not measured", "5 of 5 parts")
     assert study_run.status(dataclasses.replace(entry, measured=False)).is_done
     (merged,) = study_run.unique([dataclasses.replace(entry, measured=False), entry])
     assert merged.measured
-
     monkeypatch.setattr(study_run, "prepare", lambda name: None)  # the tiny tree is there already
     camvid = record.path.parents[1] / "data" / "camvid"
     elsewhere = camvid.rename(camvid.with_name("elsewhere"))

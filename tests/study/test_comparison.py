@@ -143,8 +143,7 @@ def test_transfer_leaves_out_what_a_run_started_from(measured_runs) -> None:
     (tuned, *_) = load_study("cpu", groups=["fine-tuned"])
     measured(save(tuned.config, SPREAD), 0.9)
     more = comparison.compared_runs("camvid")
-    assert len(more) == 3
-    assert len(comparison.transfer_overview({"camvid": more})) == 2
+    assert len(more) == 3 and len(comparison.transfer_overview({"camvid": more})) == 2
 
 
 def test_accuracies_of_scenes_and_their_ranks(runs: dict[str, Record]) -> None:
