@@ -120,9 +120,6 @@ def test_a_failed_write_keeps_the_old_record(record: Record, monkeypatch) -> Non
     assert (record.path / "scores.json").read_bytes() == before
 
 
-# --- damage -----------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("name", "content", "read"),
     [
@@ -207,9 +204,6 @@ def test_a_record_of_an_unknown_architecture_does_not_load(record: Record) -> No
     write_json(record.path / "config.json", record.config.to_dict() | {"model": "segnet"})
     with pytest.raises(SeglibError, match="model 'segnet' is unknown"):
         Record(record.path).load_model()
-
-
-# --- more scores ------------------------------------------------------------------------------
 
 
 def test_scores_of_another_split_are_added(record: Record) -> None:
