@@ -126,10 +126,7 @@ def class_differences(differences: Sequence[Interval], class_set: Any, label: st
 
 @style.styled
 def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
-    """Where the pixels of each true class went, in percent of that class; below 0.5 is blank.
-
-    `confusion`: pixel counts (C, C), rows are truth.
-    """
+    """Percent of each true class's pixels by predicted class; `confusion`: counts, true by row."""
     confusion = np.asarray(confusion, dtype=np.float64)
     shares = style.percentages(confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1))
     labels = ("predicted class", "true class", "share of the true class's pixels (%)")
@@ -162,10 +159,7 @@ def share_heatmap(
 
 @style.styled
 def error_distance(tables: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
-    """Share of wrong pixels by distance from a boundary, and how many of all errors lie so near.
-
-    `tables`: a label and a table of `boundaries.errors_by_distance`, all on the same scenes.
-    """
+    """Errors by distance from a boundary; `tables`: label and `boundaries.errors_by_distance`."""
     figure, (rate, near) = style.axes_row(2, 2.2)
     names, pixels = tables[0][1]["distance"], tables[0][1]["pixels"]
     near.plot(names, 100 * pixels.cumsum() / pixels.sum(), color=style.UNCLEAR, linewidth=2,
@@ -185,10 +179,7 @@ def error_distance(tables: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
 
 @style.styled
 def grid_phases(phases: Sequence[tuple[str, np.ndarray]], truth: np.ndarray) -> Figure:
-    """Where boundaries of predictions lie within a network's grid cell, against the truth's.
-
-    `phases`: a label and counts of `boundaries.boundary_phases`; `truth`: counts of the true masks.
-    """
+    """Boundaries' places within a grid cell; `phases` and `truth` are `boundary_phases` counts."""
     figure, (axis,) = style.axes_row(1, 2.1)
     shares = pd.DataFrame({label: 100 * counts / counts.sum() for label, counts in phases})
     colors = [look["color"] for look in style.looks(shares).values()]

@@ -24,9 +24,7 @@ def show_scenes(
     """Image, mask and both overlaid, one row per scene, all of one size; `names` of the rows."""
     overlays = [overlay(*scene, class_set) for scene in zip(images, masks, strict=True)]
     rows = list(zip(images, masks, overlays, strict=True))
-    figure, _ = _plate(rows, ("image", "mask", "overlay"), class_set, names)
-    class_legend(figure, class_set, masks)
-    return figure
+    return _plate(rows, ("image", "mask", "overlay"), class_set, names)[0]
 
 
 @styled
@@ -37,9 +35,8 @@ def predictions(
     """Image, truth, prediction and errors (red, right is grey, void white), one row per scene."""
     errors = [agreement(*masks, void=255) for masks in zip(truths, predicted, strict=True)]
     rows = list(zip(images, truths, predicted, errors, strict=True))
-    figure, _ = _plate(rows, ("image", "truth", "prediction", "errors"), class_set, names)
-    class_legend(figure, class_set, [*truths, *predicted], [_patch(WRONG, "wrong pixel")])
-    return figure
+    titles, wrong = ("image", "truth", "prediction", "errors"), _patch(WRONG, "wrong pixel")
+    return _plate(rows, titles, class_set, names, extra=[wrong])[0]
 
 
 @styled
@@ -70,10 +67,7 @@ def label_pictures(
     pictures: Pictures, titles: Sequence[str], class_set: Any | None = None, columns: int = 3
 ) -> Figure:
     """Images, and masks in the colours of `class_set`, drawn equally large under their titles."""
-    figure, _ = _plate([pictures], titles, class_set, columns=columns)
-    if masks := [picture for picture in pictures if picture.ndim == 2]:
-        class_legend(figure, class_set, masks)
-    return figure
+    return _plate([pictures], titles, class_set, columns=columns)[0]
 
 
 @styled
@@ -93,7 +87,6 @@ def closeups(
         start = number * len(titles)
         for axis in axes[start + 1 : start + len(titles)]:
             _draw_grid(axis, rows[0][0].shape, grid, offset)
-    class_legend(figure, class_set, [mask for row in rows for mask in row[1:]])
     return figure
 
 
@@ -106,9 +99,12 @@ def agreement(truth: np.ndarray, other: np.ndarray, void: int) -> np.ndarray:
 
 def _plate(
     rows: Sequence[Pictures], titles: Sequence[str], class_set: Any, names: Sequence[str] = (),
-    columns: int = 5,
+    columns: int = 5, extra: Sequence[Patch] = (),
 ) -> tuple[Figure, list[plt.Axes]]:
-    """Pictures in rows, under titles of their columns or, where a row wraps, of their own."""
+    """Pictures in rows, under titles of their columns or, where a row wraps, of their own.
+
+    With a legend of the masks' classes and of what is `extra`.
+    """
     height, width = rows[0][0].shape[:2]
     columns = min(columns, len(titles))
     room = {"head": 0.03, "extra": 0.2} if columns == len(titles) else {}
@@ -124,6 +120,8 @@ def _plate(
     for axis, name in zip(axes[::columns], names, strict=False):
         # A letter takes about half its font size.
         axis.set_ylabel(name, fontsize=min(6.5, 1.8 * points / len(name)), labelpad=2)
+    if masks := [picture for row in rows for picture in row if picture.ndim == 2]:
+        class_legend(figure, class_set, masks, extra)
     return figure, axes
 
 

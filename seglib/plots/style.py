@@ -108,14 +108,13 @@ def looks(names: Iterable[str]) -> dict[str, dict[str, Any]]:
 def save_figure(figure: Figure, name: str, dataset: str = "miniscapes") -> None:
     """Write a figure into `figures/`, with the same bytes every time.
 
-    `name`: "02_fcn_curves.pdf" for a plot or "01_scenes.png" for pictures (200 dots per inch), else
-    `ConfigError`. Figures of another dataset than the default go to a folder of its name, which git
-    ignores: they neither replace the committed ones nor publish photographs of other licences.
+    `name`: "02_fcn_curves.pdf" for a plot or "01_scenes.png" for pictures, else `ConfigError`.
+    Another dataset's figures go to a folder of its name, which git ignores: they neither replace
+    the committed ones nor publish photographs under licences of their own.
     """
     if not re.fullmatch(r"[\w-]+\.(pdf|png)", name):
-        raise ConfigError(
-            f"figure name {name!r}: use letters, digits, '_' and '-', and .pdf or .png at the end"
-        )
+        rule = "use letters, digits, '_' and '-', and .pdf or .png at the end"
+        raise ConfigError(f"figure name {name!r}: {rule}")
     folder = figures_dir() if dataset == "miniscapes" else figures_dir() / dataset
     about = {"Software": "seglib"}
     if name.endswith("pdf"):
@@ -176,10 +175,7 @@ def picture_axes(
 
 
 def name_rows(axis: plt.Axes, names: Sequence[str], colors: Sequence[np.ndarray] = ()) -> None:
-    """Make the y axis a list of names from the top down, the first of them beside their `colors`.
-
-    `colors`: uint8 (3,) each, of classes.
-    """
+    """Make the y axis a list of names from the top down, the first beside `colors`, uint8 (3,)."""
     axis.set_yticks(range(len(names)), names)
     axis.tick_params(axis="y", length=0, pad=11 if len(colors) else 3)
     axis.set_ylim(len(names) - 0.4, -0.6)
@@ -192,7 +188,7 @@ def name_rows(axis: plt.Axes, names: Sequence[str], colors: Sequence[np.ndarray]
 
 
 def whisker(axis: plt.Axes, place: float, shares: Sequence[float], **look: Any) -> None:
-    """A dot in row `place` with its interval, in percent; (middle, low, high) are shares of 1.
+    """A dot in row `place` with its interval; `shares` of 1: middle, low, high.
 
     Without a colour they are a difference, and the colour is its verdict's.
     """
@@ -221,10 +217,11 @@ def class_legend(
 ) -> None:
     """Put a legend of the classes that occur in `masks` under the figure, and make room for it."""
     present = set().union(*(np.unique(mask).tolist() for mask in masks))
-    colors = {class_set.names[index]: class_set.colors[index] / 255
-              for index in sorted(present - {IGNORE_INDEX})}
     thin = {"edgecolor": "#666666", "linewidth": 0.3}
-    handles = [Patch(facecolor=color, label=name, **thin) for name, color in colors.items()]
+    handles = [
+        Patch(facecolor=class_set.colors[index] / 255, label=class_set.names[index], **thin)
+        for index in sorted(present - {IGNORE_INDEX})
+    ]
     if IGNORE_INDEX in present:
         handles.append(Patch(facecolor="black", label="void"))
     handles += extra

@@ -26,24 +26,20 @@ def token_windows(
 ) -> Figure:
     """What the token at one point can look at: the tokens and windows of several grids on a scene.
 
-    `image`: uint8 (H, W, 3). `grids`: a title and the number of the window that each token lies in,
-    int (h, w), as if the grid covered the image evenly. `query`: (row, column) of the point in
-    pixels; its window is bright, with a line around each of its tokens, its own token blue.
+    `image`: uint8 (H, W, 3). `grids`: a title and the number of each token's window, int (h, w), as
+    if they covered the image evenly. `query`: (row, column) in pixels; its window is bright.
     """
     height, width = image.shape[:2]
     figure, axes = picture_axes(len(grids), 2, height / width)
     for axis, (title, ids) in zip(axes, grids, strict=True):
-        side = (height / ids.shape[0], width / ids.shape[1])
-        row, column = int(query[0] / side[0]), int(query[1] / side[1])
+        row, column = (int(query[i] / (image.shape[i] / ids.shape[i])) for i in (0, 1))
         inside = ids == ids[row, column]
         dimmed = np.where(_enlarged(inside, (height, width))[..., None], image, 0.55 * image)
-        axis.imshow(dimmed.round().astype(np.uint8), extent=(0, width, height, 0))
+        dimmed = dimmed.round().astype(np.uint8)
+        side = _token_picture(axis, dimmed, title, ids.shape, (row, column))
         for place in np.argwhere(inside):
             _frame(axis, place, side, "white", linewidth=0.25, alpha=0.7)
         _window_lines(axis, ids, side, "white", 0.8)
-        _frame(axis, (row, column), side, QUERY_COLOR, linewidth=1.2, zorder=3)
-        axis.set(xlim=(0, width), ylim=(height, 0))
-        axis.set_title(title, pad=3)
     return figure
 
 
@@ -53,12 +49,9 @@ def shift_steps(
 ) -> Figure:
     """The windows of a small map before, during and after the cyclic shift, and the masks.
 
-    Args:
-        maps: a title and the number of each token's piece, int (H, W) from 0, written from 1. Lines
-            are drawn around equal numbers, in the last map around the windows of the attention.
-        masks: bool (window², window²) of each window after the shift, in reading order; the pairs
-            of tokens that may look at each other are light.
-        window: side of a window in tokens.
+    `maps`: a title and the number of each token's piece, int (H, W) from 0; lines are drawn around
+    equal numbers, in the last map around the windows of the attention, `window` tokens wide.
+    `masks`: bool (window², window²) of each window after the shift; true pairs are light.
     """
     figure = plt.figure(figsize=(TEXT_WIDTH, 3.75), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.45, 1))
@@ -101,16 +94,12 @@ def attention_maps(
     colormap = plt.get_cmap("inferno")
     grey = image.mean(axis=-1, keepdims=True) / 255
     for axis, (title, weights, query) in zip(axes, maps, strict=True):
-        side = (height / weights.shape[0], width / weights.shape[1])
         strength = _enlarged(weights / np.nanmax(weights), (height, width))
         under = np.where(np.isnan(strength)[..., None], 0.45 * grey, 0.2 + 0.6 * grey)
         strength = np.nan_to_num(strength)
         glow = strength[..., None] ** 0.5
-        axis.imshow((1 - glow) * under + glow * colormap(0.15 + 0.85 * strength)[..., :3],
-                    extent=(0, width, height, 0))
-        _frame(axis, query, side, QUERY_COLOR, linewidth=1.2, zorder=3)
-        axis.set(xlim=(0, width), ylim=(height, 0))
-        axis.set_title(title, pad=3)
+        picture = (1 - glow) * under + glow * colormap(0.15 + 0.85 * strength)[..., :3]
+        _token_picture(axis, picture, title, weights.shape, query)
     return figure
 
 
@@ -168,6 +157,17 @@ def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float])
                     title_fontsize=7.5)
     figure.legend(axes[0].lines, kinds, loc="outside lower center", ncols=3)
     return figure
+
+
+def _token_picture(axis, picture, title, grid, query) -> tuple[float, float]:
+    """A picture over which a grid of tokens lies, the token `query` framed; a token's size."""
+    height, width = picture.shape[:2]
+    side = (height / grid[0], width / grid[1])
+    axis.imshow(picture, extent=(0, width, height, 0))
+    _frame(axis, query, side, QUERY_COLOR, linewidth=1.2, zorder=3)
+    axis.set(xlim=(0, width), ylim=(height, 0))
+    axis.set_title(title, pad=3)
+    return side
 
 
 def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:

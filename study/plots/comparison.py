@@ -34,28 +34,28 @@ def pair_matrix(
     values = [value for found in differences.values() for value, _, _ in found.values()]
     largest = max(map(abs, values), default=1) or 1
     for axis, (title, runs) in zip(axes[:, 0], names.items(), strict=True):
-        for (better, worse), points in differences[title].items():
+        for (first, second), points in differences[title].items():
+            i, j = runs.index(first), runs.index(second)
             value, low, high = style.percentages(points)
-            j, i = runs.index(worse), runs.index(better)
-            _pair(axis, j, i, (value, low, high), largest)
-            _pair(axis, i, j, (-value, -high, -low), largest)
+            _pair(axis, (j, i), (value, low, high), largest)
+            _pair(axis, (i, j), (-value, -high, -low), largest)
         axis.set_xticks(range(len(runs)), [name.replace(", ", ",\n") for name in runs])
         style.name_rows(axis, runs)
         axis.grid(False)
         axis.tick_params(length=0)
         axis.spines[:].set_visible(False)
-        axis.set(title=title, xlim=(-0.5, len(runs) - 0.5), ylim=(len(runs) - 0.5, -0.5),
-                 ylabel="mIoU of …")
+        limits = (-0.5, len(runs) - 0.5)
+        axis.set(title=title, xlim=limits, ylim=limits[::-1], ylabel="mIoU of …")
     axis.set_xlabel("… minus mIoU of … (points)")
     return figure
 
 
-def _pair(axis, x: int, y: int, points: Difference, largest: float) -> None:
-    value, low, high = points
+def _pair(axis, place: tuple[int, int], points: Difference, largest: float) -> None:
+    (x, y), (value, low, high) = place, points
     real = low > 0 or high < 0
     shade = plt.get_cmap("PRGn")(0.5 + 0.0025 * value / largest) if real else "#EEEEEE"
-    axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=shade, edgecolor="white",
-                                 linewidth=1.5))
+    look = {"facecolor": shade, "edgecolor": "white", "linewidth": 1.5}
+    axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, **look))
     words = {"ha": "center", "va": "center", "color": "black" if real else "#666666"}
     axis.text(x, y - 0.1, style.signed(value), fontsize=8.5, **words)
     axis.text(x, y + 0.25, f"{style.signed(low)} to {style.signed(high)}", fontsize=5.8, **words)
@@ -63,10 +63,7 @@ def _pair(axis, x: int, y: int, points: Difference, largest: float) -> None:
 
 @style.styled
 def band_iou(panels: Panels) -> Figure:
-    """mIoU within bands of growing width around the boundaries of the truth, with 95 % intervals.
-
-    Values: `bands` of a `boundaries` measurement of one split.
-    """
+    """mIoU in bands around true boundaries, 95 % intervals; values: a split's measured `bands`."""
     figure, drawn, run_looks = run_panels(panels, 2.5)
     for axis, runs in drawn:
         for name, bands in runs.items():
@@ -130,10 +127,7 @@ def accuracy_cost(panels: Panels, fronts: Mapping[str, Sequence[str]]) -> Figure
 
 @style.styled
 def robustness(panels: Panels) -> Figure:
-    """mIoU under every corruption by its strength; strength 0 is the clean photograph.
-
-    Values: a `robustness` measurement.
-    """
+    """mIoU under each corruption by its strength, 0 is none; values: a `robustness` measurement."""
     kinds = list(next(iter(next(iter(panels.values())).values()))["corruptions"])
     run_looks = style.looks(name for runs in panels.values() for name in runs)
     figure, axes = style.axes_grid(len(panels), len(kinds), 0.55 + 1.4 * len(panels),

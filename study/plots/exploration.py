@@ -6,12 +6,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from seglib.plots import style
 from seglib.plots.results import share_heatmap
 
-from .parts import binary_axis, ratio_axis
+from .parts import binary_axis, log_axis, ratio_axis
 
 
 @style.styled
@@ -34,9 +33,7 @@ def class_frequencies(panels: Mapping[str, tuple[Mapping[str, Any], Any]]) -> Fi
                     color = class_set.colors[index] / 255 if face is None else face
                     axis.plot(value, place, color=color, **look)
             axis.plot([], [], color=face or style.PALE, label=split, **look)
-        axis.set_xscale("log")
-        axis.xaxis.set_major_formatter(FuncFormatter(_plain))
-        axis.xaxis.set_minor_locator(NullLocator())
+        log_axis(axis, _plain)
         style.name_rows(axis, [class_set.names[index] for index in order])
         axis.set(title=title, xlabel="share of labelled pixels (%)", ylim=(most - 0.4, -0.6))
         axis.legend(loc="lower right")
@@ -45,10 +42,7 @@ def class_frequencies(panels: Mapping[str, tuple[Mapping[str, Any], Any]]) -> Fi
 
 @style.styled
 def cooccurrence(matrix: np.ndarray, class_set: Any) -> Figure:
-    """How often the column's class is in a scene that holds the row's class, in percent.
-
-    `matrix`: shares (C, C), rows condition; NaN rows (a class in no scene) are grey.
-    """
+    """Percent of scenes with the row's class that hold the column's; `matrix`: shares (C, C)."""
     labels = ("… also hold this class", "of the scenes with this class …", "share of scenes (%)")
     return share_heatmap(style.percentages(matrix), class_set.names, class_set.names, labels)
 
@@ -80,25 +74,23 @@ def instance_sizes(instances: pd.DataFrame, class_set: Any) -> Figure:
     `instances`: one row per object with `class` (name) and `pixels` (area). Boxes hold the middle
     half, whiskers reach from the 5th to the 95th percentile.
     """
-    names = [name for name in class_set.names if (instances["class"] == name).any()]
-    areas = [instances.loc[instances["class"] == name, "pixels"].to_numpy() for name in names]
+    groups = {name: rows["pixels"] for name, rows in instances.groupby("class")}
+    names = [name for name in class_set.names if name in groups]
     figure, (axis,) = style.axes_row(1, 0.55 + 0.22 * len(names))
-    for place, (name, values) in enumerate(zip(names, areas, strict=True)):
+    for place, name in enumerate(names):
         color = class_set.colors[class_set.names.index(name)] / 255
         # A dark box has a light median, and the other way round.
         contrast = "white" if color @ (0.30, 0.59, 0.11) < 0.35 else "black"
         thin = {"color": style.INK, "linewidth": 0.8}
         axis.boxplot(
-            values, positions=[place], orientation="horizontal", widths=0.62, whis=(5, 95),
+            groups[name], positions=[place], orientation="horizontal", widths=0.62, whis=(5, 95),
             showfliers=False, patch_artist=True, manage_ticks=False, whiskerprops=thin,
             capprops=thin, boxprops={"facecolor": color, "edgecolor": style.INK, "linewidth": 0.5},
             medianprops={"color": contrast, "linewidth": 1.3},
         )
-        axis.text(1.01, place, f"{len(values):,} objects", fontsize=7, va="center",
+        axis.text(1.01, place, f"{len(groups[name]):,} objects", fontsize=7, va="center",
                   transform=axis.get_yaxis_transform())
-    axis.set_xscale("log")
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axis.xaxis.set_minor_locator(NullLocator())
+    log_axis(axis, "{x:,.0f}")
     style.name_rows(axis, names)
     axis.set_xlabel("area of an object (pixels)")
     return figure
@@ -106,10 +98,7 @@ def instance_sizes(instances: pd.DataFrame, class_set: Any) -> Figure:
 
 @style.styled
 def fine_coarse(agreement: pd.DataFrame) -> Figure:
-    """Per class, how much of the fine mask coarse annotation covers and how right it is there.
-
-    `agreement`: `exploration.fine_coarse_agreement` (columns `class`, `recall`, `precision`).
-    """
+    """Recall and precision of coarse masks; `agreement`: `exploration.fine_coarse_agreement`."""
     figure, (axis,) = style.axes_row(1, 0.65 + 0.165 * len(agreement))
     labels = {"recall": "recall: fine pixels that coarse labels the same",
               "precision": "precision: coarse pixels that fine labels the same"}
@@ -125,10 +114,7 @@ def fine_coarse(agreement: pd.DataFrame) -> Figure:
 
 @style.styled
 def survival(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
-    """What is left of thin classes when masks are resized, one line per class.
-
-    `table`: `exploration.survival` (columns `width`, `class`, `pixels`, `objects`, `best_iou`).
-    """
+    """What resizing leaves of thin classes, a line each; `table`: `exploration.survival`."""
     figure, axes = style.axes_row(3, 2.3, sharey=True)
     panels = {"pixels": "pixels still right (%)", "objects": "objects not lost (%)",
               "best_iou": "best possible IoU (%)"}

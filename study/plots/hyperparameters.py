@@ -72,10 +72,7 @@ def halving_work(rungs: pd.DataFrame) -> Figure:
 
 @style.styled
 def sweep_rungs(panels: Panels) -> Figure:
-    """Every candidate's score on each rung, the dropped ones faded, survivors joined by a line.
-
-    Values: `halving.sweep_table`.
-    """
+    """Each candidate's score on each rung, dropped ones faded; values: `halving.sweep_table`."""
     figure, axes = style.axes_row(len(panels), 2.3)
     hollow = {"marker": "o", "markerfacecolor": "none"}
     marks = {
@@ -176,10 +173,7 @@ def _heights(scores: pd.Series) -> pd.Series:
 
 @style.styled
 def marginal_effects(panels: Panels) -> Figure:
-    """Mean score of each value of each setting with its 95 % interval; the line is all runs.
-
-    Values: `anova.marginal_effects`. A row of axes per panel, a column per setting.
-    """
+    """Mean score of each setting's values, 95 % intervals; values: `anova.marginal_effects`."""
     fields = list(dict.fromkeys(next(iter(panels.values()))["field"]))
     figure, axes = style.axes_grid(len(panels), len(fields), 0.35 + 1.55 * len(panels),
                                    sharey="row")
@@ -264,11 +258,9 @@ def importance(panels: Panels) -> Figure:
 def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """What changing one factor at a time does to a run, and what it costs.
 
-    Args:
-        summary: `run.one_factor_summary` with `cost`, the work of training relative to the
-            unchanged run. Gains have 95 % intervals, grey where they hold zero.
-        runs: `run.one_factor_table`: every seed's gain, drawn as a small mark, and which level is
-            the unchanged run itself, drawn hollow.
+    `summary`: `run.one_factor_summary` with `cost`, the work of training relative to the unchanged
+    run. `runs`: `run.one_factor_table`: every seed's gain, a small mark, and which level is the
+    unchanged run itself, drawn hollow.
     """
     base = runs[runs["is_base"]].groupby("factor")["level"].first()
     names: list[str] = []
@@ -345,10 +337,7 @@ def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
 
 @style.styled
 def seed_spread(scores: Mapping[str, Sequence[float]], means: Mapping[str, Any]) -> Figure:
-    """Scores of the same run with several seeds, as ticks, with their mean and its 95 % interval.
-
-    `scores`: run name to the scores of its seeds. `means`: name to (mean, low, high).
-    """
+    """A run's `scores` by seed, as ticks, and their `means`: (mean, low, high) by name."""
     figure, (axis,) = style.axes_row(1, 0.55 + 0.26 * len(scores))
     for place, (name, look) in enumerate(style.looks(scores).items()):
         style.whisker(axis, place, means[name], **look)

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from seglib.plots.style import axes_row, looks
 
@@ -31,19 +31,21 @@ def legend_above(figure: Figure, marks: Looks) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
+def log_axis(axis: plt.Axes, formatter: Any, base: int = 10) -> None:
+    """Make the x axis logarithmic, without ticks between the powers."""
+    axis.set_xscale("log", base=base)
+    axis.xaxis.set_major_formatter(formatter)
+    axis.xaxis.set_minor_locator(NullLocator())
+
+
 def binary_axis(axis: plt.Axes, values: Sequence[float]) -> None:
     """Make the x axis logarithmic to base 2, with ticks at `values` only."""
-    axis.set_xscale("log", base=2)
-    axis.set_xticks(values, [f"{value:g}" for value in values])
-    axis.xaxis.set_minor_locator(NullLocator())
+    log_axis(axis, "{x:g}", 2)
+    axis.set_xticks(values)
 
 
 def ratio_axis(axis: plt.Axes, octaves: float) -> None:
     """Make the x axis one of ratios, ÷2, ×1, ×2, that ends so many doublings beside ×1."""
+    log_axis(axis, lambda value, _: f"×{value:g}" if value >= 1 else f"÷{1 / value:g}", 2)
     whole = np.arange(-int(octaves), int(octaves) + 1)
-    axis.set_xscale("log", base=2)
     axis.set(xlim=(2.0**-octaves, 2.0**octaves), xticks=2.0**whole)
-    axis.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"×{value:g}" if value >= 1 else f"÷{1 / value:g}")
-    )
-    axis.xaxis.set_minor_locator(NullLocator())
