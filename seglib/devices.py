@@ -7,7 +7,6 @@ import torch
 
 from .errors import ConfigError, choose
 
-DEVICES = ("cuda", "mps", "cpu")
 MALLOC_SETTINGS = {  # parameters of glibc's mallopt (malloc.h)
     -4: 0,  # M_MMAP_MAX: large blocks come from the heap, too, not from a mapping of their own
     -1: 2**31 - 1,  # M_TRIM_THRESHOLD: free memory at the heap's end stays
@@ -15,24 +14,21 @@ MALLOC_SETTINGS = {  # parameters of glibc's mallopt (malloc.h)
 }
 
 
-def available_devices() -> list[str]:
-    """The devices of this machine, fastest first; the last one is always the CPU."""
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    return [name for name in DEVICES if present.get(name, True)]
-
-
 def choose_device(name: str | None = None) -> torch.device:
     """The named device, or the fastest one; raises `ConfigError` if the name is not to be had."""
-    available = available_devices()
+    counts = {  # fastest first
+        "cuda": torch.cuda.device_count(),
+        "mps": int(torch.backends.mps.is_available()),
+        "cpu": 1,
+    }
+    available = [kind for kind, count in counts.items() if count]
     name = name or available[0]
     kind, colon, index = name.partition(":")
-    if choose("device", kind, DEVICES) not in available:
-        has = ", ".join(available)
-        raise ConfigError(f"device {name!r} is not available here; this machine has: {has}")
-    count = torch.cuda.device_count() if kind == "cuda" else 1
-    if colon and not (index.isdecimal() and int(index) < count):
-        last = f"{kind}:{count - 1}"
-        raise ConfigError(f"device {name!r} is not available here; the last one is {last}")
+    refused = f"device {name!r} is not available here"
+    if choose("device", kind, counts) not in available:
+        raise ConfigError(f"{refused}; this machine has: {', '.join(available)}")
+    if colon and not (index.isdecimal() and int(index) < counts[kind]):
+        raise ConfigError(f"{refused}; the last one is {kind}:{counts[kind] - 1}")
     return torch.device(name)
 
 
@@ -62,12 +58,10 @@ def memory_format(device: torch.device) -> torch.memory_format:
 
 
 def keep_memory() -> bool:
-    """Let this process keep the memory that it frees; returns whether its C library can do that.
+    """Let this process keep the memory that it frees; False where the C library is not glibc.
 
-    A training step frees hundreds of large blocks and the next one asks for the same sizes again.
-    By default glibc returns them to the system each time, which hands out cleared pages one fault
-    after the other. Kept, a step is 5 to 20 % faster on two cores; no result changes. Does nothing
-    where the C library is another than glibc (macOS, Windows, musl).
+    By default glibc gives the large blocks of a training step back to the system, which hands them
+    out again one page fault after the other. Kept, a step is 5 to 20 % faster on two cores.
     """
     try:
         library = ctypes.CDLL(None)

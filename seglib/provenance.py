@@ -9,21 +9,20 @@ from typing import Any
 RESULTS_VERSION = 1
 """Raised by hand when a change of the code changes what a recorded run would score.
 
-Whether it still holds is shown by doing: `seglib verify RUN` trains a run's first epochs again, and
-tests/training/test_reproduction.py one tiny recorded run per architecture.
+`seglib verify RUN` and tests/training/test_reproduction.py show by doing whether it still holds.
 """
 
 
 def commit() -> str | None:
-    """The checkout's commit, with "-dirty" after it if files differ; None outside of a checkout."""
-    command = ["git", "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
+    """The checkout's commit, "-dirty" after it if files differ; None without a checkout or git."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():  # installed: a repository around that is somebody else's
+        return None
+    command = ["git", "-C", root, "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
     try:
-        found = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True
-        )
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL).strip()
     except (OSError, subprocess.CalledProcessError):
         return None
-    return found.stdout.strip() or None
 
 
 def versions() -> dict[str, str]:
@@ -41,11 +40,10 @@ def describe_machine(device) -> dict[str, Any]:
     if device.type == "cuda":
         processor = torch.cuda.get_device_name(device)
     else:
-        processor = platform.processor() or platform.machine()
         cpuinfo = Path("/proc/cpuinfo")
-        if cpuinfo.exists():
-            models = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-            processor = models[0].partition(":")[2].strip() if models else processor
+        lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+        models = [line.partition(":")[2].strip() for line in lines if "model name" in line]
+        processor = models[0] if models else platform.processor() or platform.machine()
     return {
         "device": device.type,
         "processor": processor,

@@ -13,22 +13,17 @@ from .vit import ViT
 MODELS: dict[str, type[nn.Module]] = {"fcn": FCN, "unet": UNet, "vit": ViT, "swin": Swin}
 
 
-def model_class(name: str) -> type[nn.Module]:
-    """The class behind a registered name; raises `ConfigError` that lists the names."""
-    return MODELS[choose("model", name, MODELS)]
-
-
 def option_names(name: str) -> list[str]:
     """The arguments of an architecture's constructor, beside the number of classes."""
-    return list(inspect.signature(model_class(name)).parameters)[1:]
+    return list(inspect.signature(MODELS[choose("model", name, MODELS)]).parameters)[1:]
 
 
 def build_model(name: str, num_classes: int, **options) -> nn.Module:
-    """Build a registered architecture with fresh weights.
+    """Build a registered architecture with fresh weights; `options` go to its constructor.
 
-    `options` are the constructor's keyword arguments; one that it does not have raises
-    `ConfigError` with the list of those it has, as does an unknown `name`.
+    An unknown name or option raises `ConfigError` with the list of those there are.
     """
+    known = option_names(name)
     for option in options:
-        choose(f"option of {name}", option, option_names(name))
-    return model_class(name)(num_classes, **options)
+        choose(f"option of {name}", option, known)
+    return MODELS[name](num_classes, **options)

@@ -9,8 +9,7 @@ from .blocks import Block
 class Up(nn.Module):
     """Double the size, join the encoder's features of that size, mix both with two Blocks.
 
-    Maps features (N, in_channels, h, w) and a skip (N, skip_channels, 2h, 2w), or None where
-    `skip_channels` is 0, to (N, out_channels, 2h, 2w).
+    (N, in, h, w) and a skip (N, skip, 2h, 2w), None where `skip_channels` is 0 → (N, out, 2h, 2w).
     """
 
     def __init__(

@@ -1,9 +1,8 @@
 """The baseline: a small fully convolutional network without skip connections.
 
 Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015
-(https://doi.org/10.1109/CVPR.2015.7298965). Ours keeps the idea, convolutions only, and drops the
-rest: three encoder stages instead of VGG's five, learned 2×2 upsampling, and no skips, so that what
-pooling throws away stays lost. Notebook 03 measures what the skips of a U-Net bring back.
+(https://doi.org/10.1109/CVPR.2015.7298965). Ours keeps the idea, convolutions only, with three
+encoder stages instead of VGG's five, learned 2×2 upsampling, and no skips.
 """
 
 from torch import Tensor, nn
@@ -14,8 +13,8 @@ from .blocks import pad_to_multiple
 class FCN(nn.Module):
     """Three stages down (3×3 convolution, ReLU, 2×2 max-pool), three transposed convolutions up.
 
-    `width` is the number of channels of the first stage; the next ones have twice and four times
-    as many. `dropout` is the probability with which whole channels are dropped after each stage.
+    The stages have `width`·1, 2, 4 channels; `dropout` is the probability with which whole channels
+    are dropped after each.
     """
 
     stride = 8  # input sizes are padded to a multiple of this and logits cropped back

@@ -5,7 +5,7 @@ device, which tracks shapes without computing anything.
 """
 
 import copy
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,16 +22,6 @@ POINTWISE = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.BatchNorm2d, nn.ReLU, nn.
 WINDOWED = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
-class _Call(NamedTuple):
-    """One call of one module, and the share of the arithmetic that its submodules don't do."""
-
-    module: nn.Module
-    input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
-    own_flops: int
-    is_leaf: bool
-
-
 def count_parameters(model: nn.Module) -> int:
     """Number of parameters of a model; a parameter used in two places counts once."""
     return sum(parameter.numel() for parameter in model.parameters())
@@ -43,7 +33,19 @@ def multiply_adds(model: nn.Module, size: int | tuple[int, int]) -> int:
     Counts convolutions, transposed convolutions, linear layers and both matrix products of
     attention; normalisation, activations, pooling and interpolation are left out, as is usual.
     """
-    return sum(call.own_flops for call in _trace(model, size)) // 2
+    return int(layer_table(model, size)["multiply_adds"].sum())
+
+
+def receptive_field(model: nn.Module, size: int | tuple[int, int] = 64) -> int | None:
+    """Side in pixels of the square of the input that one output position can depend on.
+
+    Layers are taken in the order of a forward pass for one image of `size`, which has no influence
+    on the result. Skip connections are not followed: the deepest path sees most. None where a layer
+    sees the whole image. Arithmetic of Araujo, Norris and Sim, "Computing Receptive Fields of
+    Convolutional Neural Networks", Distill 2019, at the best aligned output position.
+    """
+    side = layer_table(model, size)["receptive_field"].iloc[-1]
+    return None if pd.isna(side) else int(side)
 
 
 def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
@@ -55,40 +57,49 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
     to the model's totals: a module that computes something besides calling others (attention's
     matrix products, a position embedding) has a row for that part.
     """
-    names = {module: name for name, module in model.named_modules()}
+    on_meta = copy.deepcopy(model).to("meta").eval()
+    names = {module: name for name, module in on_meta.named_modules()}
+    counter = FlopCounterMode(display=False)
+    begun: list[tuple[int, int]] = []  # at the start of each open call: flops and rows so far
+    rows: list[dict[str, Any]] = []
+    path: list[nn.Module] = []
     counted: set[nn.Parameter] = set()  # a parameter that is used twice is counted once
-    rows, path = [], []
-    for call in _trace(model, size):
-        own = set(call.module.parameters()) - counted
-        counted |= own
-        if not (call.is_leaf or own or call.own_flops):
-            continue
-        path.append(call.module)
-        kind = type(call.module).__name__
+
+    def enter(module, args):
+        begun.append((counter.get_total_flops(), len(rows)))
+
+    def leave(module, args, output):
+        flops_before, rows_before = begun.pop()
+        inner = rows[rows_before:]  # of the modules that this one called
+        work = (counter.get_total_flops() - flops_before) // 2
+        work -= sum(row["multiply_adds"] for row in inner)
+        own = set(model.get_submodule(names[module]).parameters()) - counted
+        if inner and not (own or work):
+            return
+        counted.update(own)
+        path.append(module)
         rows.append(
             {
-                "name": names[call.module] or kind,
-                "kind": kind,
-                "input_shape": call.input_shape,
-                "shape": call.output_shape,
+                "name": names[module] or type(module).__name__,
+                "kind": type(module).__name__,
+                "input_shape": _shape(args),
+                "shape": _shape(output if isinstance(output, tuple) else (output,)),
                 "parameters": sum(parameter.numel() for parameter in own),
-                "multiply_adds": call.own_flops // 2,
+                "multiply_adds": work,
                 "receptive_field": _receptive_field_of(path),
             }
         )
+
+    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
+    with (
+        torch.no_grad(),
+        hooks.register_module_forward_pre_hook(enter),
+        hooks.register_module_forward_hook(leave),
+        sdpa_kernel(SDPBackend.MATH),  # the counter can't see into fused attention
+        counter,
+    ):
+        on_meta(torch.empty(1, 3, *_sides(size), dtype=dtype, device="meta"))
     return pd.DataFrame(rows).astype({"receptive_field": "Int64"})
-
-
-def receptive_field(model: nn.Module, size: int | tuple[int, int] = 64) -> int | None:
-    """Side in pixels of the square of the input that one output position can depend on.
-
-    Layers are taken in the order of a forward pass for one image of `size`, which has no influence
-    on the result. Skip connections are not followed: the deepest path sees most. None where a layer
-    sees the whole image. Arithmetic of Araujo, Norris and Sim, "Computing Receptive Fields of
-    Convolutional Neural Networks", Distill 2019, at the best aligned output position.
-    """
-    calls = _trace(model, size)
-    return _receptive_field_of([call.module for call in calls if call.is_leaf or call.own_flops])
 
 
 def effective_receptive_field(
@@ -123,36 +134,6 @@ def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise ConfigError(f"image size {height}x{width}: both sides must be at least 1")
     return int(height), int(width)
-
-
-def _trace(model: nn.Module, size: int | tuple[int, int]) -> list[_Call]:
-    """The calls of a model's modules in one forward pass, in the order in which they end."""
-    on_meta = copy.deepcopy(model).to("meta").eval()
-    originals = dict(zip(on_meta.modules(), model.modules(), strict=True))
-    counter = FlopCounterMode(display=False)
-    begun: list[tuple[int, int]] = []  # at the beginning of each open call: flops, finished calls
-    finished: list[_Call] = []
-
-    def enter(module, args):
-        begun.append((counter.get_total_flops(), len(finished)))
-
-    def leave(module, args, output):
-        flops_before, calls_before = begun.pop()
-        inner = finished[calls_before:]
-        flops = counter.get_total_flops() - flops_before - sum(call.own_flops for call in inner)
-        shapes = _shape(args), _shape(output if isinstance(output, tuple) else (output,))
-        finished.append(_Call(originals[module], *shapes, own_flops=flops, is_leaf=not inner))
-
-    dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
-    with (
-        torch.no_grad(),
-        hooks.register_module_forward_pre_hook(enter),
-        hooks.register_module_forward_hook(leave),
-        sdpa_kernel(SDPBackend.MATH),  # the counter can't see into fused attention
-        counter,
-    ):
-        on_meta(torch.empty(1, 3, *_sides(size), dtype=dtype, device="meta"))
-    return finished
 
 
 def _shape(values: tuple) -> tuple[int, ...]:

@@ -1,12 +1,12 @@
 """Swin Transformer: attention in windows that shift, and a U-shaped decoder on its four levels.
 
 Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV 2021
-(https://arxiv.org/abs/2103.14030). The encoder is torchvision's, without its classifier. Where the
-authors use UPerNet, we use transposed convolutions and skip connections, as in our U-Net.
+(https://arxiv.org/abs/2103.14030). The encoder is torchvision's; the authors' decoder is UPerNet,
+ours that of our U-Net.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,51 +24,39 @@ from .pretrained import load_published
 WINDOW = 7  # side of a window, in tokens
 
 
-class Size(NamedTuple):
-    """One named size: channels of the first level, blocks and heads per level."""
-
-    embedding: int
-    depths: tuple[int, ...]
-    heads: tuple[int, ...]
-
-
-SIZES = {
-    "nano": Size(48, (2, 2, 2, 2), (2, 4, 8, 16)),
-    "t": Size(96, (2, 2, 6, 2), (3, 6, 12, 24)),
-    "b": Size(128, (2, 2, 18, 2), (4, 8, 16, 32)),
+SIZES: dict[str, dict[str, Any]] = {  # torchvision's arguments; depths and heads are per level
+    "nano": {"embed_dim": 48, "depths": [2, 2, 2, 2], "num_heads": [2, 4, 8, 16]},
+    "t": {"embed_dim": 96, "depths": [2, 2, 6, 2], "num_heads": [3, 6, 12, 24]},
+    "b": {"embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32]},
 }
 PUBLISHED = {"t": "swin_t", "b": "swin_b"}  # torchvision's names of those with ImageNet weights
 
 
 class WindowAttention(ShiftedWindowAttention):
-    """torchvision's attention in shifted windows, with gradients that are the same in every run.
+    """torchvision's attention, with gradients that are the same bits in every run.
 
-    The gradient of `table[index]` is summed by several threads in any order; that of an embedding
-    is not, and a run must end with the same bits when it is repeated or resumed.
+    The gradient of `table[index]` is summed by several threads in any order, an embedding's is not.
     """
 
     def get_relative_position_bias(self) -> Tensor:
         """Biases (1, heads, L, L) for the L positions of a window."""
-        length = self.window_size[0] * self.window_size[1]
         bias = functional.embedding(self.relative_position_index, self.relative_position_bias_table)
-        return bias.view(length, length, -1).permute(2, 0, 1).unsqueeze(0)
+        return bias.view(WINDOW**2, WINDOW**2, -1).permute(2, 0, 1).unsqueeze(0)
 
 
 class Encoder(SwinTransformer):
-    """torchvision's Swin Transformer up to its last norm: images to four levels of features."""
+    """torchvision's Swin Transformer up to its last norm."""
 
-    def __init__(self, size: Size, stochastic_depth: float) -> None:
+    def __init__(self, stochastic_depth: float, **size: Any) -> None:
         super().__init__(
+            **size,
             patch_size=[4, 4],
-            embed_dim=size.embedding,
-            depths=list(size.depths),
-            num_heads=list(size.heads),
             window_size=[WINDOW, WINDOW],
             stochastic_depth_prob=stochastic_depth,
             num_classes=1,
             block=partial(SwinTransformerBlock, attn_layer=WindowAttention),
         )
-        del self.head, self.avgpool, self.flatten, self.permute
+        del self.head, self.avgpool, self.flatten, self.permute  # the classifier
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map (N, 3, H, W) to features (N, H/s, W/s, C·s/4) at the strides s = 4, 8, 16, 32."""
@@ -84,10 +72,9 @@ class Encoder(SwinTransformer):
 class Swin(nn.Module):
     """Swin encoder (strides 4 to 32), three upsamplers with skips, two without, 1×1 head.
 
-    `size` names the encoder: nano (6.0 M parameters in all, for CPUs), t or b. `pretrained` takes
-    torchvision's ImageNet weights (not for nano). `dropout` is the probability with which whole
-    channels are dropped before the decoder and before the head, `stochastic_depth` the one of
-    skipping the last block for a whole image; it grows linearly from 0 at the first block.
+    Sizes are nano (6.0 M parameters in all), t and b, which can be `pretrained` on ImageNet.
+    `dropout` drops whole channels before the decoder and before the head, `stochastic_depth` the
+    last block for a whole image, with probabilities that grow from 0 at the first.
     """
 
     stride = 32  # input sizes are padded to a multiple of this and logits cropped back
@@ -102,22 +89,16 @@ class Swin(nn.Module):
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()
-        chosen = SIZES[choose("size of swin", size, SIZES)]
-        self.encoder = Encoder(chosen, stochastic_depth)
+        self.encoder = Encoder(stochastic_depth, **SIZES[choose("size of swin", size, SIZES)])
         if pretrained:
-            name = PUBLISHED[choose("pretrained size of swin", size, PUBLISHED)]
-            load_published(self.encoder, name, head="head")
-        first = chosen.embedding
+            published = PUBLISHED[choose("pretrained size of swin", size, PUBLISHED)]
+            load_published(self.encoder, published)
+        first = SIZES[size]["embed_dim"]
         # A block adds to what it gets, so that features of deep levels differ in scale.
         self.norms = nn.ModuleList(nn.LayerNorm(first * 2**level) for level in range(3))
         self.dropout = nn.Dropout2d(dropout)
-        self.up = nn.ModuleList(
-            [
-                Up(8 * first, 4 * first, 2 * first),  # stride 32 → 16
-                Up(2 * first, 2 * first, 2 * first),  # 16 → 8
-                Up(2 * first, first, first),  # 8 → 4
-            ]
-        )
+        levels = ((8, 4, 2), (2, 2, 2), (2, 1, 1))  # stride 32 → 16 → 8 → 4; factors of `first`
+        self.up = nn.ModuleList(Up(a * first, b * first, c * first) for a, b, c in levels)
         self.finish = nn.Sequential(  # 4 → 2 → 1, where the encoder has nothing to add
             nn.ConvTranspose2d(first, first // 2, 2, stride=2),
             Block(first // 2, first // 2),

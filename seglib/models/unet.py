@@ -1,9 +1,8 @@
 """U-Net: an encoder and a decoder of the same depth, joined by skip connections.
 
 Ronneberger, Fischer and Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
-MICCAI 2015 (https://doi.org/10.1007/978-3-319-24574-4_28). We deviate in two ways that have become
-the rule since: convolutions are padded, so that logits have the size of the image, and each one is
-followed by batch normalisation.
+MICCAI 2015 (https://doi.org/10.1007/978-3-319-24574-4_28). We deviate as has become the rule:
+convolutions are padded, so that logits have the size of the image, and batch-normalised.
 """
 
 from torch import Tensor, nn
@@ -15,10 +14,9 @@ from .decoder import Up
 class UNet(nn.Module):
     """Four levels down (`width`·1, 2, 4, 8 channels), a bottleneck (·16), four levels up, 1×1 head.
 
-    At `width` 64 it has 31.0 M parameters for 19 classes, at 16, the size for CPUs, 1.9 M.
-    `norm` and `skips` switch batch normalisation and the skip connections off for ablations.
-    `dropout` is the probability with which whole channels are dropped before the bottleneck and
-    before the head, where the features are most specific to the training scenes.
+    At `width` 64 it has 31.0 M parameters for 19 classes, at 16, the size for CPUs, 1.9 M. `norm`
+    and `skips` switch batch normalisation and the skip connections off. `dropout` is the
+    probability with which whole channels are dropped before the bottleneck and before the head.
     """
 
     stride = 16  # input sizes are padded to a multiple of this and logits cropped back

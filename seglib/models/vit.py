@@ -1,13 +1,10 @@
 """Vision Transformer: an image as a sequence of patches, each of which attends to all others.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021 (https://arxiv.org/abs/2010.11929).
-The encoder is torchvision's, without its classifier; tiny has the width of DeiT's
-(Touvron et al., ICML 2021). We add what segmentation needs, position embeddings for any size and a
-light decoder of transposed convolutions, as in SETR (Zheng et al., CVPR 2021), and stochastic depth
-(Huang et al., ECCV 2016).
+The encoder is torchvision's; tiny is as wide as DeiT's (Touvron et al., ICML 2021). We add position
+embeddings for any size, a light decoder of transposed convolutions, as in SETR (Zheng et al., CVPR
+2021), and stochastic depth (Huang et al., ECCV 2016).
 """
-
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,36 +19,22 @@ from .pretrained import load_published
 PATCH = 16  # side of a patch in pixels
 GRID = 14  # patches per side for which position embeddings are stored: 224 / 16, as published
 NARROWEST = 32  # channels below which the decoder does not go
-
-
-class Size(NamedTuple):
-    """One named size: channels of a token, number of blocks, heads of each."""
-
-    channels: int
-    depth: int
-    heads: int
-
-
-SIZES = {"tiny": Size(192, 12, 3), "b16": Size(768, 12, 12)}
+SIZES = {  # torchvision's arguments
+    "tiny": {"hidden_dim": 192, "num_layers": 12, "num_heads": 3, "mlp_dim": 768},
+    "b16": {"hidden_dim": 768, "num_layers": 12, "num_heads": 12, "mlp_dim": 3072},
+}
 PUBLISHED = {"b16": "vit_b_16"}  # torchvision's names of the sizes that have ImageNet weights
 
 
 class Encoder(VisionTransformer):
-    """torchvision's Vision Transformer without its classifier: images to maps of features."""
+    """torchvision's Vision Transformer: images to maps of features."""
 
-    def __init__(self, size: Size, stochastic_depth: float) -> None:
-        super().__init__(
-            image_size=GRID * PATCH,
-            patch_size=PATCH,
-            num_layers=size.depth,
-            num_heads=size.heads,
-            hidden_dim=size.channels,
-            mlp_dim=4 * size.channels,
-        )
-        del self.heads
+    def __init__(self, stochastic_depth: float, **size: int) -> None:
+        super().__init__(image_size=GRID * PATCH, patch_size=PATCH, **size)
+        del self.heads  # the classifier
         # Each branch of torchvision's blocks ends in a dropout layer: the place to drop it whole.
         for number, block in enumerate(self.encoder.layers):
-            rate = stochastic_depth * number / max(1, size.depth - 1)
+            rate = stochastic_depth * number / max(1, len(self.encoder.layers) - 1)
             block.dropout = StochasticDepth(rate, "row")
             block.mlp[-1] = StochasticDepth(rate, "row")
 
@@ -79,10 +62,9 @@ class Encoder(VisionTransformer):
 class ViT(nn.Module):
     """Vision Transformer encoder, a decoder that doubles the size until it is full, 1×1 head.
 
-    `size` names the encoder: tiny (5.8 M parameters, for CPUs) or b16; `pretrained` takes
-    torchvision's ImageNet weights (b16 only). `dropout` is the probability with which whole
-    channels are dropped before the decoder and before the head, `stochastic_depth` the one of
-    skipping a branch of the last block for a whole image; it grows linearly from 0 at the first.
+    Sizes are tiny (5.8 M parameters in all) and b16, which can be `pretrained` on ImageNet.
+    `dropout` drops whole channels before the decoder and before the head, `stochastic_depth` a
+    branch of the last block for a whole image, with probabilities that grow from 0 at the first.
     """
 
     stride = PATCH  # input sizes are padded to a multiple of this and logits cropped back
@@ -97,19 +79,16 @@ class ViT(nn.Module):
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()
-        chosen = SIZES[choose("size of vit", size, SIZES)]
-        self.encoder = Encoder(chosen, stochastic_depth)
+        self.encoder = Encoder(stochastic_depth, **SIZES[choose("size of vit", size, SIZES)])
         if pretrained:
-            name = PUBLISHED[choose("pretrained size of vit", size, PUBLISHED)]
-            load_published(self.encoder, name, head="heads")
-        stages: list[nn.Module] = [nn.Dropout2d(dropout)]
-        channels = chosen.channels
+            published = PUBLISHED[choose("pretrained size of vit", size, PUBLISHED)]
+            load_published(self.encoder, published)
+        self.decoder, channels = nn.Sequential(nn.Dropout2d(dropout)), SIZES[size]["hidden_dim"]
         for _ in range(4):  # stride 16 → 8 → 4 → 2 → 1
             narrower = max(NARROWEST, channels // 2)
-            stages.append(nn.ConvTranspose2d(channels, narrower, 2, stride=2))
-            stages.append(Block(narrower, narrower))
+            self.decoder.append(nn.ConvTranspose2d(channels, narrower, 2, stride=2))
+            self.decoder.append(Block(narrower, narrower))
             channels = narrower
-        self.decoder = nn.Sequential(*stages)
         self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(channels, num_classes, 1))
 
     def forward(self, image: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from filelock import FileLock
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
 
 from .. import paths
@@ -91,7 +91,7 @@ def fit(
         resume(state)
         images = len(state.training) - len(state.training) % config.batch_size  # of an epoch
         with (
-            start_tracker(tracker if is_main else "none", config) as log,
+            start_tracker(tracker if is_main else "none", config) as tracked,
             tqdm(total=config.epochs * images, unit="img", disable=not progress) as bar,
         ):
             bar.update(state.next_epoch * images)
@@ -99,8 +99,8 @@ def fit(
                 row = next_epoch(state, bar)
                 if is_main:
                     save_checkpoint(config.run_id, state.state_dict())
-                if row is not None:
-                    log(row)
+                if row and tracked:
+                    tracked.log(row, step=row["epoch"])
                 if state.next_epoch < config.epochs and is_late(state, deadline):
                     where = f"out of time after epoch {state.next_epoch} of {config.epochs}"
                     raise OutOfTime(f"{config.run_id}: {where}; the same call goes on from there")
@@ -205,9 +205,7 @@ def validate(state: TrainingState) -> tuple[float, np.ndarray]:
     confusion = torch.zeros(classes**2, dtype=torch.int64, device=device)
     total = torch.zeros((), device=device)
     mine = range(accelerator.process_index, len(cache), accelerator.num_processes)
-    for start in range(0, len(mine), batch_size):
-        samples = [cache[position] for position in mine[start : start + batch_size]]
-        image, mask = (torch.stack(parts) for parts in zip(*samples, strict=True))
+    for image, mask in DataLoader(Subset(cache, mine), batch_size):
         image, mask = to_device(image, mask, device)
         logits = model(image)
         total += state.loss(logits, mask) * len(image)
@@ -241,8 +239,8 @@ def resume(state: TrainingState) -> None:
 
 def is_late(state: TrainingState, deadline: float) -> bool:
     """Whether another epoch would end after `deadline`, by the clock of any process."""
-    late = float(time.monotonic() + state.epoch_seconds[-1] > deadline)
-    late = torch.tensor(late, device=state.accelerator.device)
+    late = time.monotonic() + state.epoch_seconds[-1] > deadline
+    late = torch.tensor(float(late), device=state.accelerator.device)
     return state.accelerator.reduce(late).item() > 0
 
 

@@ -2,9 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
 
 from .. import paths
 from ..config import RunConfig
@@ -31,17 +29,15 @@ def wandb_mode() -> str:
     return os.environ.get("WANDB_MODE", "offline")
 
 
-@contextmanager
-def start_tracker(name: str, config: RunConfig) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Yield what logs a row of the history; the tracked run ends with the block."""
+def start_tracker(name: str, config: RunConfig) -> AbstractContextManager:
+    """A context: the tracked run, whose `log` takes a row of the history, or None."""
     if name == "none":
-        yield lambda row: None
-        return
+        return nullcontext()
     import wandb  # optional
 
     paths.build_dir().mkdir(parents=True, exist_ok=True)
     try:
-        run = wandb.init(
+        return wandb.init(
             project="seglib",
             name=config.run_id,
             config=config.to_dict(),
@@ -52,5 +48,3 @@ def start_tracker(name: str, config: RunConfig) -> Iterator[Callable[[Mapping[st
     except wandb.Error as problem:
         reason = " ".join(str(problem).split())
         raise ConfigError(f"tracker 'wandb' did not start: {reason}") from None
-    with run:
-        yield lambda row: run.log(dict(row), step=row["epoch"])

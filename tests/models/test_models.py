@@ -21,8 +21,9 @@ SMALL = {"width": 4, "size": "test", "dropout": 0.1}
 @pytest.fixture(autouse=True)
 def small_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Transformers of two blocks per level and few channels: every layer, little arithmetic."""
-    monkeypatch.setitem(vit_module.SIZES, "test", vit_module.Size(24, 2, 3))
-    small = swin_module.Size(8, (2, 2, 2, 2), (1, 2, 2, 4))
+    small = {"hidden_dim": 24, "num_layers": 2, "num_heads": 3, "mlp_dim": 96}
+    monkeypatch.setitem(vit_module.SIZES, "test", small)
+    small = {"embed_dim": 8, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 2, 4]}
     monkeypatch.setitem(swin_module.SIZES, "test", small)
 
 

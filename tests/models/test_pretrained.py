@@ -31,8 +31,10 @@ def torchvision_model(name: str) -> nn.Module:
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of torch.hub, small networks under published names, and no proxies."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.setitem(vit_module.SIZES, "b16", vit_module.Size(16, 2, 2))
-    monkeypatch.setitem(swin_module.SIZES, "t", swin_module.Size(16, (2, 2, 2, 2), (1, 2, 2, 4)))
+    small = {"hidden_dim": 16, "num_layers": 2, "num_heads": 2, "mlp_dim": 64}
+    monkeypatch.setitem(vit_module.SIZES, "b16", small)
+    small = {"embed_dim": 16, "depths": [2, 2, 2, 2], "num_heads": [1, 2, 2, 4]}
+    monkeypatch.setitem(swin_module.SIZES, "t", small)
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path / "torch" / "hub" / "checkpoints"

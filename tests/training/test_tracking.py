@@ -30,8 +30,8 @@ def nobody(tmp_path: Path, monkeypatch) -> None:
 
 def test_none_tracks_nothing(capsys) -> None:
     check_tracker("none")
-    with start_tracker("none", CONFIG) as log:
-        log({"epoch": 1})
+    with start_tracker("none", CONFIG) as tracked:
+        assert tracked is None
     assert capsys.readouterr() == ("", "")
 
 
