@@ -16,11 +16,8 @@ MALLOC_SETTINGS = {  # parameters of glibc's mallopt (malloc.h)
 
 def choose_device(name: str | None = None) -> torch.device:
     """The named device, or the fastest one; raises `ConfigError` if the name is not to be had."""
-    counts = {  # fastest first
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-        "cpu": 1,
-    }
+    cuda, mps = torch.cuda.device_count(), int(torch.backends.mps.is_available())
+    counts = {"cuda": cuda, "mps": mps, "cpu": 1}  # fastest first
     available = [kind for kind, count in counts.items() if count]
     name = name or available[0]
     kind, colon, index = name.partition(":")

@@ -5,6 +5,8 @@ Long, Shelhamer and Darrell, "Fully Convolutional Networks for Semantic Segmenta
 encoder stages instead of VGG's five, learned 2×2 upsampling, and no skips.
 """
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from .blocks import pad_to_multiple
@@ -21,24 +23,17 @@ class FCN(nn.Module):
 
     def __init__(self, num_classes: int, width: int = 64, dropout: float = 0.0) -> None:
         super().__init__()
-        channels = [3, width, 2 * width, 4 * width]
-        self.encoder = nn.Sequential(
-            *(
-                nn.Sequential(
-                    nn.Conv2d(channels[i], channels[i + 1], 3, padding=1),
-                    nn.ReLU(inplace=True),
-                    nn.MaxPool2d(2),
-                    nn.Dropout2d(dropout),
-                )
-                for i in range(3)
-            )
-        )
+        self.encoder = nn.Sequential()
+        for before, after in pairwise([3, width, 2 * width, 4 * width]):
+            convolution = nn.Conv2d(before, after, 3, padding=1)
+            rest = nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout2d(dropout)
+            self.encoder.append(nn.Sequential(convolution, *rest))
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(channels[3], channels[2], 2, stride=2),
+            nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2),
             nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(channels[2], channels[1], 2, stride=2),
+            nn.ConvTranspose2d(2 * width, width, 2, stride=2),
             nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(channels[1], num_classes, 2, stride=2),
+            nn.ConvTranspose2d(width, num_classes, 2, stride=2),
         )
 
     def forward(self, image: Tensor) -> Tensor:

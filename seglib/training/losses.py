@@ -1,8 +1,7 @@
 """Losses over logits (N, C, H, W) and class indices (N, H, W); index 255 is ignored everywhere.
 
-Dice: Milletari, Navab and Ahmadi, "V-Net", 3DV 2016 (https://doi.org/10.1109/3DV.2016.79).
-Soft Jaccard: Rahman and Wang, "Optimizing Intersection-Over-Union in Deep Neural Networks for Image
-Segmentation", ISVC 2016 (https://doi.org/10.1007/978-3-319-50835-1_22).
+Dice: Milletari, Navab and Ahmadi, 3DV 2016 (https://doi.org/10.1109/3DV.2016.79). Soft IoU: Rahman
+and Wang, ISVC 2016 (https://doi.org/10.1007/978-3-319-50835-1_22).
 """
 
 import torch
@@ -36,8 +35,8 @@ def overlap_loss(logits: Tensor, mask: Tensor, kind: str) -> Tensor:
     num_classes = logits.shape[1]
     scored = mask != IGNORE_INDEX
     probability = logits.float().softmax(1) * scored[:, None]
-    # Gathering the true class's probability needs no one-hot copy of the mask, which would be as
-    # large as the logits. Ignored pixels pose as class 0, with probability 0.
+    # Gathering needs no one-hot mask, as large as the logits. Ignored pixels pose as class 0, with
+    # probability 0.
     truth = mask.long().where(scored, 0)
     of_truth = probability.gather(1, truth[:, None]).flatten()
     intersection = of_truth.new_zeros(num_classes).index_add(0, truth.flatten(), of_truth)

@@ -162,8 +162,8 @@ def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ..
             axis = pairs.index(classes)  # 0 of a convolution, 1 of a transposed one
             tensor.index_copy_(axis, new_rows, old.index_select(axis, old_rows))
         else:
-            what = f"has shape {tuple(old.shape)}, this run needs {tuple(tensor.shape)}"
-            raise RecordError(f"init_from {record.id}: {name!r} {what}")
+            shapes = f"has shape {tuple(old.shape)}, this run needs {tuple(tensor.shape)}"
+            raise RecordError(f"init_from {record.id}: {name!r} {shapes}")
 
 
 def check_writable(folder: Path, variable: str) -> None:

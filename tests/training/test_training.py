@@ -143,6 +143,13 @@ def test_a_compact_record_has_no_weights(home: Path) -> None:
         record.load_model()
 
 
+def test_without_git_a_record_names_no_commit(home: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    record = train(changed(epochs=1))
+    assert record.environment["commit"] is None
+    assert train(changed(epochs=1)) == record
+
+
 def test_records_can_go_to_another_folder(home: Path, tmp_path: Path) -> None:
     record = train(results=tmp_path / "elsewhere")
     assert record.path.parent == tmp_path / "elsewhere" and record.miou() >= 0
