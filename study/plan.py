@@ -54,6 +54,7 @@ class Group(Fields, total=False):
     init_from: str
     splits: list[str]
     weights: bool
+    predictions: bool
     measured: bool
     compared: bool
 
@@ -76,6 +77,7 @@ class StudyRun:
     factor: str | None = None  # what is varied one at a time, and to which level
     level: str | None = None
     weights: bool = True  # whether the record keeps its weights
+    predictions: bool = True  # and what it predicts for a dozen scenes
     splits: tuple[str, ...] = ()  # scored besides val
     measured: bool = False  # whether the record holds all of `beyond_scores`
     compared: bool = False  # whether notebook 06 compares it with the others
@@ -184,7 +186,8 @@ def _check(table: dict[str, Any], kind: Any) -> None:
 def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
     """The entries of one group."""
     group, sets, factors = table["name"], content["like"], content["factors"]
-    asked = {name: table[name] for name in ("weights", "measured", "compared") if name in table}
+    flags = ("weights", "predictions", "measured", "compared")
+    asked = {name: table[name] for name in flags if name in table}
     asked["splits"] = tuple(table.get("splits", ()))
     if table.get("compared") and not table.get("measured"):
         raise ConfigError("compared runs need to be measured")

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -68,9 +69,9 @@ def unique(entries: Sequence[Entry]) -> list[Entry]:
         first = chosen.get(entry.id)
         if isinstance(first, StudyRun) and isinstance(entry, StudyRun):
             splits = tuple(dict.fromkeys((*first.splits, *entry.splits)))
-            entry = dataclasses.replace(first, splits=splits,
-                                        weights=first.weights or entry.weights,
-                                        measured=first.measured or entry.measured)
+            flags = {name: getattr(first, name) or getattr(entry, name)
+                     for name in ("weights", "predictions", "measured", "compared")}
+            entry = dataclasses.replace(first, splits=splits, **flags)
         chosen[entry.id] = entry
     return list(chosen.values())
 
@@ -154,3 +155,6 @@ def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
         measure(record, lacking, **options)
     if trains and not entry.weights:  # they were kept to score and to measure with
         record.weights_path.unlink(missing_ok=True)
+    if not entry.predictions:
+        for folder in ("predictions", "measurements/confidence"):
+            shutil.rmtree(record.path / folder, ignore_errors=True)
