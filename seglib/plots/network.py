@@ -25,7 +25,7 @@ GAP, ROOM, THINNEST = 0.14, 0.36, 0.022  # between stages, for a label, of a sli
 
 
 class Stage(NamedTuple):
-    """Consecutive feature maps of one resolution: for each, what made it and its channels."""
+    """Feature maps of one resolution: for each, what made it and its channels."""
 
     height: int
     width: int

@@ -37,8 +37,9 @@ def curves(records: Sequence[Any], labels: Sequence[str]) -> Figure:
     for axis in (loss, score):
         axis.margins(x=0.02)
         axis.xaxis.get_major_locator().set_params(integer=True)
-    lines = {"training": style.TRAINING, "validation": style.VALIDATION}
-    loss.legend([Line2D([], [], color=style.INK, linestyle=line) for line in lines.values()], lines)
+    lines = [Line2D([], [], color=style.INK, linestyle=line, label=name)
+             for name, line in (("training", style.TRAINING), ("validation", style.VALIDATION))]
+    loss.legend(handles=lines)
     score.legend(loc="best")
     return figure
 
@@ -47,18 +48,15 @@ def curves(records: Sequence[Any], labels: Sequence[str]) -> Figure:
 def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any]]) -> Figure:
     """IoU of every class for one or several runs, the class with the best mean first.
 
-    `panels`: title to (runs, class set), where runs maps names to the scores of one split (`iou`:
-    one share per class, None where the class is absent, and `miou`). A single panel has the values
-    written beside it.
+    `panels`: title to (runs, class set), where runs maps names to the scores of one split. A single
+    panel has the values written beside it.
     """
     most = max(class_set.num_classes for _, class_set in panels.values())
     figure, axes = style.axes_row(len(panels), 0.85 + 0.135 * most)
     run_looks = style.looks(name for runs, _ in panels.values() for name in runs)
     for axis, (title, (runs, class_set)) in zip(axes, panels.items(), strict=True):
-        shares = pd.DataFrame({
-            name: style.percentages([*scores["iou"], scores["miou"]])
-            for name, scores in runs.items()
-        })
+        scores = {name: [*found["iou"], found["miou"]] for name, found in runs.items()}
+        shares = 100 * pd.DataFrame(scores, dtype=float)
         order = shares[:-1].fillna(0).mean(axis=1).sort_values(ascending=False, kind="stable").index
         shares = shares.loc[[*order, len(order)]]
         names = [*(class_set.names[index] for index in order), "mean"]
@@ -66,8 +64,8 @@ def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any
         axis.hlines(places, shares.min(axis=1), shares.max(axis=1), color=style.PALE)
         for number, (name, values) in enumerate(shares.items()):
             axis.plot(values, places, label=name, **run_looks[name] | {"linestyle": "none"})
-            words = ["absent" if np.isnan(value) else f"{value:.1f}" for value in values]
-            for place, word in enumerate([name, *words] if len(panels) == 1 else (), -1):
+            words = [name, *("absent" if np.isnan(each) else f"{each:.1f}" for each in values)]
+            for place, word in enumerate(words if len(panels) == 1 else (), -1):
                 axis.text(1.05 + 0.075 * number, place, word, fontsize=7, ha="center", va="center",
                           transform=axis.get_yaxis_transform())
         style.name_rows(axis, names, class_set.colors[order])
@@ -127,8 +125,8 @@ def class_differences(differences: Sequence[Interval], class_set: Any, label: st
 @style.styled
 def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
     """Percent of each true class's pixels by predicted class; `confusion`: counts, true by row."""
-    confusion = np.asarray(confusion, dtype=np.float64)
-    shares = style.percentages(confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1))
+    counts = pd.DataFrame(confusion, dtype=float)
+    shares = 100 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     labels = ("predicted class", "true class", "share of the true class's pixels (%)")
     return share_heatmap(shares, class_set.names, class_set.names, labels)
 

@@ -83,8 +83,8 @@ def band_iou(panels: Panels) -> Figure:
 def reliability(panels: Panels) -> Figure:
     """How often pixels are right against how sure the network is of them, by bins of confidence.
 
-    Values: one split of a `calibration` measurement. Bins with less than a thousandth of the pixels
-    are left out. Above the diagonal a network is better than it believes.
+    Values: one split of a `calibration` measurement; bins with few pixels are left out. Above the
+    diagonal a network is better than it believes.
     """
     figure, drawn, run_looks = run_panels(panels, 3.0)
     for axis, runs in drawn:

@@ -28,8 +28,7 @@ TICK = {"color": style.INK, "marker": "|", "linestyle": "none"}
 def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
     """Learning rates by epoch, and the distance that they add up to, in epochs at the first rate.
 
-    `rates`: label to the learning rate of every epoch. `marked`: the epoch after which the runs of
-    a sweep end.
+    `rates`: label to the rate of every epoch. `marked`: the epoch after which a sweep's runs end.
     """
     figure, (rate, way) = style.axes_row(2, 2.3)
     for i, (label, values) in enumerate(rates.items()):
