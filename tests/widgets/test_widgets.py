@@ -130,13 +130,8 @@ def test_unknown_attribute_is_refused() -> None:
 
 
 def test_reader_without_a_kernel_gets_a_picture_and_stable_text() -> None:
-    guess = np.zeros((24, 40), dtype=np.uint8)
-    bundles = [
-        DisplayFormatter().format(
-            SceneViewer([("a", photo(), truth())], THREE, {"U": {"a": guess}})
-        )
-        for _ in range(2)
-    ]
+    scenes, predictions = [("a", photo(), truth())], {"U": {"a": np.zeros((24, 40), np.uint8)}}
+    bundles = [DisplayFormatter().format(SceneViewer(scenes, THREE, predictions)) for _ in range(2)]
     pictures = [base64.b64decode(data["image/png"]) for data, _ in bundles]
     assert Image.open(io.BytesIO(pictures[0])).width > 600
     assert pictures[0] == pictures[1]
@@ -176,18 +171,15 @@ def recorded(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch
     records = []
     for seed, miou in ((0, 0.2), (1, 0.7)):
         # One run guesses road everywhere, the other copies the truth.
-        guesses = {name: np.where((mask == 255) | (seed == 0), 3, mask).astype(np.uint8)
-                   for name, mask in masks.items()}  # fmt: skip
-        records.append(
-            save_record(
-                RunConfig(dataset="camvid", model="fcn", width=4, seed=seed),
-                history=[{"epoch": 1, "train_loss": 1.0}],
-                scores={"val": {"miou": miou}},
-                environment={},
-                state=None,
-                predictions={"val": {name: CAMVID_11.decode(m) for name, m in guesses.items()}},
-            )
-        )
+        guesses = {
+            name: CAMVID_11.decode(np.where((mask == 255) | (seed == 0), 3, mask).astype(np.uint8))
+            for name, mask in masks.items()
+        }
+        config = RunConfig(dataset="camvid", model="fcn", width=4, seed=seed)
+        history, scores = [{"epoch": 1, "train_loss": 1.0}], {"val": {"miou": miou}}
+        kept = {"val": guesses}
+        records.append(save_record(config, history=history, scores=scores, environment={},
+                                   state=None, predictions=kept))
     return records
 
 
@@ -302,8 +294,7 @@ def test_first_photo_that_cannot_be_read_raises() -> None:
 def test_neither_training_nor_the_study_is_loaded() -> None:
     for module in ("seglib.widgets", "seglib.evaluation.evaluate"):
         code = f"import sys, {module}; print(*sys.modules)"
-        loaded = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        ).stdout.split()
+        command = [sys.executable, "-c", code]
+        loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
         assert module in loaded
         assert not [name for name in loaded if name.startswith(("seglib.training", "study"))]

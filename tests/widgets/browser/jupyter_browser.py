@@ -92,7 +92,7 @@ def jupyter(
     }
     command = [sys.executable, "-m", program, "--no-browser", "--allow-root",
                "--expose-app-in-browser", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",
-               f"--ServerApp.root_dir={folder}", "--IdentityProvider.token="]  # fmt: skip
+               f"--ServerApp.root_dir={folder}", "--IdentityProvider.token="]
     address = f"http://127.0.0.1:{port}"
     with open(folder / "server.log", "w") as log:
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
@@ -192,7 +192,7 @@ def pixel(browser: Browser, viewer: WebElement, x: float, y: float) -> list[int]
         const y = Math.floor(arguments[2] * canvas.height);
         return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data.slice(0, 3)];""",
         viewer, x, y,
-    )  # fmt: skip
+    )
 
 
 def settle(browser: Browser) -> None:
@@ -210,7 +210,7 @@ def slide(browser: Browser, viewer: WebElement, value: int) -> None:
         for (const name of ["input", "change"])
           arguments[0].dispatchEvent(new Event(name, { bubbles: true }));""",
         browser.find("[data-control=opacity]", viewer), value,
-    )  # fmt: skip
+    )
 
 
 def select(browser: Browser, viewer: WebElement, control: str, position: int) -> None:
@@ -218,12 +218,12 @@ def select(browser: Browser, viewer: WebElement, control: str, position: int) ->
         """arguments[0].selectedIndex = arguments[1];
         arguments[0].dispatchEvent(new Event("change", { bubbles: true }));""",
         browser.find(f"[data-control='{control}']", viewer), position,
-    )  # fmt: skip
+    )
     if control == "scene":
         browser.wait(
             "arguments[0].dataset.scene === arguments[1] && arguments[0].dataset.state === 'ready'",
             viewer, str(position), timeout=20,
-        )  # fmt: skip
+        )
 
 
 def hover(browser: Browser, viewer: WebElement, x: float, y: float) -> dict[str, str]:

@@ -122,8 +122,8 @@ def run_for(purpose: str, command: list[str], **options: Any) -> str:
 def state_of_viewer(path: list[Path]) -> list[Any]:
     """Version of ipywidgets, state of all widgets and the view; modules in `path` come first."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, [*path, ROOT]))}
-    done = subprocess.run([sys.executable, "-c", STATE], env=environment, capture_output=True,
-                          text=True)  # fmt: skip
+    command = [sys.executable, "-c", STATE]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -139,8 +139,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         for path in list((folder / name / "package").iterdir()):
             path.rename(folder / name / path.name)
     old = folder / "colab-python"
-    run_for("ipywidgets 7.7", [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps",
-                               "--target", str(old), *COLAB_PYTHON])  # fmt: skip
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(old)]
+    run_for("ipywidgets 7.7", [*pip, *COLAB_PYTHON])
     bundles = "share/jupyter/nbextensions/anywidget"
     shutil.copytree(old / bundles, folder / "colab-anywidget")
     shutil.copytree(Path(sysconfig.get_path("data")) / bundles, folder / "vscode-anywidget")
