@@ -39,9 +39,8 @@ def multiply_adds(model: nn.Module, size: int | tuple[int, int]) -> int:
 def receptive_field(model: nn.Module, size: int | tuple[int, int] = 64) -> int | None:
     """Side in pixels of the square of the input that one output position can depend on.
 
-    Layers are taken in the order of a forward pass for one image of `size`, which has no influence
-    on the result. Skip connections are not followed: the deepest path sees most. None where a layer
-    sees the whole image. Arithmetic of Araujo, Norris and Sim, "Computing Receptive Fields of
+    None where a layer sees the whole image; `size` has no influence. Skip connections are not
+    followed: the deepest path sees most. Araujo, Norris and Sim, "Computing Receptive Fields of
     Convolutional Neural Networks", Distill 2019, at the best aligned output position.
     """
     side = layer_table(model, size)["receptive_field"].iloc[-1]
@@ -52,10 +51,9 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
     """One row per layer in the order of the forward pass, for one image of `size`.
 
     Columns: `name`, `kind` (class name), `input_shape` and `shape` (of the output, both without the
-    batch axis), `parameters`, `multiply_adds` and `receptive_field` (side in input pixels along the
-    main path, <NA> from the first layer on that sees the whole image). Both number columns add up
-    to the model's totals: a module that computes something besides calling others (attention's
-    matrix products, a position embedding) has a row for that part.
+    batch axis), `parameters`, `multiply_adds`, which both add up to the model's totals, and
+    `receptive_field` (side in pixels, <NA> once a layer has seen the whole image). What a module
+    computes besides calling others, such as attention's matrix products, has a row, too.
     """
     on_meta = copy.deepcopy(model).to("meta").eval()
     names = {module: name for name, module in on_meta.named_modules()}
@@ -109,8 +107,7 @@ def effective_receptive_field(
 
     The mean absolute input gradient of a random projection of the centre logits, over `inputs`:
     normalised images float (N, 3, H, W), or how many normally distributed ones to draw. Luo et al.,
-    "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks", NeurIPS
-    2016.
+    "Understanding the Effective Receptive Field in Deep CNNs" (arXiv 1701.04128), NeurIPS 2016.
     """
     height, width = _sides(size)
     generator = torch.Generator().manual_seed(seed)
@@ -131,7 +128,7 @@ def effective_receptive_field(
 
 def _sides(size: int | tuple[int, int]) -> tuple[int, int]:
     height, width = (size, size) if isinstance(size, int) else size
-    if height < 1 or width < 1:
+    if min(height, width) < 1:
         raise ConfigError(f"image size {height}x{width}: both sides must be at least 1")
     return int(height), int(width)
 

@@ -73,8 +73,8 @@ class Swin(nn.Module):
     """Swin encoder (strides 4 to 32), three upsamplers with skips, two without, 1×1 head.
 
     Sizes are nano (6.0 M parameters in all), t and b, which can be `pretrained` on ImageNet.
-    `dropout` drops whole channels before the decoder and before the head, `stochastic_depth` the
-    last block for a whole image, with probabilities that grow from 0 at the first.
+    `dropout` is the probability of dropping whole channels before the decoder and before the head,
+    `stochastic_depth` that of skipping the last block for an image; it grows from 0 at the first.
     """
 
     stride = 32  # input sizes are padded to a multiple of this and logits cropped back
@@ -97,8 +97,10 @@ class Swin(nn.Module):
         # A block adds to what it gets, so that features of deep levels differ in scale.
         self.norms = nn.ModuleList(nn.LayerNorm(first * 2**level) for level in range(3))
         self.dropout = nn.Dropout2d(dropout)
-        levels = ((8, 4, 2), (2, 2, 2), (2, 1, 1))  # stride 32 → 16 → 8 → 4; factors of `first`
-        self.up = nn.ModuleList(Up(a * first, b * first, c * first) for a, b, c in levels)
+        self.up = nn.ModuleList()
+        self.up.append(Up(8 * first, 4 * first, 2 * first))  # stride 32 → 16
+        self.up.append(Up(2 * first, 2 * first, 2 * first))  # 16 → 8
+        self.up.append(Up(2 * first, first, first))  # 8 → 4
         self.finish = nn.Sequential(  # 4 → 2 → 1, where the encoder has nothing to add
             nn.ConvTranspose2d(first, first // 2, 2, stride=2),
             Block(first // 2, first // 2),

@@ -31,7 +31,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         self.skips = skips
-        levels = [width * 2**level for level in range(4)]
+        levels = [width, 2 * width, 4 * width, 8 * width]
         self.down = nn.ModuleList(
             nn.Sequential(Block(before, after, norm), Block(after, after, norm))
             for before, after in zip([3, *levels], levels, strict=False)

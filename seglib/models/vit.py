@@ -63,8 +63,8 @@ class ViT(nn.Module):
     """Vision Transformer encoder, a decoder that doubles the size until it is full, 1×1 head.
 
     Sizes are tiny (5.8 M parameters in all) and b16, which can be `pretrained` on ImageNet.
-    `dropout` drops whole channels before the decoder and before the head, `stochastic_depth` a
-    branch of the last block for a whole image, with probabilities that grow from 0 at the first.
+    `dropout` is the probability of dropping whole channels before the decoder and before the head,
+    `stochastic_depth` that of skipping a branch of the last block; it grows from 0 at the first.
     """
 
     stride = PATCH  # input sizes are padded to a multiple of this and logits cropped back

@@ -1,8 +1,7 @@
 """From a config to a record: `fit`, and what it repeats, `train_one_epoch` and `validate`.
 
-Plain PyTorch, which Hugging Face accelerate puts on any device, in mixed precision and on several
-processes. Everything random is seeded from (seed, epoch, sample), so that a run that was killed and
-started again ends with the same weights.
+Plain PyTorch, put on any device, precision and number of processes by accelerate. All randomness is
+seeded from (seed, epoch, sample): a run that was killed and resumed ends with the same weights.
 """
 
 import io
@@ -195,10 +194,7 @@ def train_one_epoch(state: TrainingState, loader: DataLoader, bar: tqdm) -> floa
 
 @torch.inference_mode()
 def validate(state: TrainingState) -> tuple[float, np.ndarray]:
-    """Mean loss and int64 confusion matrix over the cached val split, at the run's size.
-
-    Each process takes its own scenes, none twice, and the matrices are added.
-    """
+    """Mean loss and int64 confusion matrix over the val split, shared among all processes."""
     accelerator, model, cache = state.accelerator, state.prepared.eval(), state.validation
     device, batch_size = accelerator.device, max(1, state.config.batch_size // 2)
     classes = dataset_spec(state.config.dataset).class_set.num_classes

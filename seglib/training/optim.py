@@ -22,16 +22,15 @@ def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]
     if config.encoder_rate is not None and not hasattr(model, "encoder"):
         raise ConfigError(f"encoder_rate: model {config.model!r} has no separate encoder; leave it")
     exempt = tuple(getattr(model, "no_weight_decay", ()))
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         decayed = config.decay_all or (parameter.ndim > 1 and not name.endswith(exempt))
         in_encoder = name.startswith("encoder.") and config.encoder_rate is not None
         rate = config.learning_rate * (config.encoder_rate if in_encoder else 1)
-        groups.setdefault((rate, config.weight_decay if decayed else 0.0), []).append(parameter)
-    return [
-        {"params": parameters, "lr": rate, "weight_decay": decay}
-        for (rate, decay), parameters in groups.items()
-    ]
+        decay = config.weight_decay if decayed else 0.0
+        group = groups.setdefault((rate, decay), {"params": [], "lr": rate, "weight_decay": decay})
+        group["params"].append(parameter)
+    return list(groups.values())
 
 
 def build_optimizer(model: nn.Module, config: RunConfig, device: torch.device):

@@ -123,8 +123,8 @@ def epoch_batches(
 ) -> list[list[tuple[int, int]]]:
     """The batches of one process: keys (epoch, position) in an order drawn from (seed, epoch).
 
-    Every process draws the same order of the `count` scenes and takes its slice of each batch. The
-    last, incomplete batch is left out. Raises `ConfigError` for a size that can't be divided.
+    Every process takes its slice of each batch; the last, incomplete one is left out. Raises
+    `ConfigError` for a batch size that can't be divided or is larger than the `count` of scenes.
     """
     size, parts = config.batch_size, config.accumulation * processes
     if size % parts:
@@ -140,16 +140,14 @@ def epoch_batches(
 
 
 def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ...]) -> None:
-    """Copy a recorded run's weights into `model`; rows of the class head are matched by name.
+    """Copy a recorded run's weights into `model`, those of the class head by the classes' names.
 
-    A class that the recorded run did not know keeps its fresh weights. Raises `RecordError` if
-    anything but the head differs in shape.
+    Other classes keep fresh weights; other differences in shape raise `RecordError`.
     """
-    old_names = record.dataset.class_set.names
+    old_names, source = record.dataset.class_set.names, read_tensors(record.weights_path)
     shared = [name for name in class_names if name in old_names]
     new_rows = torch.tensor([class_names.index(name) for name in shared])
     old_rows = torch.tensor([old_names.index(name) for name in shared])
-    source = read_tensors(record.weights_path)
     for name, tensor in model.state_dict().items():
         if name not in source:
             raise RecordError(f"init_from {record.id}: its architecture has no {name!r}")

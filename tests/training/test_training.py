@@ -2,7 +2,11 @@
 
 import dataclasses
 import io
+import json
 import math
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -307,8 +311,7 @@ def one_epoch(accumulation: int) -> dict[str, torch.Tensor]:
     config = changed(batch_size=4, accumulation=accumulation, flip=False, rotation=0.0)
     noise = np.random.default_rng(0)
     images = noise.integers(0, 256, (8, 32, 64, 3), np.uint8)
-    masks = noise.integers(0, 19, (8, 32, 64), np.uint8)
-    cache = SceneCache([f"scene{i}" for i in range(8)], images, masks)
+    cache = SceneCache(list("abcdefgh"), images, noise.integers(0, 19, (8, 32, 64), np.uint8))
     state = new_state(config, make_accelerator(config, torch.device("cpu")), progress=False)
     sgd = torch.optim.SGD(state.model.parameters(), lr=0.1)
     state.optimizer = state.accelerator.prepare(sgd)
@@ -621,11 +624,6 @@ with open(f"{sys.argv[2]}.{accelerator.process_index}", "w") as file:
 
 @pytest.mark.slow
 def test_two_processes_train_and_score_like_one(home: Path, tmp_path: Path) -> None:
-    import json
-    import os
-    import subprocess
-    import sys
-
     # Six scenes in each batch: an epoch is one step with the gradient of the whole split.
     config = changed(batch_size=6, epochs=10)
     alone = train(config, results=tmp_path / "alone")
