@@ -84,7 +84,7 @@ lab: data ## Open the notebooks in JupyterLab
 
 clean: ## Remove executed notebooks and tool caches; keeps data, results and checkpoints
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
-	find seglib tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find seglib study miniscapes tools report tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Also remove the environment, the generated dataset and the resized copies
 	rm -rf $(VENV) data/miniscapes data/cache
