@@ -14,11 +14,11 @@ from scipy import ndimage
 from scipy.spatial.distance import jensenshannon
 
 from seglib import paths
+from seglib.data.cache import resize_mask
 from seglib.data.datasets import DatasetSpec, fingerprint
 from seglib.data.images import read_instance_ids, read_label_ids, read_photo
 from seglib.data.tree import Scene, list_scenes
 from seglib.errors import ConfigError
-from seglib.evaluation.boundaries import grid_ceiling
 from seglib.evaluation.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
 from seglib.labels import IGNORE_INDEX, ClassSet
 from seglib.provenance import RESULTS_VERSION
@@ -95,6 +95,34 @@ def position_baseline(
     best = priors.argmax(axis=0).astype(np.uint8).ravel()
     found = ((mask, best[_cells(mask.shape, grid)]) for mask in masks(scenes, class_set))
     return sum(confusion_matrix(mask, guess, classes) for mask, guess in found)
+
+
+def grid_ceiling(
+    scenes: Iterable[Scene], class_set: ClassSet, size: tuple[int, int], stride: int
+) -> np.ndarray:
+    """Score the truth itself, reduced to one label per grid cell: int64 (C, C), rows = truth.
+
+    Masks are resized to `size` (height, width), as for training; each cell of `stride` × `stride`
+    pixels takes its commonest class, and the result is enlarged again.
+    """
+    classes = class_set.num_classes
+    found = ((mask, majority(resize_mask(mask, size), stride, classes))
+             for mask in masks(scenes, class_set))
+    return sum(confusion_matrix(mask, resize_mask(cells, mask.shape), classes)
+               for mask, cells in found)
+
+
+def majority(mask: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
+    """Give every cell of `stride` × `stride` pixels its commonest class, uint8 (H, W).
+
+    Void has no vote; a cell of nothing else becomes class 0. The first of equally common ones wins.
+    """
+    votes = mask == np.arange(num_classes)[:, None, None]  # (C, H, W)
+    for axis in (1, 2):
+        starts = np.arange(0, votes.shape[axis], stride)
+        votes = np.add.reduceat(votes, starts, axis, np.int64)
+    winners = votes.argmax(axis=0).astype(np.uint8)  # (cells down, cells across)
+    return winners.repeat(stride, 0).repeat(stride, 1)[: mask.shape[0], : mask.shape[1]]
 
 
 def instance_table(scenes: Iterable[Scene], class_set: ClassSet) -> pd.DataFrame:

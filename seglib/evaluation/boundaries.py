@@ -10,11 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import distance_transform_cdt
 
-from ..data.cache import resize_mask
-from ..data.images import read_label_ids
-from ..data.tree import Scene
-from ..labels import IGNORE_INDEX, ClassSet
-from .metrics import confusion_matrix
+from ..labels import IGNORE_INDEX
 
 BANDS = (1, 2, 4, 8, 16, 32)  # largest distance of each band; one more band holds the rest
 
@@ -75,33 +71,3 @@ def boundary_phases(
             nearest = np.floor(places + 0.5).astype(np.int64) % stride
             np.add.at(counts, nearest, changes.sum(axis=1))
     return counts
-
-
-def grid_ceiling(
-    scenes: Iterable[Scene], class_set: ClassSet, size: tuple[int, int], stride: int
-) -> np.ndarray:
-    """Score the truth itself, reduced to one label per grid cell: int64 (C, C), rows = truth.
-
-    The mask is resized to `size` (height, width), as for training; each cell of `stride` × `stride`
-    pixels takes its commonest class, and the result is enlarged again.
-    """
-    confusion = np.zeros((class_set.num_classes,) * 2, dtype=np.int64)
-    for scene in scenes:
-        truth = class_set.encode(read_label_ids(scene.label_ids))
-        small = majority(resize_mask(truth, size), stride, class_set.num_classes)
-        back = resize_mask(small, truth.shape)
-        confusion += confusion_matrix(truth, back, class_set.num_classes)
-    return confusion
-
-
-def majority(mask: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
-    """Give every cell of `stride` × `stride` pixels its commonest class, uint8 (H, W).
-
-    Void has no vote; a cell of nothing else becomes class 0. The first of equally common ones wins.
-    """
-    votes = mask == np.arange(num_classes)[:, None, None]  # (C, H, W)
-    for axis in (1, 2):
-        starts = np.arange(0, votes.shape[axis], stride)
-        votes = np.add.reduceat(votes, starts, axis, np.int64)
-    winners = votes.argmax(axis=0).astype(np.uint8)  # (cells down, cells across)
-    return winners.repeat(stride, 0).repeat(stride, 1)[: mask.shape[0], : mask.shape[1]]

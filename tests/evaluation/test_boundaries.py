@@ -1,18 +1,13 @@
 """Distances, grids and ceilings against cases worked out by hand."""
 
 import numpy as np
-from PIL import Image
 
-from seglib.data.tree import Scene
 from seglib.evaluation.boundaries import (
     boundary_distance,
     boundary_phases,
     errors_by_distance,
-    grid_ceiling,
-    majority,
 )
-from seglib.evaluation.metrics import iou_per_class
-from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
+from seglib.labels import IGNORE_INDEX
 
 VOID = IGNORE_INDEX
 
@@ -74,31 +69,3 @@ def test_phases_tell_a_grid_from_chance():
     assert boundary_phases([doubled], (32, 32)).tolist() == [3 * 64, *[0] * 7]
     on_grid[:, 4:12] = VOID
     assert boundary_phases([on_grid], (32, 32))[0] == 2 * 32
-
-
-def test_majority_gives_each_cell_its_commonest_class():
-    mask = np.array([[0, 0, 1, 1, 2], [0, 2, VOID, 1, 2], [VOID, VOID, 3, 3, 1]], dtype=np.uint8)
-    expected = [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2], [0, 0, 3, 3, 1]]
-    assert majority(mask, 2, 4).tolist() == expected
-
-
-def write_scene(root, label_ids):
-    scene = Scene(root, "val", "town", "town_000000_000000")
-    scene.label_ids.parent.mkdir(parents=True)
-    Image.fromarray(label_ids).save(scene.label_ids)
-    return scene
-
-
-def test_ceiling_loses_what_is_thinner_than_a_cell(tmp_path):
-    label_ids = np.full((32, 64), 7, dtype=np.uint8)  # road
-    label_ids[:, 32:] = 11  # building, from a line of the grid on
-    label_ids[:, 10:12] = 17  # pole, two pixels wide
-    scene = write_scene(tmp_path, label_ids)
-    road, building, pole = (CITYSCAPES_19.index(n) for n in ("road", "building", "pole"))
-    for stride, poles in ((1, 1.0), (2, 1.0), (8, 0.0)):
-        confusion = grid_ceiling([scene], CITYSCAPES_19, (32, 64), stride)
-        iou = iou_per_class(confusion)
-        assert confusion.sum() == 32 * 64
-        assert iou[pole] == poles
-        assert iou[building] == 1
-        assert iou[road] == (1 if stride < 8 else 30 / 32)

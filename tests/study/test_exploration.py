@@ -10,6 +10,7 @@ from seglib.data.datasets import dataset_spec
 from seglib.data.images import read_instance_ids, read_label_ids
 from seglib.data.tree import Scene, list_scenes
 from seglib.errors import ConfigError
+from seglib.evaluation.metrics import iou_per_class
 from seglib.labels import CITYSCAPES_19
 from study import exploration
 
@@ -172,3 +173,25 @@ def test_facts_of_a_dataset(home):
 def test_evenly_spreads_over_the_list():
     assert exploration.evenly(range(10), 3) == [0, 3, 6]
     assert exploration.evenly(range(3), 10) == [0, 1, 2]
+
+
+def test_majority_gives_each_cell_its_commonest_class():
+    mask = np.uint8([[0, 0, 1, 1, 2], [0, 2, 255, 1, 2], [255, 255, 3, 3, 1]])  # 255: void
+    expected = [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2], [0, 0, 3, 3, 1]]
+    assert exploration.majority(mask, 2, 4).tolist() == expected
+
+
+def test_ceiling_loses_what_is_thinner_than_a_cell(tmp_path):
+    label_ids = np.full((32, 64), 7, dtype=np.uint8)  # road
+    label_ids[:, 32:] = 11  # building, from a line of the grid on
+    label_ids[:, 10:12] = 17  # pole, two pixels wide
+    scene = write_scene(tmp_path, label_ids)
+    road, building, pole = (CITYSCAPES_19.index(n) for n in ("road", "building", "pole"))
+    for stride, poles in ((1, 1.0), (2, 1.0), (8, 0.0)):
+        confusion = exploration.grid_ceiling([scene], CITYSCAPES_19, (32, 64), stride)
+        iou = iou_per_class(confusion)
+        assert confusion.sum() == 32 * 64
+        assert iou[pole] == poles
+        assert iou[building] == 1
+        assert iou[road] == (1 if stride < 8 else 30 / 32)
+
