@@ -28,12 +28,9 @@ ADVICE = {errno.ENOSPC: "; free some space and rerun", errno.EACCES: "; choose a
 
 
 def data(
-    name: Positional[str] = "miniscapes",
-    /,
-    source: Annotated[Path | None, arg(name="from")] = None,
-    download: bool = False,
-    check: bool = False,
-    force: bool = False,
+    name: Positional[str] = "miniscapes", /,
+    source: Annotated[Path | None, arg(name="from")] = None, download: bool = False,
+    check: bool = False, force: bool = False,
 ) -> None:
     """Make a dataset ready and say what it holds.
 
@@ -98,10 +95,7 @@ def train(
 
 
 def evaluate(
-    run: Positional[str | None] = None,
-    /,
-    split: str = "val",
-    export: Path | None = None,
+    run: Positional[str | None] = None, /, split: str = "val", export: Path | None = None,
     device: str | None = None,
 ) -> None:
     """Score a recorded run at the labels' own resolution and print the table.
@@ -128,10 +122,7 @@ def evaluate(
 
 
 def predict(
-    photos: Positional[tuple[Path, ...]],
-    /,
-    output: Path,
-    run: str | None = None,
+    photos: Positional[tuple[Path, ...]], /, output: Path, run: str | None = None,
     device: str | None = None,
 ) -> None:
     """Segment street photographs of any size: label ids, colours and an overlay of each.

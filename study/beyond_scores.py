@@ -76,10 +76,7 @@ def missing_parts(record: Record) -> list[str]:
 
 
 def measure(
-    record: Record,
-    parts: Sequence[str] | None = None,
-    *,
-    device: str | None = None,
+    record: Record, parts: Sequence[str] | None = None, *, device: str | None = None,
     progress: bool = True,
 ) -> list[str]:
     """Measure what a record lacks, or the named `parts` anew; returns the parts that were made.

@@ -55,11 +55,7 @@ class SceneCache:
 
 
 def load_cache(
-    root: Path,
-    split: str,
-    mode: str,
-    size: tuple[int, int],
-    class_set: ClassSet,
+    root: Path, split: str, mode: str, size: tuple[int, int], class_set: ClassSet,
     progress: bool = True,
 ) -> SceneCache:
     """Open the cache of one split at `size` (H, W), building it first where it is missing.

@@ -26,11 +26,8 @@ MARKER = "dataset.json"  # what a generated or converted tree was made from
 
 
 def generate(
-    folder: Path,
-    seed: int = 0,
-    size: tuple[int, int] = (256, 512),
-    counts: Mapping[str, int] = miniscapes.COUNTS,
-    workers: int | None = None,
+    folder: Path, seed: int = 0, size: tuple[int, int] = (256, 512),
+    counts: Mapping[str, int] = miniscapes.COUNTS, workers: int | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Draw MiniScapes into `folder`; options and their defaults as in `miniscapes.generate`."""
@@ -79,13 +76,8 @@ def dataset_spec(name: str) -> DatasetSpec:
 
 
 def prepare(
-    name: str,
-    source: Path | None = None,
-    download: bool = False,
-    *,
-    force: bool = False,
-    progress: bool = True,
-    **options: Any,
+    name: str, source: Path | None = None, download: bool = False, *, force: bool = False,
+    progress: bool = True, **options: Any,
 ) -> Path:
     """Make sure a dataset's tree is on disk and return its root; at once if it already is.
 

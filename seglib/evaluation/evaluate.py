@@ -37,11 +37,7 @@ class Evaluation:
 
 
 def evaluate(
-    model: nn.Module,
-    config: RunConfig,
-    split: str,
-    *,
-    progress: bool = True,
+    model: nn.Module, config: RunConfig, split: str, *, progress: bool = True,
     accelerator: Accelerator | None = None,
     on_scene: Callable[[str, np.ndarray], None] = lambda name, label_ids: None,
 ) -> Evaluation:

@@ -52,10 +52,7 @@ class PairedDifference(NamedTuple):
 
 
 def paired_difference(
-    scores_a: dict[str, Any],
-    scores_b: dict[str, Any],
-    metric: str = "miou",
-    seed: int = 0,
+    scores_a: dict[str, Any], scores_b: dict[str, Any], metric: str = "miou", seed: int = 0,
     level: float = 0.95,
 ) -> PairedDifference:
     """The score of a minus that of b, with an interval from resampling both on the same images.

@@ -121,10 +121,7 @@ class ScoreAccumulator:
         return sum((confusion for confusion, _ in self.counts.values()), nothing)
 
     def add(
-        self,
-        name: str,
-        truth_label_ids: np.ndarray,
-        predicted_indices: np.ndarray,
+        self, name: str, truth_label_ids: np.ndarray, predicted_indices: np.ndarray,
         instance_ids: np.ndarray | None = None,
     ) -> None:
         """Count one image.

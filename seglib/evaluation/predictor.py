@@ -67,9 +67,7 @@ class Predictor:
         return next(self._label([resize_image(image, size)], [full], confidence))
 
     def label(
-        self,
-        images: Sequence[np.ndarray],
-        sizes: Sequence[tuple[int, int]] | None = None,
+        self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]] | None = None,
         confidence: bool = False,
     ) -> Iterator[Prediction]:
         """Label a batch of photographs, uint8 RGB (H, W, 3), each at the training images' size.

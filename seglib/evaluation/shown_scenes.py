@@ -55,8 +55,7 @@ def load_gallery(record: Record, split: str = "val") -> Gallery:
             "was the dataset made with other options?"
         )
     return Gallery(
-        list(kept),
-        [read_photo(scenes[name].image) for name in kept],
+        list(kept), [read_photo(scenes[name].image) for name in kept],
         [encode(read_label_ids(scenes[name].label_ids)) for name in kept],
         [encode(label_ids) for label_ids in kept.values()],
     )

@@ -29,10 +29,8 @@ class FCN(nn.Module):
             rest = nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout2d(dropout)
             self.encoder.append(nn.Sequential(convolution, *rest))
         self.decoder = nn.Sequential(
-            nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2),
-            nn.ReLU(inplace=True),
-            nn.ConvTranspose2d(2 * width, width, 2, stride=2),
-            nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2), nn.ReLU(inplace=True),
+            nn.ConvTranspose2d(2 * width, width, 2, stride=2), nn.ReLU(inplace=True),
             nn.ConvTranspose2d(width, num_classes, 2, stride=2),
         )
 

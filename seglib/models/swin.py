@@ -49,11 +49,8 @@ class Encoder(SwinTransformer):
 
     def __init__(self, stochastic_depth: float, **size: Any) -> None:
         super().__init__(
-            **size,
-            patch_size=[4, 4],
-            window_size=[WINDOW, WINDOW],
-            stochastic_depth_prob=stochastic_depth,
-            num_classes=1,
+            **size, patch_size=[4, 4], window_size=[WINDOW, WINDOW],
+            stochastic_depth_prob=stochastic_depth, num_classes=1,
             block=partial(SwinTransformerBlock, attn_layer=WindowAttention),
         )
         del self.head, self.avgpool, self.flatten, self.permute  # the classifier
@@ -81,11 +78,7 @@ class Swin(nn.Module):
     no_weight_decay = ("relative_position_bias_table",)
 
     def __init__(
-        self,
-        num_classes: int,
-        size: str = "nano",
-        pretrained: bool = False,
-        dropout: float = 0.0,
+        self, num_classes: int, size: str = "nano", pretrained: bool = False, dropout: float = 0.0,
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()
@@ -102,10 +95,8 @@ class Swin(nn.Module):
         self.up.append(Up(2 * first, 2 * first, 2 * first))  # 16 → 8
         self.up.append(Up(2 * first, first, first))  # 8 → 4
         self.finish = nn.Sequential(  # 4 → 2 → 1, where the encoder has nothing to add
-            nn.ConvTranspose2d(first, first // 2, 2, stride=2),
-            Block(first // 2, first // 2),
-            nn.ConvTranspose2d(first // 2, first // 2, 2, stride=2),
-            Block(first // 2, first // 2),
+            nn.ConvTranspose2d(first, first // 2, 2, stride=2), Block(first // 2, first // 2),
+            nn.ConvTranspose2d(first // 2, first // 2, 2, stride=2), Block(first // 2, first // 2),
         )
         self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(first // 2, num_classes, 1))
 

@@ -22,11 +22,7 @@ class UNet(nn.Module):
     stride = 16  # input sizes are padded to a multiple of this and logits cropped back
 
     def __init__(
-        self,
-        num_classes: int,
-        width: int = 64,
-        norm: bool = True,
-        skips: bool = True,
+        self, num_classes: int, width: int = 64, norm: bool = True, skips: bool = True,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -38,8 +34,7 @@ class UNet(nn.Module):
         )
         self.pool = nn.MaxPool2d(2)
         self.bottleneck = nn.Sequential(
-            nn.Dropout2d(dropout),
-            Block(levels[-1], 16 * width, norm),
+            nn.Dropout2d(dropout), Block(levels[-1], 16 * width, norm),
             Block(16 * width, 16 * width, norm),
         )
         self.up = nn.ModuleList(

@@ -71,11 +71,7 @@ class ViT(nn.Module):
     no_weight_decay = ("pos_embedding", "class_token")
 
     def __init__(
-        self,
-        num_classes: int,
-        size: str = "tiny",
-        pretrained: bool = False,
-        dropout: float = 0.0,
+        self, num_classes: int, size: str = "tiny", pretrained: bool = False, dropout: float = 0.0,
         stochastic_depth: float = 0.1,
     ) -> None:
         super().__init__()

@@ -48,16 +48,9 @@ class OutOfTime(SeglibError):
 
 
 def fit(
-    config: RunConfig,
-    *,
-    device: str | None = None,
-    tracker: str = "none",
-    retrain: bool | None = None,
-    results: Path | None = None,
-    keep_weights: bool = True,
-    progress: bool = True,
-    workers: int | None = None,
-    compile_model: bool = False,
+    config: RunConfig, *, device: str | None = None, tracker: str = "none",
+    retrain: bool | None = None, results: Path | None = None, keep_weights: bool = True,
+    progress: bool = True, workers: int | None = None, compile_model: bool = False,
     deadline: float = math.inf,
 ) -> Record:
     """Return the record of this run: loaded if it exists, resumed if it was begun, else trained.
@@ -109,13 +102,9 @@ def fit(
         scored = evaluate(state.model, config, "val", progress=progress, accelerator=accelerator)
         if is_main:
             save_record(
-                config,
-                history=state.history,
-                scores={"val": scored.scores},
-                environment=describe_run(state),
-                state=weights if keep_weights else None,
-                predictions={"val": scored.predictions},
-                results=results,
+                config, history=state.history, scores={"val": scored.scores},
+                environment=describe_run(state), state=weights if keep_weights else None,
+                predictions={"val": scored.predictions}, results=results,
             )
             remove_checkpoint(config.run_id)
         accelerator.wait_for_everyone()
@@ -132,8 +121,7 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
     loader = DataLoader(
         state.training,
         batch_sampler=epoch_batches(len(state.training), config, epoch, rank, processes),
-        num_workers=state.workers,
-        pin_memory=accelerator.device.type == "cuda",
+        num_workers=state.workers, pin_memory=accelerator.device.type == "cuda",
     )
     bar.set_description(f"epoch {epoch + 1}/{config.epochs}")
     train_loss = train_one_epoch(state, loader, bar)

@@ -66,17 +66,13 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
         # A notebook runs several configs in one process; the first one's settings must not stick.
         AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(
-        cpu=device.type == "cpu",
-        mixed_precision="no" if precision == "fp32" else precision,
+        cpu=device.type == "cpu", mixed_precision="no" if precision == "fp32" else precision,
         gradient_accumulation_steps=config.accumulation,
     )
 
 
 def new_state(
-    config: RunConfig,
-    accelerator: Accelerator,
-    workers: int | None = None,
-    progress: bool = True,
+    config: RunConfig, accelerator: Accelerator, workers: int | None = None, progress: bool = True,
     compiled: bool = False,
 ) -> TrainingState:
     """A run before its first epoch: network and optimiser, scenes at the run's size, loss."""
@@ -104,16 +100,9 @@ def new_state(
     if workers is None:
         workers = min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
     return TrainingState(
-        config,
-        accelerator,
-        training=TrainingSet(scenes, config),
-        validation=validation,
-        workers=workers,
-        loss=SegmentationLoss(config.loss, weights).to(device),
-        model=model,
-        prepared=prepared,
-        optimizer=optimizer,
-        scheduler=scheduler,
+        config, accelerator, training=TrainingSet(scenes, config), validation=validation,
+        workers=workers, loss=SegmentationLoss(config.loss, weights).to(device), model=model,
+        prepared=prepared, optimizer=optimizer, scheduler=scheduler,
         scaler=accelerator.scaler or torch.amp.GradScaler(enabled=False),
     )
 

@@ -15,11 +15,8 @@ from .viewer import MAX_SIDE, SceneView, SceneViewer
 
 
 def view_records(
-    dataset: str,
-    split: str = "val",
-    records: Sequence[Record] | Mapping[str, Record] | None = None,
-    *,
-    max_side: int = MAX_SIDE,
+    dataset: str, split: str = "val",
+    records: Sequence[Record] | Mapping[str, Record] | None = None, *, max_side: int = MAX_SIDE,
 ) -> SceneViewer:
     """Show the scenes whose predictions the records keep, with truth and every run's prediction.
 

@@ -27,12 +27,8 @@ class PhotoPanel(ipywidgets.VBox):
     _ipython_display_ = None  # ipywidgets 7 would bypass the picture of `_repr_mimebundle_`
 
     def __init__(
-        self,
-        source: Record | Predictor,
-        photo: Path | str | bytes | np.ndarray | None = None,
-        *,
-        name: str | None = None,
-        max_side: int = SHOWN_SIDE,
+        self, source: Record | Predictor, photo: Path | str | bytes | np.ndarray | None = None, *,
+        name: str | None = None, max_side: int = SHOWN_SIDE,
     ) -> None:
         """Make the panel; the network is loaded when the first photograph comes.
 

@@ -60,14 +60,9 @@ class SceneViewer(anywidget.AnyWidget):
     _scenes = traitlets.List().tag(sync=True)
 
     def __init__(
-        self,
-        scenes: Iterable[SceneView | Sequence[Any]],
-        class_set: ClassSet,
-        predictions: Predictions | None = None,
-        *,
-        max_side: int = MAX_SIDE,
-        photo_format: str = "jpeg",
-        **traits: Any,
+        self, scenes: Iterable[SceneView | Sequence[Any]], class_set: ClassSet,
+        predictions: Predictions | None = None, *, max_side: int = MAX_SIDE,
+        photo_format: str = "jpeg", **traits: Any,
     ) -> None:
         """Send scenes and predictions to the browser.
 
