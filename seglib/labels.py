@@ -2,8 +2,7 @@
 
 Three numberings must not be mixed up: *label ids* (0..33, in `labelIds.png` files), *train ids*
 (0..18 and 255, the benchmark's) and *class indices* (0..C-1 within a `ClassSet` and 255, what
-networks learn). Traps of the table: license plate has the ids -1 and never occurs in a file;
-several labels share a colour (pole and polegroup, car and license plate, most void ones).
+networks learn). License plate has the ids -1 and is in no file; several labels share a colour.
 Source: Cordts et al., "The Cityscapes Dataset", CVPR 2016; `torchvision.datasets.Cityscapes`.
 """
 

@@ -6,11 +6,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-RESULTS_VERSION = 1
-"""Raised by hand when a change of the code changes what a recorded run would score.
+import torch
 
-`seglib verify RUN` and tests/training/test_reproduction.py show by doing whether it still holds.
-"""
+# Raised by hand when a change of the code changes what a recorded run would score. `seglib verify`
+# and tests/training/test_reproduction.py show by doing whether it still holds.
+RESULTS_VERSION = 1
 
 
 def commit() -> str | None:
@@ -28,15 +28,12 @@ def commit() -> str | None:
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries whose arithmetic enters a result."""
     libraries = ("torch", "torchvision", "accelerate", "numpy", "pillow")
-    return {"python": platform.python_version()} | {
-        library: metadata.version(library) for library in libraries
-    }
+    found = {library: metadata.version(library) for library in libraries}
+    return {"python": platform.python_version()} | found
 
 
-def describe_machine(device) -> dict[str, Any]:
+def describe_machine(device: torch.device) -> dict[str, Any]:
     """Device, processor and number of threads, without anything that names the machine."""
-    import torch
-
     if device.type == "cuda":
         processor = torch.cuda.get_device_name(device)
     else:
@@ -44,9 +41,5 @@ def describe_machine(device) -> dict[str, Any]:
         lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
         models = [line.partition(":")[2].strip() for line in lines if "model name" in line]
         processor = models[0] if models else platform.processor() or platform.machine()
-    return {
-        "device": device.type,
-        "processor": processor,
-        "threads": torch.get_num_threads(),
-        "system": platform.system(),
-    }
+    found = {"device": device.type, "processor": processor, "threads": torch.get_num_threads()}
+    return {**found, "system": platform.system()}

@@ -3,8 +3,7 @@
     {root}/leftImg8bit/{split}/{city}/{city}_{seq}_{frame}_leftImg8bit.png
     {root}/gtFine|gtCoarse/{split}/{city}/{city}_{seq}_{frame}_gtFine|gtCoarse_{labelIds.png, ...}
 
-Not torchvision's `Cityscapes`: its index follows the directory's order, trips over stray files,
-and takes an image without a mask for a scene.
+torchvision's own index follows the directory's order and takes an image without a mask for a scene.
 """
 
 from collections import Counter

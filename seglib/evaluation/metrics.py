@@ -20,15 +20,9 @@ from ..labels import IGNORE_INDEX, ClassSet
 # Average instance sizes in pixels in the Cityscapes fine training set (2048x1024): `avgClassSize`
 # of the official script. The same weights are used at every resolution, as that script does.
 AVERAGE_INSTANCE_SIZE: dict[str, float] = {
-    "person": 3462.4756337644,
-    "rider": 3930.4788056518,
-    "car": 12794.0202738185,
-    "truck": 27855.1264367816,
-    "bus": 35732.1511111111,
-    "caravan": 36771.8241758242,
-    "trailer": 16926.9763313609,
-    "train": 67583.7075812274,
-    "motorcycle": 6298.7200839748,
+    "person": 3462.4756337644, "rider": 3930.4788056518, "car": 12794.0202738185,
+    "truck": 27855.1264367816, "bus": 35732.1511111111, "caravan": 36771.8241758242,
+    "trailer": 16926.9763313609, "train": 67583.7075812274, "motorcycle": 6298.7200839748,
     "bicycle": 4672.3249222261,
 }
 

@@ -44,8 +44,7 @@ def predict_files(
         except ImageError as problem:
             problems.append(problem)
             continue
-        indices = predictor(image).indices
-        written += _write(output, photo.stem, image, indices, predictor.class_set)
+        written += _write(output, photo.stem, image, predictor(image).indices, predictor.class_set)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         done = f"{len(photos) - len(problems)} of {len(photos)} images labelled"

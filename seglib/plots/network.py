@@ -12,13 +12,10 @@ from ..text import MODEL_NAMES
 from .style import axes_row, styled
 
 LEGEND = {
-    "image": ("image", "#D9D9D9"),
-    "conv": ("convolution", "#6699CC"),
-    "pool": ("max-pool", "#EECC66"),
-    "attention": ("self-attention", "#66BB99"),
+    "image": ("image", "#D9D9D9"), "conv": ("convolution", "#6699CC"),
+    "pool": ("max-pool", "#EECC66"), "attention": ("self-attention", "#66BB99"),
     "up": ("transposed convolution", "#EE99AA"),
-    "skip": ("copied by a skip connection", "#FFFFFF"),
-    "logits": ("logits", "#004488"),
+    "skip": ("copied by a skip connection", "#FFFFFF"), "logits": ("logits", "#004488"),
 }
 KIND = {"Conv2d": "conv", "MaxPool2d": "pool", "ConvTranspose2d": "up"}
 GAP, ROOM, THINNEST = 0.14, 0.36, 0.022  # between stages, for a label, of a slice
@@ -77,8 +74,7 @@ def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure
 
 def find_stages(model: nn.Module, size: tuple[int, int]) -> tuple[list[Stage], list]:
     """The feature maps by resolution, and the skips as pairs of numbers of stages."""
-    stages = [Stage(*size, [("image", 3)])]
-    skips = []
+    stages, skips = [Stage(*size, [("image", 3)])], []
     for row in layer_table(model, size).itertuples():
         kind = "attention" if "Attention" in row.kind else KIND.get(row.kind)
         if kind is None:

@@ -45,8 +45,7 @@ def fine_coarse_scenes(
 ) -> Figure:
     """Overlays of the fine and the coarse mask, and where they disagree, one row per scene.
 
-    The third column shows pixels that coarse leaves unlabeled in white, agreement in grey and
-    contradiction in red; what fine ignores is black.
+    There, white is what coarse leaves out, grey agrees, red contradicts, black is void in fine.
     """
     rows = []
     for image, exact, rough in zip(images, fine, coarse, strict=True):

@@ -129,14 +129,9 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
     row = None
     if number == config.epochs or number % config.validate_every == 0:
         val_loss, confusion = validate(state)
-        row = {
-            "epoch": number,
-            "learning_rate": rate,
-            "train_loss": train_loss,
-            "val_loss": val_loss,
-            "val_miou": mean_iou(confusion),
-            "val_pixel_accuracy": pixel_accuracy(confusion),
-        }
+        row = {"epoch": number, "learning_rate": rate, "train_loss": train_loss}
+        row |= {"val_loss": val_loss, "val_miou": mean_iou(confusion)}
+        row |= {"val_pixel_accuracy": pixel_accuracy(confusion)}
         state.history.append(row)
         score = row["val_miou"] if config.select_by == "miou" else -val_loss
         score = -math.inf if math.isnan(score) else score  # no epoch is better than NaN
@@ -242,15 +237,11 @@ def describe_run(state: TrainingState) -> dict[str, Any]:
         **describe_machine(accelerator.device),
         "processes": accelerator.num_processes,
         "precision": resolve_precision(config.precision, accelerator.device),
-        "versions": versions(),
-        "commit": commit(),
-        "results_version": RESULTS_VERSION,
+        "versions": versions(), "commit": commit(), "results_version": RESULTS_VERSION,
         "dataset_fingerprint": fingerprint(dataset_spec(config.dataset).root()),
-        "parameters": count_parameters(state.model),
-        "best_epoch": state.best["epoch"],
-        "seconds": round(seconds, 1),
+        "parameters": count_parameters(state.model), "best_epoch": state.best["epoch"],
+        "seconds": round(seconds, 1), "epoch_seconds": state.epoch_seconds,
         "images_per_second": round(images / max(seconds, 0.01), 2),
-        "epoch_seconds": state.epoch_seconds,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

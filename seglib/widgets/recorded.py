@@ -20,17 +20,10 @@ def view_records(
 ) -> SceneViewer:
     """Show the scenes whose predictions the records keep, with truth and every run's prediction.
 
-    Args:
-        dataset: its tree must be on disk.
-        split: "train", "val" or "test".
-        records: runs on this dataset, or names for the model choice and their runs; None takes
-            all that keep predictions of the split, the best first.
-        max_side: as in `SceneViewer`.
-
-    Raises:
-        ConfigError: unknown dataset, or a record of another one.
-        RecordError: no record keeps a prediction of this split.
-        DatasetError: the tree or one of its files is missing or damaged.
+    `records`: runs on this dataset, or names for the model choice and their runs; None takes all
+    that keep predictions of the split, the best first. `max_side`: as in `SceneViewer`. Raises
+    ConfigError for an unknown dataset or a record of another one, RecordError if none keeps a
+    prediction of this split, DatasetError for a missing or damaged tree.
     """
     spec = dataset_spec(dataset)
     if records is None:

@@ -30,14 +30,11 @@ class PhotoPanel(ipywidgets.VBox):
         self, source: Record | Predictor, photo: Path | str | bytes | np.ndarray | None = None, *,
         name: str | None = None, max_side: int = SHOWN_SIDE,
     ) -> None:
-        """Make the panel; the network is loaded when the first photograph comes.
+        """Make the panel; a recorded run's network is loaded when the first photograph comes.
 
-        Args:
-            source: a recorded run with weights, or a predictor.
-            photo: shown at first and in the static picture: a file, its bytes, or uint8 RGB
-                (H, W, 3); `ImageError` where it can't be read.
-            name: what messages call the network; None is the run's id.
-            max_side: the photo is shown with at most so many pixels on its longer side.
+        `photo`: shown at first and in the static picture: a file, its bytes, or uint8 RGB
+        (H, W, 3); `ImageError` where it can't be read. `name`: what messages call the network;
+        None is the run's id. `max_side`: pixels of the longer side as shown.
         """
         self._source, self._max_side = source, max_side
         self._name = name or (source.id if isinstance(source, Record) else "network")

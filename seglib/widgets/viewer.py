@@ -66,19 +66,12 @@ class SceneViewer(anywidget.AnyWidget):
     ) -> None:
         """Send scenes and predictions to the browser.
 
-        Args:
-            scenes: `SceneView`s, or tuples (name, image, truth); truth may be missing.
-            class_set: what the class indices mean.
-            predictions: model name → scene name → class indices uint8 (H, W), or a `Prediction`
-                (indices, confidence). A model need not have every scene.
-            max_side: scenes are shown with at most so many pixels on their longer side; scores
-                are computed before.
-            photo_format: "jpeg", or "png" for photographs that must not change by a bit.
-            traits: first values of the attributes, as `opacity=0.3`.
-
-        Raises:
-            ConfigError: no scene, two of one name, a map of another size than its image, or a class
-                index outside the set.
+        `scenes`: `SceneView`s, or tuples (name, image, truth); truth may be missing. `predictions`:
+        model → scene → class indices uint8 (H, W), or a `Prediction`; a model need not have every
+        scene. `max_side`: pixels of the longer side as shown; scores are computed before.
+        `photo_format`: "jpeg", or "png" for photographs that must not change by a bit. `traits`:
+        first values of the attributes, as `opacity=0.3`. Raises ConfigError for no scene, two of
+        one name, a map of another size than its image, or a class index outside the set.
         """
         choose("photo format", photo_format, ("jpeg", "png"))
         self.class_set = class_set
@@ -145,15 +138,10 @@ class SceneViewer(anywidget.AnyWidget):
                 confusion = confusion_matrix(truth, indices, self.class_set.num_classes)
                 scores = [*iou_per_class(confusion), mean_iou(confusion)]
                 *entry["iou"], entry["miou"] = json_numbers(scores)
-        return {
-            "name": name,
-            "height": size[0],
-            "width": size[1],
-            "photo": pack_photo(image, size, photo_format),
-            "kind": f"image/{photo_format}",
-            "truth": None if truth is None else pack_map(truth, size),
-            "models": models,
-        }
+        photo = {"photo": pack_photo(image, size, photo_format), "kind": f"image/{photo_format}"}
+        truth = None if truth is None else pack_map(truth, size)
+        where = {"name": name, "height": size[0], "width": size[1]}
+        return {**where, **photo, "truth": truth, "models": models}
 
     def _check(self, labels: np.ndarray, image: np.ndarray, where: str, *extra: int) -> None:
         if labels.dtype != np.uint8:
