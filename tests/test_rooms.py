@@ -1,4 +1,4 @@
-"""The rooms of the project: who may import whom."""
+"""The rooms of the project: who may import whom, and how large each may grow."""
 
 import ast
 from graphlib import CycleError, TopologicalSorter
@@ -9,6 +9,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ("seglib", "study", "miniscapes", "tools")
+SPINE = (  # what a student reads first
+    "seglib/labels.py", "seglib/config.py", "seglib/records.py", "seglib/data", "seglib/models",
+    "seglib/training/losses.py", "seglib/training/loop.py", "seglib/evaluation/evaluate.py",
+    "seglib/evaluation/metrics.py",
+)
+LIMITS = {
+    "seglib": (("seglib",), 5_500),
+    "spine": (SPINE, 3_300),
+    "study": (("study",), 3_500),
+    "miniscapes": (("miniscapes",), 5_100),
+    "report": (("report",), 450),
+    "tests": (("tests",), 10_000),
+}
 
 
 def files(*places: str) -> list[Path]:
@@ -74,3 +87,10 @@ def test_no_module_imports_itself_by_a_detour():
         TopologicalSorter(graph).prepare()
     except CycleError as circle:
         pytest.fail(" → ".join(reversed(circle.args[1])))
+
+
+@pytest.mark.parametrize("room", LIMITS)
+def test_a_room_stays_as_small_as_promised(room):
+    places, limit = LIMITS[room]
+    lines = [file.read_text(encoding="utf-8").count("\n") for file in set(files(*places))]
+    assert 0 < sum(lines) <= limit
