@@ -85,16 +85,11 @@ def test_verify_repeats_the_record_and_notices_a_difference(tree, capsys):
     [
         ("--model", "alexnet", "fcn, unet"),
         ("--dataset", "kitti", "miniscapes, camvid, cityscapes"),
-        ("--loss", "focal", "cross_entropy, dice"),
-        ("--optimizer", "sgd", "adam, adamw, adamax"),
-        ("--device", "tpu", "cuda, mps, cpu"),
-        ("--tracker", "tensorboard", "none, wandb"),
-        ("--batch-size", "7", "at most 6"),
-        ("--epochs", "0", "1 or more"),
-        ("--image-size", "0 64", "above 0"),
-        ("--image-size", "32 -1", "above 0"),
-        ("--learning-rate", "fast", "learning-rate"),
-        ("--init-from", "nothing", "nothing"),
+        ("--loss", "focal", "cross_entropy, dice"), ("--optimizer", "sgd", "adam, adamw, adamax"),
+        ("--device", "tpu", "cuda, mps, cpu"), ("--tracker", "tensorboard", "none, wandb"),
+        ("--batch-size", "7", "at most 6"), ("--epochs", "0", "1 or more"),
+        ("--image-size", "0 64", "above 0"), ("--image-size", "32 -1", "above 0"),
+        ("--learning-rate", "fast", "learning-rate"), ("--init-from", "nothing", "nothing"),
         ("--widht", "3", "--widht"),
     ],
 )
@@ -122,11 +117,9 @@ IMAGES, MASKS = "leftImg8bit/train/*/*.png", "gtFine/train/*/*_labelIds.png"
 @pytest.mark.parametrize(
     ("pattern", "damage", "named"),
     [
-        (MASKS, Path.unlink, None),
-        (IMAGES, Path.unlink, None),
+        (MASKS, Path.unlink, None), (IMAGES, Path.unlink, None),
         (IMAGES, lambda file: file.write_bytes(file.read_bytes()[:600]), None),
-        (MASKS, mask_of(7, 16, 64), None),
-        (MASKS, mask_of(77, 32, 64), "77"),
+        (MASKS, mask_of(7, 16, 64), None), (MASKS, mask_of(77, 32, 64), "77"),
         ("*/val/*/*", Path.unlink, "val"),
     ],
 )

@@ -28,8 +28,7 @@ from seglib.widgets import PhotoPanel
 from study.plan import load_study
 
 EXAMPLES = settings(
-    deadline=None,
-    max_examples=80,
+    deadline=None, max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -36,10 +36,8 @@ def assert_equal_to_official(annotation):
 @pytest.mark.parametrize(
     ("split", "city", "index", "size"),
     [
-        ("train", "altenbruck", 0, (256, 512)),
-        ("train", "dornwick", 3, (256, 512)),
-        ("val", "ilverton", 10, (180, 321)),
-        ("test", "morvessa", 6, (512, 1024)),
+        ("train", "altenbruck", 0, (256, 512)), ("train", "dornwick", 3, (256, 512)),
+        ("val", "ilverton", 10, (180, 321)), ("test", "morvessa", 6, (512, 1024)),
     ],
 )
 def test_generated_scenes_equal_official_masks(split, city, index, size):

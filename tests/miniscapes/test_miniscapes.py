@@ -75,9 +75,7 @@ def test_seed_and_index_change_the_scene():
     scenes = [
         render_scene(*key, SIZE)
         for key in (
-            (0, "train", "eskerau", 1),
-            (1, "train", "eskerau", 1),
-            (0, "train", "eskerau", 2),
+            (0, "train", "eskerau", 1), (1, "train", "eskerau", 1), (0, "train", "eskerau", 2),
             (0, "train", "eskerau", 1),
         )
     ]
@@ -180,14 +178,10 @@ def test_largest_size():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"size": (0, 512)}, "size"),
-        ({"size": (256, -1)}, "size"),
-        ({"size": (1025, 2048)}, "1024x2048"),
-        ({"size": (256.5, 512)}, "size"),
-        ({"size": "big"}, "size"),
-        ({"counts": {"training": 3}}, "unknown split 'training'"),
-        ({"counts": {"train": -1}}, "train: -1"),
-        ({"seed": -1}, "seed"),
+        ({"size": (0, 512)}, "size"), ({"size": (256, -1)}, "size"),
+        ({"size": (1025, 2048)}, "1024x2048"), ({"size": (256.5, 512)}, "size"),
+        ({"size": "big"}, "size"), ({"counts": {"training": 3}}, "unknown split 'training'"),
+        ({"counts": {"train": -1}}, "train: -1"), ({"seed": -1}, "seed"),
         ({"workers": 0}, "workers"),
     ],
 )

@@ -99,12 +99,9 @@ def test_the_id_is_that_of_the_meaning():
     [
         ({"grid": {"learning_rte": (1.0,)}}, "learning_rte"),
         ({"grid": {"epochs": (1, 2)}}, "'epochs' is unknown"),
-        ({"grid": {"dropout": ()}}, "one value"),
-        ({"grid": {"dropout": (0, 0.0)}}, "twice"),
-        ({"grid": {"dropout": (2.0,)}}, "dropout"),
-        ({"first_images": 1}, "batch"),
-        ({"halvings": -1}, "halvings"),
-        ({"score": "mIoU"}, "mIoU"),
+        ({"grid": {"dropout": ()}}, "one value"), ({"grid": {"dropout": (0, 0.0)}}, "twice"),
+        ({"grid": {"dropout": (2.0,)}}, "dropout"), ({"first_images": 1}, "batch"),
+        ({"halvings": -1}, "halvings"), ({"score": "mIoU"}, "mIoU"),
         ({"score": "iou:sea"}, "iou:sea"),
     ],
 )

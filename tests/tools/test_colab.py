@@ -86,18 +86,12 @@ def test_a_stamped_notebook_keeps_the_contract(path: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "address",
     [
-        "",
-        "github.com/somebody/study",
-        "http://github.com/somebody/study",
-        "git@github.com:somebody/study.git",
-        "https://github.com/somebody",
+        "", "github.com/somebody/study", "http://github.com/somebody/study",
+        "git@github.com:somebody/study.git", "https://github.com/somebody",
         "https://user:secret@github.com/somebody/study",
-        "https://github.com/somebody/study; rm -rf ~",
-        'https://github.com/somebody/"study',
-        "https://github.com/somebody/$(id)",
-        "https://github.com/somebody/study\nfile:///x",
-        "https://github.com/somebody/stüdy",
-        "https://github.com/somebody/study?tab=readme",
+        "https://github.com/somebody/study; rm -rf ~", 'https://github.com/somebody/"study',
+        "https://github.com/somebody/$(id)", "https://github.com/somebody/study\nfile:///x",
+        "https://github.com/somebody/stüdy", "https://github.com/somebody/study?tab=readme",
     ],
 )
 def test_an_address_that_cannot_work_is_one_line(notebook: Path, capsys, address: str) -> None:
@@ -141,10 +135,8 @@ def test_make_colab_without_an_address_says_what_to_give() -> None:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The address of a repository with this checkout's files, committed or not."""
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+        capture_output=True, text=True,
     )
     if listed.returncode:
         pytest.skip("this is no git checkout")
@@ -166,10 +158,8 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     python = venv / "bin" / "python"
     found = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
-        check=True,
-        capture_output=True,
-        text=True,
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True,
+        capture_output=True, text=True,
     )
     packages = Path(found.stdout.strip())
     # A plain path: the .pth files beyond it, such as that of an editable seglib, are not read.
@@ -196,9 +186,7 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def run(notebook: nbformat.NotebookNode, folder: Path, timeout: int) -> None:
     NotebookClient(
-        notebook,
-        timeout=timeout,
-        kernel_name="hosted",
+        notebook, timeout=timeout, kernel_name="hosted",
         resources={"metadata": {"path": str(folder)}},
     ).execute()
 

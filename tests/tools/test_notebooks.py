@@ -49,11 +49,8 @@ def notebook():
     """A notebook that keeps every rule, for a test to break one of them."""
     words = nbformat.v4.new_markdown_cell
     cells = [
-        words(OPENING),
-        code(BOOTSTRAP + "\nimport random", 1),
-        code("seed = 0\nrandom.seed(seed)", 2),
-        words("## Numbers"),
-        words("The mean first."),
+        words(OPENING), code(BOOTSTRAP + "\nimport random", 1),
+        code("seed = 0\nrandom.seed(seed)", 2), words("## Numbers"), words("The mean first."),
         code("print(2.0)", 3, printed("2.0\n"), shown(image__png="L3RtcC9hCg=="), tags=["a"]),
         words("It is 2.0."),
         words("## What we found\n\n- One.\n- Two.\n- Three, no better than two."),
@@ -159,8 +156,7 @@ def small_notebook(folder: Path, *sources: str) -> Path:
 
 def test_refresh_is_stable_and_runs_in_the_notebooks_folder(tmp_path, seglib_home):
     path = small_notebook(
-        tmp_path,
-        "import os, sys\nprint(os.path.basename(os.getcwd()))",
+        tmp_path, "import os, sys\nprint(os.path.basename(os.getcwd()))",
         "print('50%', file=sys.stderr)\nimport ipywidgets\nipywidgets.IntSlider(3)",
         "from tqdm.notebook import tqdm\nfor _ in tqdm(range(3)): pass",
     )

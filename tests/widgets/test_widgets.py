@@ -107,8 +107,7 @@ def test_large_scenes_are_reduced_after_they_are_scored() -> None:
 @pytest.mark.parametrize(
     ("scenes", "predictions", "line"),
     [
-        ([], {}, "no scene"),
-        ([("a", photo()), ("a", photo())], {}, "two scenes are called 'a'"),
+        ([], {}, "no scene"), ([("a", photo()), ("a", photo())], {}, "two scenes are called 'a'"),
         ([("a", photo(), truth(20, 40))], {}, "truth of scene 'a': shape"),
         ([("a", photo(), truth() + 3)], {}, "class index 3 is not in three"),
         ([("a", photo())], {"U": {"b": truth()}}, "unknown scene 'b'"),
