@@ -4,7 +4,6 @@ Each file starts as a good one, of which bytes are then changed, cut out or put 
 reaches beyond the first check. What is found once stays as an `@example`.
 """
 
-import io
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from photographs import encoded, noise
 from PIL import Image
 from safetensors.torch import save
 
@@ -59,18 +59,12 @@ def works_or_is_one_line(read: Callable[[], object], name: str) -> None:
 # --- masks and photographs of a dataset ----------------------------------------------------------
 
 
-def png(array: np.ndarray, **options) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG", **options)
-    return buffer.getvalue()
-
-
 RANDOM = np.random.default_rng(0)
 MASKS = {
-    "labelIds": png(RANDOM.integers(0, 34, (24, 40), np.uint8)),
-    "stored": png(RANDOM.integers(0, 34, (24, 40), np.uint8), compress_level=0),
-    "instanceIds": png(RANDOM.integers(0, 33999, (24, 40), np.uint16)),
-    "color": png(RANDOM.integers(0, 256, (24, 40, 4), np.uint8)),
+    "labelIds": encoded(RANDOM.integers(0, 34, (24, 40), np.uint8)),
+    "stored": encoded(RANDOM.integers(0, 34, (24, 40), np.uint8), compress_level=0),
+    "instanceIds": encoded(RANDOM.integers(0, 33999, (24, 40), np.uint16)),
+    "color": encoded(RANDOM.integers(0, 256, (24, 40, 4), np.uint8)),
 }
 
 
@@ -103,15 +97,10 @@ def test_any_kind_of_image_as_a_mask(tmp_path: Path, mode: str, size, format: st
 # --- uploads -------------------------------------------------------------------------------------
 
 
-def encoded(format: str) -> bytes:
-    image = Image.fromarray(RANDOM.integers(0, 256, (20, 24, 3), np.uint8))
-    image.getexif()[0x0112] = 6  # turned by the camera
-    buffer = io.BytesIO()
-    image.save(buffer, format, exif=image.getexif())
-    return buffer.getvalue()
-
-
-PHOTOS = {format: encoded(format) for format in ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")}
+TURNED = Image.Exif()
+TURNED[0x0112] = 6  # by the camera
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
+PHOTOS = {format: encoded(noise(20, 24), format, exif=TURNED) for format in FORMATS}
 
 
 @EXAMPLES

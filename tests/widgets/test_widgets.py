@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from IPython.core.formatters import DisplayFormatter
+from photographs import encoded, halves
 from PIL import Image
 
 from seglib import paths
@@ -26,6 +27,7 @@ from seglib.widgets.upload import uploaded_files
 
 THREE = ClassSet("three", tuple(label_by_name(name) for name in ("road", "car", "sky")))
 HOSTILE = "<script>alert('x')</script>"
+PHOTO = halves(24, 40)
 
 
 class Brightest(torch.nn.Module):
@@ -33,13 +35,6 @@ class Brightest(torch.nn.Module):
 
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         return batch
-
-
-def photo(height: int = 24, width: int = 40) -> np.ndarray:
-    """Red on the left half, blue on the right."""
-    image = np.zeros((height, width, 3), dtype=np.uint8)
-    image[:, : width // 2, 0], image[:, width // 2 :, 2] = 250, 250
-    return image
 
 
 def truth(height: int = 24, width: int = 40) -> np.ndarray:
@@ -54,22 +49,16 @@ def unpacked(content: bytes, scene: dict) -> np.ndarray:
     return values.reshape(scene["height"], scene["width"])
 
 
-def png_bytes(image: np.ndarray) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 # --- the viewer ------------------------------------------------------------------------------
 
 
 def test_browser_gets_exactly_the_photo_the_maps_and_the_confidence() -> None:
     guess = np.zeros((24, 40), dtype=np.uint8)
     sure = np.full((24, 40), 0.876, dtype=np.float16)
-    scenes = [SceneView("a", photo(), truth())]
+    scenes = [SceneView("a", PHOTO, truth())]
     predictions = {"U-Net": {"a": Prediction(guess, sure)}}
     scene = SceneViewer(scenes, THREE, predictions, photo_format="png")._scenes[0]
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(scene["photo"]))), photo())
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(scene["photo"]))), PHOTO)
     assert np.array_equal(unpacked(scene["truth"], scene), truth())
     entry = scene["models"][0]
     assert np.array_equal(unpacked(entry["labels"], scene), guess)
@@ -79,15 +68,14 @@ def test_browser_gets_exactly_the_photo_the_maps_and_the_confidence() -> None:
 def test_scores_of_a_scene_are_those_of_the_hand() -> None:
     guess = np.where(truth() == 255, 0, truth())
     guess[:, 30:] = 1  # half of the sky becomes car
-    viewer = SceneViewer([("a", photo(), truth())], THREE, {"U": {"a": guess}})
+    viewer = SceneViewer([("a", PHOTO, truth())], THREE, {"U": {"a": guess}})
     entry = viewer._scenes[0]["models"][0]
-    assert entry["iou"] == [1.0, 0.0, 0.5]
-    assert entry["miou"] == 0.5
+    assert entry["iou"] == [1.0, 0.0, 0.5] and entry["miou"] == 0.5
 
 
 def test_scene_without_truth_or_prediction_has_neither_map_nor_score() -> None:
     guess = np.zeros((24, 40), dtype=np.uint8)
-    viewer = SceneViewer([("a", photo()), ("b", photo(), truth())], THREE, {"U": {"a": guess}})
+    viewer = SceneViewer([("a", PHOTO), ("b", PHOTO, truth())], THREE, {"U": {"a": guess}})
     first, second = viewer._scenes
     assert first["truth"] is None and first["models"][0]["miou"] is None
     assert second["models"] == [None]
@@ -96,7 +84,7 @@ def test_scene_without_truth_or_prediction_has_neither_map_nor_score() -> None:
 def test_large_scenes_are_reduced_after_they_are_scored() -> None:
     mask = np.zeros((40, 60), dtype=np.uint8)
     mask[::2] = 1  # lines that nearest-pixel reduction would lose
-    scenes = [("a", photo(40, 60), mask)]
+    scenes = [("a", halves(40, 60), mask)]
     viewer = SceneViewer(scenes, THREE, {"U": {"a": mask * 0}}, max_side=30)
     scene = viewer._scenes[0]
     assert (scene["height"], scene["width"]) == (20, 30)
@@ -107,13 +95,13 @@ def test_large_scenes_are_reduced_after_they_are_scored() -> None:
 @pytest.mark.parametrize(
     ("scenes", "predictions", "line"),
     [
-        ([], {}, "no scene"), ([("a", photo()), ("a", photo())], {}, "two scenes are called 'a'"),
-        ([("a", photo(), truth(20, 40))], {}, "truth of scene 'a': shape"),
-        ([("a", photo(), truth() + 3)], {}, "class index 3 is not in three"),
-        ([("a", photo())], {"U": {"b": truth()}}, "unknown scene 'b'"),
-        ([("a", photo())], {"U": {"a": truth()}}, "'U' for scene 'a': class index 255"),
-        ([("a", photo().astype(float))], {}, "expected uint8 RGB"),
-        ([("a", photo())], {"U": {"a": truth().astype(int)}}, "expected uint8 class indices"),
+        ([], {}, "no scene"), ([("a", PHOTO), ("a", PHOTO)], {}, "two scenes are called 'a'"),
+        ([("a", PHOTO, truth(20, 40))], {}, "truth of scene 'a': shape"),
+        ([("a", PHOTO, truth() + 3)], {}, "class index 3 is not in three"),
+        ([("a", PHOTO)], {"U": {"b": truth()}}, "unknown scene 'b'"),
+        ([("a", PHOTO)], {"U": {"a": truth()}}, "'U' for scene 'a': class index 255"),
+        ([("a", PHOTO.astype(float))], {}, "expected uint8 RGB"),
+        ([("a", PHOTO)], {"U": {"a": truth().astype(int)}}, "expected uint8 class indices"),
     ],
 )
 def test_wrong_input_is_named_in_one_line(scenes, predictions, line: str) -> None:
@@ -124,25 +112,22 @@ def test_wrong_input_is_named_in_one_line(scenes, predictions, line: str) -> Non
 
 def test_unknown_attribute_is_refused() -> None:
     with pytest.raises(ConfigError, match="no attribute 'opaqueness'"):
-        SceneViewer([("a", photo())], THREE, opaqueness=1)
-    assert SceneViewer([("a", photo())], THREE, opacity=0.25).opacity == 0.25
+        SceneViewer([("a", PHOTO)], THREE, opaqueness=1)
+    assert SceneViewer([("a", PHOTO)], THREE, opacity=0.25).opacity == 0.25
 
 
 def test_reader_without_a_kernel_gets_a_picture_and_stable_text() -> None:
-    scenes, predictions = [("a", photo(), truth())], {"U": {"a": np.zeros((24, 40), np.uint8)}}
+    scenes, predictions = [("a", PHOTO, truth())], {"U": {"a": np.zeros((24, 40), np.uint8)}}
     bundles = [DisplayFormatter().format(SceneViewer(scenes, THREE, predictions)) for _ in range(2)]
     pictures = [base64.b64decode(data["image/png"]) for data, _ in bundles]
     assert Image.open(io.BytesIO(pictures[0])).width > 600
     assert pictures[0] == pictures[1]
+    for scene in (("a", PHOTO), ("a", PHOTO, truth())):  # also without predictions or truth
+        picture = Image.open(io.BytesIO(SceneViewer([scene], THREE).picture()))
+        assert len(picture.convert("RGB").getcolors(1 << 20)) > 2
     texts = [data["text/plain"] for data, _ in bundles]
     assert texts == ["SceneViewer(1 scene, three, predictions of U)"] * 2
     assert "application/vnd.jupyter.widget-view+json" in bundles[0][0]
-
-
-@pytest.mark.parametrize("scene", [("a", photo()), ("a", photo(), truth())])
-def test_every_kind_of_scene_has_a_picture(scene) -> None:
-    picture = Image.open(io.BytesIO(SceneViewer([scene], THREE).picture()))
-    assert len(picture.convert("RGB").getcolors(1 << 20)) > 2
 
 
 def test_scripts_load_nothing_from_elsewhere() -> None:
@@ -175,10 +160,9 @@ def recorded(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch
             for name, mask in masks.items()
         }
         config = RunConfig(dataset="camvid", model="fcn", width=4, seed=seed)
-        history, scores = [{"epoch": 1, "train_loss": 1.0}], {"val": {"miou": miou}}
-        kept = {"val": guesses}
-        records.append(save_record(config, history=history, scores=scores, environment={},
-                                   state=None, predictions=kept))
+        parts = {"history": [{"epoch": 1, "train_loss": 1.0}], "environment": {}, "state": None}
+        parts |= {"scores": {"val": {"miou": miou}}, "predictions": {"val": guesses}}
+        records.append(save_record(config, **parts))
     return records
 
 
@@ -219,41 +203,32 @@ def uploaded(name: str, content: bytes) -> tuple[dict, ...]:
 
 def test_upload_is_segmented_and_shown() -> None:
     made = panel()
-    made._receive({"new": uploaded("street.png", png_bytes(photo()))})
+    made._receive({"new": uploaded("street.png", encoded(PHOTO))})
     scene = made.viewer._scenes[0]
     expected = np.where(truth() == 255, truth()[1], truth())
     assert np.array_equal(unpacked(scene["models"][0]["labels"], scene), expected)
     assert unpacked(scene["models"][0]["confidence"], scene).min() > 33
     assert "street.png: 40×24 pixels segmented in" in made.status.value
     assert made.children[-1] is made.viewer
-    made._receive({"new": uploaded("next.png", png_bytes(photo(30, 50)))})
+    made._receive({"new": uploaded("next.png", encoded(halves(30, 50)))})
     assert made.viewer._scenes[0]["width"] == 50 and len(made.children) == 2
 
 
 def test_large_photo_is_shown_reduced_and_says_so() -> None:
-    made = panel(photo=photo(60, 90), max_side=45)
+    made = panel(photo=halves(60, 90), max_side=45)
     assert made.viewer._scenes[0]["width"] == 45
     assert "90×60 pixels segmented" in made.status.value and "shown at 45×30" in made.status.value
 
 
-@pytest.mark.parametrize(
-    ("content", "line"),
-    [
-        (b"", "cannot be read: not an image"),
-        (b"PK\x03\x04" + bytes(99), "cannot be read: not an image"),
-        (png_bytes(photo())[:70], "cannot be read, truncated or damaged"),
-        (png_bytes(photo(1, 1)), "1x1 pixels are too few"),
-    ],
-    ids=["empty", "zip", "truncated", "tiny"],
-)
-def test_hostile_upload_gets_one_line_and_keeps_the_last_photo(content: bytes, line: str) -> None:
-    made = panel(photo=photo())
+def test_hostile_upload_gets_one_line_and_keeps_the_last_photo() -> None:
+    made = panel(photo=PHOTO)
     before = made.viewer._scenes
-    made._receive({"new": uploaded("holiday.jpg", content)})
-    assert f"holiday.jpg: {line}" in made.status.value and 'role="alert"' in made.status.value
-    assert "\n" not in made.status.value
-    assert made.viewer._scenes == before
-    assert not made.upload.disabled
+    for content, line in ((b"PK\x03\x04", "not an image"), (encoded(PHOTO)[:70], "truncated")):
+        made._receive({"new": uploaded(f"{HOSTILE}.jpg", content)})
+        told = made.status.value
+        assert ".jpg: cannot be read" in told and line in told and 'role="alert"' in told
+        assert "<script>" not in told and "&lt;script&gt;" in told and "\n" not in told
+        assert made.viewer._scenes == before and not made.upload.disabled
 
 
 def test_failing_network_is_reported_in_the_panel() -> None:
@@ -262,14 +237,8 @@ def test_failing_network_is_reported_in_the_panel() -> None:
             raise RuntimeError("out of\nmemory")
 
     made = PhotoPanel(Predictor(Failing(), THREE))
-    made._receive({"new": uploaded("a.png", png_bytes(photo()))})
+    made._receive({"new": uploaded("a.png", encoded(PHOTO))})
     assert "a.png: cannot be segmented (out of memory)" in made.status.value
-
-
-def test_file_names_are_escaped() -> None:
-    made = panel()
-    made._receive({"new": uploaded(HOSTILE, b"PK\x03\x04")})
-    assert "<script>" not in made.status.value and "&lt;script&gt;" in made.status.value
 
 
 def test_upload_values_of_both_ipywidgets_generations() -> None:
@@ -280,12 +249,9 @@ def test_upload_values_of_both_ipywidgets_generations() -> None:
 
 def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
     empty, _ = DisplayFormatter().format(panel(name="U-Net"))
-    full, _ = DisplayFormatter().format(panel(photo=png_bytes(photo())))
+    full, _ = DisplayFormatter().format(panel(photo=encoded(PHOTO)))
     assert empty["text/plain"] == "PhotoPanel(U-Net)" and "image/png" not in empty
     assert Image.open(io.BytesIO(base64.b64decode(full["image/png"]))).width > 300
-
-
-def test_first_photo_that_cannot_be_read_raises() -> None:
     with pytest.raises(ImageError, match="missing.jpg"):
         panel(photo=Path("missing.jpg"))
 
