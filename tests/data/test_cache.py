@@ -93,18 +93,20 @@ def test_a_second_call_reads_what_the_first_one_built(tree: Path, monkeypatch) -
 
 
 def test_the_key_changes_with_everything_it_depends_on(tree: Path) -> None:
-    build(tree)
-    build(tree, size=(32, 64))
-    build(tree, mode="coarse")
-    build(tree, classes=CITYSCAPES_34)
+    for options in ({}, {"size": (32, 64)}, {"mode": "coarse"}, {"classes": CITYSCAPES_34}):
+        build(tree, **options)
     assert len(folders()) == 4
     scene = list_scenes(tree, "train")[0]
-    os.utime(scene.label_ids, ns=(0, 0))
-    build(tree)
-    assert len(folders()) == 5
-    os.utime(scene.image, ns=(0, 0))
-    build(tree)
-    assert len(folders()) == 6
+    for count, file in ((5, scene.label_ids), (6, scene.image)):
+        os.utime(file, ns=(0, 0))
+        build(tree)
+        assert len(folders()) == count
+
+
+def mask(label_id: int, *size: int):
+    """Damage: another mask in place of the scene's."""
+    pixels = np.full(size, label_id, np.uint8)
+    return lambda scene: Image.fromarray(pixels).save(scene.label_ids)
 
 
 @pytest.mark.parametrize(
@@ -112,14 +114,8 @@ def test_the_key_changes_with_everything_it_depends_on(tree: Path) -> None:
     [
         (lambda scene: scene.image.write_bytes(scene.image.read_bytes()[:300]), "truncated"),
         (lambda scene: scene.label_ids.write_bytes(b"no image"), "not an image"),
-        (
-            lambda scene: Image.fromarray(np.full((32, 64), 34, np.uint8)).save(scene.label_ids),
-            "34",
-        ),
-        (
-            lambda scene: Image.fromarray(np.zeros((32, 60), np.uint8)).save(scene.label_ids),
-            "mask is 32x60.*its image is 32x64",
-        ),
+        (mask(34, 32, 64), "34"),
+        (mask(0, 32, 60), "mask is 32x60.*its image is 32x64"),
     ],
 )
 def test_a_broken_file_is_named_in_one_line_and_leaves_nothing(tree, damage, message) -> None:

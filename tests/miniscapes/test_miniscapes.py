@@ -11,13 +11,7 @@ import pytest
 from PIL import Image
 
 from miniscapes import cities, generate, render_scene
-from miniscapes.geometry import (
-    column_envelope,
-    convex_hull,
-    pixel_polygon,
-    simplify,
-    trace_outline,
-)
+from miniscapes.geometry import column_envelope, convex_hull, pixel_polygon, simplify, trace_outline
 from miniscapes.labels import BY_NAME
 from miniscapes.masks import draw_instance_ids, draw_label_ids
 from miniscapes.render import annotate, lay_out
@@ -72,13 +66,8 @@ def test_same_files_with_two_processes(tree, tmp_path):
 
 
 def test_seed_and_index_change_the_scene():
-    scenes = [
-        render_scene(*key, SIZE)
-        for key in (
-            (0, "train", "eskerau", 1), (1, "train", "eskerau", 1), (0, "train", "eskerau", 2),
-            (0, "train", "eskerau", 1),
-        )
-    ]
+    keys = ((0, 1), (1, 1), (0, 2), (0, 1))
+    scenes = [render_scene(seed, "train", "eskerau", index, SIZE) for seed, index in keys]
     assert np.array_equal(scenes[0].image, scenes[3].image)
     assert scenes[0].polygons == scenes[3].polygons
     assert scenes[0].polygons != scenes[1].polygons != scenes[2].polygons
@@ -138,8 +127,7 @@ def test_coarse_masks_are_inside_the_fine_ones():
 @pytest.mark.parametrize(("split", "count"), [("train", 320), ("val", 80), ("test", 80)])
 def test_shares_of_classes_are_like_real_streets(split, count):
     names = cities(split)
-    counts = np.zeros(34)
-    scenes = np.zeros(34)
+    counts, scenes = np.zeros(34), np.zeros(34)
     for k in range(count):
         world = lay_out(0, split, names[k % len(names)], k // len(names), (128, 256))
         label_ids = draw_label_ids(annotate(world)[0])
@@ -192,12 +180,9 @@ def test_wrong_options_get_one_line(tmp_path, change, message):
     assert not list(tmp_path.iterdir())
 
 
-def test_unknown_city():
+def test_unknown_city_and_unwritable_destination_are_named(tmp_path):
     with pytest.raises(ValueError, match="val has ilverton"):
         render_scene(0, "val", "altenbruck", 0)
-
-
-def test_unwritable_destination_is_named(tmp_path):
     (tmp_path / "leftImg8bit").write_text("in the way")
     with pytest.raises(OSError, match="cannot write"):
         generate(tmp_path, size=(8, 16), counts={"val": 1}, workers=1, progress=False)

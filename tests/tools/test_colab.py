@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -55,9 +54,8 @@ def test_badge_and_clone_address_are_filled_in_and_nothing_else(notebook: Path) 
     changed = [(a, b) for a, b in zip(before, after, strict=True) if a != b]
     assert len(changed) == 2
     assert f"({BADGE_LINK}07_means.ipynb)" in changed[0][1]
-    assert json.loads(changed[1][1].strip().removesuffix(",")) == (
-        f'    REPOSITORY = "{GITHUB}"  # the project\'s git address\n'
-    )
+    line = f"    REPOSITORY = \"{GITHUB}\"  # the project's git address\n"
+    assert json.loads(changed[1][1].strip().removesuffix(",")) == line
 
 
 def test_stamping_again_changes_nothing_and_another_address_replaces(notebook: Path) -> None:
@@ -119,13 +117,10 @@ def test_what_is_not_ours_is_named(tmp_path: Path, notebook: Path) -> None:
 
 
 def test_make_colab_without_an_address_says_what_to_give() -> None:
-    result = subprocess.run(
-        ["make", "colab", "VENV=nowhere", "REPO="], cwd=ROOT, capture_output=True, text=True
-    )
-    assert result.returncode == 2
-    assert result.stderr.splitlines()[0] == (
-        "make: say where the project lies: make colab REPO=https://github.com/OWNER/NAME"
-    )
+    command = ["make", "colab", "VENV=nowhere", "REPO="]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    told = "make: say where the project lies: make colab REPO=https://github.com/OWNER/NAME"
+    assert result.returncode == 2 and result.stderr.splitlines()[0] == told
 
 
 # --- a notebook alone -------------------------------------------------------------------------
@@ -152,7 +147,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture
-def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, and the kernel "hosted": libraries, a stub of google.colab, no seglib."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
@@ -169,9 +164,8 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     kernel = tmp_path / "jupyter" / "kernels" / "hosted"
     kernel.mkdir(parents=True)
     command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    (kernel / "kernel.json").write_text(
-        json.dumps({"argv": command, "display_name": "hosted", "language": "python"})
-    )
+    spec = {"argv": command, "display_name": "hosted", "language": "python"}
+    (kernel / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
     for name in [*os.environ]:
         if name in ("PYTHONPATH", "MPLBACKEND") or name.startswith("SEGLIB_"):
@@ -181,7 +175,7 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     folder = tmp_path / "content"
     folder.mkdir()
-    yield folder
+    return folder
 
 
 def run(notebook: nbformat.NotebookNode, folder: Path, timeout: int) -> None:
@@ -232,10 +226,6 @@ def test_each_notebook_alone_sets_itself_up_and_runs(
     colab.stamp(copy, repository)
     notebook = read_notebook(copy)
     run(notebook, hosted, 1200)
-    assert not [
-        output
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        if output.output_type == "error"
-    ]
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert "error" not in {output.output_type for output in outputs}
     assert (hosted / "seglib-study" / "data" / "miniscapes" / "dataset.json").is_file()
