@@ -55,8 +55,7 @@ def notebook():
         words("It is 2.0."),
         words("## What we found\n\n- One.\n- Two.\n- Three, no better than two."),
     ]
-    node = nbformat.v4.new_notebook(cells=cells, metadata={**METADATA, "kernelspec": KERNELSPEC})
-    return node
+    return nbformat.v4.new_notebook(cells=cells, metadata={**METADATA, "kernelspec": KERNELSPEC})
 
 
 def problems_of(notebook, folder: Path):
@@ -65,16 +64,25 @@ def problems_of(notebook, folder: Path):
     return check(path)
 
 
-def test_a_good_notebook_has_no_problems(notebook, tmp_path):
+def test_a_good_notebook_has_no_problems_nor_has_one_with_its_clone_address(notebook, tmp_path):
     assert problems_of(notebook, tmp_path) == []
-
-
-def test_the_clone_address_may_be_filled_in(notebook, tmp_path):
     filled = BOOTSTRAP.replace('REPOSITORY = ""', 'REPOSITORY = "https://git.example/study.git"')
     notebook.cells[1].source = filled
     assert problems_of(notebook, tmp_path) == []
 
 
+def cell(index, **changes):
+    """A way to break a notebook: parts of a cell are others."""
+    return lambda notebook: notebook.cells[index].update(changes)
+
+
+def output(node):
+    """A way to break a notebook: a cell has one more output."""
+    return lambda notebook: notebook.cells[5].outputs.append(node)
+
+
+ERROR = nbformat.v4.new_output("error", ename="KeyError")
+WIDGET_VIEW = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
 HOME_PATH = "/".join(["", "home", "somebody", "data"])
 REGISTRY = ".".join(["https://pypi", "org/simple"])
 BROKEN = {
@@ -82,51 +90,28 @@ BROKEN = {
     "other kernel": (lambda n: n.metadata.kernelspec.update(name="py"), "metadata: kernelspec"),
     "widget state": (lambda n: n.metadata.update(widgets={}), "widget state"),
     "same ids": (lambda n: n.cells[1].update(id=n.cells[2].id), "without an id of their own"),
-    "other number": (lambda n: n.cells[0].update(source=OPENING.replace("07", "08")), "'# 07'"),
-    "no question": (lambda n: n.cells[0].update(source=OPENING.replace("?", ".")), "the question"),
-    "no badge": (lambda n: n.cells[0].update(source=OPENING.replace("badge", "b")), "Colab badge"),
-    "no bootstrap": (lambda n: n.cells[1].update(source="import seglib"), "bootstrap lines"),
-    "no seed": (lambda n: n.cells[2].update(source="x = 0"), "not the config, with the seed"),
-    "long cell": (lambda n: n.cells[5].update(source="x = 1\n" * 41), "41 lines of code"),
-    "long cells": (
-        lambda n: [n.cells[i].update(source=n.cells[i].source + "\nx = 1" * 11) for i in (1, 2, 5)],
-        "median",
-    ),
+    "other number": (cell(0, source=OPENING.replace("07", "08")), "'# 07'"),
+    "no question": (cell(0, source=OPENING.replace("?", ".")), "the question"),
+    "no badge": (cell(0, source=OPENING.replace("badge", "b")), "Colab badge"),
+    "no bootstrap": (cell(1, source="import seglib"), "bootstrap lines"),
+    "no seed": (cell(2, source="x = 0"), "not the config, with the seed"),
+    "long cell": (cell(5, source="x = 1\n" * 41), "41 lines of code"),
+    "long cells": (lambda n: [cell(i, source="x = 1\n" * 11)(n) for i in (1, 2, 5)], "median"),
     "code after code": (lambda n: n.cells.insert(6, code("x", 4)), "no markdown cell introduces"),
     "few words": (lambda n: n.cells.__delitem__(slice(3, 5)), "3 markdown cells for 3 code cells"),
     "no ending": (lambda n: n.cells.pop(), "the last cell isn't"),
-    "two findings": (
-        lambda n: n.cells[-1].update(source="## What we found\n- One.\n- Two."),
-        "has 2 bullets",
-    ),
-    "run twice": (lambda n: n.cells[5].update(execution_count=4), "in order, from a fresh kernel"),
-    "an error": (
-        lambda n: n.cells[5].outputs.append(nbformat.v4.new_output("error", ename="KeyError")),
-        "holds an error (KeyError)",
-    ),
-    "stderr": (lambda n: n.cells[5].outputs.append(printed("50%", "stderr")), "stderr"),
-    "an address": (
-        lambda n: n.cells[5].outputs.append(shown(text__plain="<A at 0x7fb65d3c1a90>")),
-        "an object's address",
-    ),
-    "a widget view": (
-        lambda n: n.cells[5].outputs.append(
-            shown(**{"application/vnd.jupyter.widget-view+json": {"model_id": "1"}})
-        ),
-        "widget view",
-    ),
+    "two findings": (cell(-1, source="## What we found\n- One.\n- Two."), "has 2 bullets"),
+    "run twice": (cell(5, execution_count=4), "in order, from a fresh kernel"),
+    "an error": (output(ERROR), "holds an error (KeyError)"),
+    "stderr": (output(printed("50%", "stderr")), "stderr"),
+    "an address": (output(shown(text__plain="<A at 0x7fb65d3c1a90>")), "an object's address"),
+    "a widget view": (output(shown(**WIDGET_VIEW)), "widget view"),
     "skipped": (lambda n: n.cells[5].metadata.tags.append("nbval-skip"), "skipped"),
-    "semicolon": (lambda n: n.cells[5].update(source="print(2.0);"), "ends in ';'"),
-    "all ignored": (
-        lambda n: n.cells[5].update(source="# NBVAL_IGNORE_OUTPUT\nprint(2.0)"),
-        "no cell's output is compared",
-    ),
-    "a path": (lambda n: n.cells[5].outputs.append(printed(HOME_PATH)), "a path of one machine"),
-    "a path in HTML": (
-        lambda n: n.cells[5].outputs.append(shown(text__html=f"<b>{HOME_PATH}</b>")),
-        "a path of one machine",
-    ),
-    "a registry": (lambda n: n.cells[4].update(source=f"From {REGISTRY}"), "a package registry"),
+    "semicolon": (cell(5, source="print(2.0);"), "ends in ';'"),
+    "all ignored": (cell(5, source="# NBVAL_IGNORE_OUTPUT\n2"), "no cell's output is compared"),
+    "a path": (output(printed(HOME_PATH)), "a path of one machine"),
+    "a path in HTML": (output(shown(text__html=f"<b>{HOME_PATH}</b>")), "a path of one machine"),
+    "a registry": (cell(4, source=f"From {REGISTRY}"), "a package registry"),
 }
 
 

@@ -42,20 +42,15 @@ def chromium() -> str | None:
 def need_chromium() -> None:
     """Skip the calling test module where there is no Chromium or no chromedriver."""
     if not chromium() or not find_program("chromedriver"):
-        pytest.skip(
-            "browser tests need Chromium and chromedriver: "
-            "apt-get install chromium chromium-driver",
-            allow_module_level=True,
-        )
+        reason = "needs Chromium and chromedriver: apt-get install chromium chromium-driver"
+        pytest.skip(reason, allow_module_level=True)
 
 
 def write_notebook(path: Path, cells: list[str]) -> None:
     """Write a notebook of code cells."""
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(source) for source in cells],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-    )
-    nbformat.write(notebook, path)
+    code = [nbformat.v4.new_code_cell(source) for source in cells]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=code, metadata=metadata), path)
 
 
 # The page in which each program opens a notebook, below the server's address.
@@ -63,9 +58,7 @@ PAGES = {"jupyterlab": "lab/tree", "notebook": "notebooks"}
 
 
 @contextlib.contextmanager
-def jupyter(
-    folder: Path, program: str = "jupyterlab", theme: str = "JupyterLab Light"
-) -> Iterator[str]:
+def jupyter(folder: Path, program: str = "jupyterlab") -> Iterator[str]:
     """Serve `folder` with settings of its own; yields the address below which notebooks open.
 
     `program` is jupyterlab, or notebook for Notebook 7.
@@ -73,10 +66,9 @@ def jupyter(
     home = folder / ".jupyter"
     settings = home / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
-    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
-    (settings / "notification.jupyterlab-settings").write_text(
-        json.dumps({"fetchNews": "false", "checkForUpdates": False})
-    )
+    (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": "JupyterLab Light"}))
+    quiet = json.dumps({"fetchNews": "false", "checkForUpdates": False})
+    (settings / "notification.jupyterlab-settings").write_text(quiet)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -114,6 +106,41 @@ def _wait_for_server(address: str, server: subprocess.Popen, log: Path) -> None:
             return
         time.sleep(0.3)
     raise RuntimeError(f"Jupyter did not start:\n{log.read_text()[-2000:]}")
+
+
+# Moves the slider, `times` times, and measures each redraw until its pixels can be read.
+MEASURE = """
+const [viewer, times] = given;
+const canvas = viewer.querySelector("canvas"), slider = viewer.querySelector("[type=range]");
+const result = { redraw: [], latency: [], width: canvas.width, height: canvas.height };
+for (let i = 0; i < times; i++) {
+  await new Promise((resolve) => setTimeout(resolve, 30));
+  const drawn = new Promise((resolve) => viewer.addEventListener("seglib-draw", (event) => {
+    const begin = performance.now();
+    canvas.getContext("2d").getImageData(0, 0, 1, 1); // waits until the picture is finished
+    resolve([event.detail.milliseconds + performance.now() - begin, performance.now()]);
+  }, { once: true }));
+  slider.value = 20 + (i * 7) % 70;
+  const moved = performance.now();
+  slider.dispatchEvent(new Event("input", { bubbles: true }));
+  const [redraw, end] = await drawn;
+  result.redraw.push(redraw);
+  result.latency.push(end - moved);
+}
+return result;
+"""
+
+# Keeps what the page would send to the kernel, as if the line were dead, until it is released.
+HOLD = """
+window.held = [];
+window.sendLater = WebSocket.prototype.send;
+WebSocket.prototype.send = function (...data) { window.held.push([this, data]); };
+"""
+RELEASE = """
+WebSocket.prototype.send = window.sendLater;
+for (const [socket, data] of window.held) socket.send(...data);
+return window.held.length;
+"""
 
 
 class Browser:
@@ -176,130 +203,82 @@ class Browser:
 
     def viewers(self, count: int) -> list[WebElement]:
         """The viewers in the page, once there are `count` and all show their scene."""
-        self.wait(
-            "document.querySelectorAll('.seglib-viewer[data-state=ready]').length === arguments[0]",
-            count,
-        )
+        ready = "document.querySelectorAll('.seglib-viewer[data-state=ready]')"
+        self.wait(f"{ready}.length === arguments[0]", count)
         return self.driver.find_elements(By.CSS_SELECTOR, ".seglib-viewer")
 
-
-def pixel(browser: Browser, viewer: WebElement, x: float, y: float) -> list[int]:
-    """The RGB of the canvas at a place given as shares of width and height, after a redraw."""
-    settle(browser)
-    return browser.script(
-        """const canvas = arguments[0].querySelector("canvas");
-        const x = Math.floor(arguments[1] * canvas.width);
-        const y = Math.floor(arguments[2] * canvas.height);
-        return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data.slice(0, 3)];""",
-        viewer, x, y,
-    )
-
-
-def settle(browser: Browser) -> None:
-    """Wait for two frames, so that what was asked for has been drawn."""
-    browser.promise("for (const _ of [1, 2]) await new Promise(requestAnimationFrame)")
-
-
-def press(browser: Browser, viewer: WebElement, control: str) -> None:
-    browser.find(f"[data-control='{control}']", viewer).click()
-
-
-def slide(browser: Browser, viewer: WebElement, value: int) -> None:
-    browser.script(
-        """arguments[0].value = arguments[1];
-        for (const name of ["input", "change"])
-          arguments[0].dispatchEvent(new Event(name, { bubbles: true }));""",
-        browser.find("[data-control=opacity]", viewer), value,
-    )
-
-
-def select(browser: Browser, viewer: WebElement, control: str, position: int) -> None:
-    browser.script(
-        """arguments[0].selectedIndex = arguments[1];
-        arguments[0].dispatchEvent(new Event("change", { bubbles: true }));""",
-        browser.find(f"[data-control='{control}']", viewer), position,
-    )
-    if control == "scene":
-        browser.wait(
-            "arguments[0].dataset.scene === arguments[1] && arguments[0].dataset.state === 'ready'",
-            viewer, str(position), timeout=20,
+    def pixel(self, viewer: WebElement, x: float, y: float) -> list[int]:
+        """The RGB of the canvas at a place given as shares of width and height, after a redraw."""
+        self.settle()
+        return self.script(
+            """const canvas = arguments[0].querySelector("canvas");
+            const x = Math.floor(arguments[1] * canvas.width);
+            const y = Math.floor(arguments[2] * canvas.height);
+            return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data.slice(0, 3)];""",
+            viewer, x, y,
         )
 
+    def settle(self) -> None:
+        """Wait for two frames, so that what was asked for has been drawn."""
+        self.promise("for (const _ of [1, 2]) await new Promise(requestAnimationFrame)")
 
-def hover(browser: Browser, viewer: WebElement, x: float, y: float) -> dict[str, str]:
-    """Point at a place, given as shares of the canvas, and read what the viewer says of it."""
-    canvas = browser.find("canvas", viewer)
-    size = canvas.size
-    offset = round((x - 0.5) * size["width"]), round((y - 0.5) * size["height"])
-    ActionChains(browser.driver, 50).move_to_element_with_offset(canvas, *offset).perform()
-    return browser.script(
-        """const facts = [...arguments[0].querySelectorAll("[data-part=readout] [data-fact]")];
-        return Object.fromEntries(facts.map((node) => [node.dataset.fact, node.innerText]));""",
-        viewer,
-    )
+    def press(self, viewer: WebElement, control: str) -> None:
+        self.find(f"[data-control='{control}']", viewer).click()
 
+    def slide(self, viewer: WebElement, value: int) -> None:
+        self.script(
+            """arguments[0].value = arguments[1];
+            for (const name of ["input", "change"])
+              arguments[0].dispatchEvent(new Event(name, { bubbles: true }));""",
+            self.find("[data-control=opacity]", viewer), value,
+        )
 
-# Moves the slider, `times` times, and measures each redraw until its pixels can be read.
-MEASURE = """
-const [viewer, times] = given;
-const canvas = viewer.querySelector("canvas"), slider = viewer.querySelector("[type=range]");
-const result = { redraw: [], latency: [], width: canvas.width, height: canvas.height };
-for (let i = 0; i < times; i++) {
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  const drawn = new Promise((resolve) => viewer.addEventListener("seglib-draw", (event) => {
-    const begin = performance.now();
-    canvas.getContext("2d").getImageData(0, 0, 1, 1); // waits until the picture is finished
-    resolve([event.detail.milliseconds + performance.now() - begin, performance.now()]);
-  }, { once: true }));
-  slider.value = 20 + (i * 7) % 70;
-  const moved = performance.now();
-  slider.dispatchEvent(new Event("input", { bubbles: true }));
-  const [redraw, end] = await drawn;
-  result.redraw.push(redraw);
-  result.latency.push(end - moved);
-}
-return result;
-"""
+    def select(self, viewer: WebElement, control: str, position: int) -> None:
+        self.script(
+            """arguments[0].selectedIndex = arguments[1];
+            arguments[0].dispatchEvent(new Event("change", { bubbles: true }));""",
+            self.find(f"[data-control='{control}']", viewer), position,
+        )
+        if control == "scene":
+            ready = "arguments[0].dataset.scene === arguments[1] && "
+            ready += "arguments[0].dataset.state === 'ready'"
+            self.wait(ready, viewer, str(position), timeout=20)
 
+    def hover(self, viewer: WebElement, x: float, y: float) -> dict[str, str]:
+        """Point at a place, given as shares of the canvas, and read what the viewer says of it."""
+        canvas = self.find("canvas", viewer)
+        size = canvas.size
+        offset = round((x - 0.5) * size["width"]), round((y - 0.5) * size["height"])
+        ActionChains(self.driver, 50).move_to_element_with_offset(canvas, *offset).perform()
+        return self.script(
+            """const facts = [...arguments[0].querySelectorAll("[data-part=readout] [data-fact]")];
+            return Object.fromEntries(facts.map((node) => [node.dataset.fact, node.innerText]));""",
+            viewer,
+        )
 
-def measure_redraw(browser: Browser, viewer: WebElement, times: int = 40) -> dict[str, Any]:
-    """Milliseconds of `times` redraws, alone and from the slider's movement on."""
-    return browser.promise(MEASURE, viewer, times)
+    def measure_redraw(self, viewer: WebElement, times: int = 40) -> dict[str, Any]:
+        """Milliseconds of `times` redraws, alone and from the slider's movement on."""
+        return self.promise(MEASURE, viewer, times)
 
+    @contextlib.contextmanager
+    def kernel_unreachable(self) -> Iterator[None]:
+        """Hold back every message to the kernel within the block."""
+        self.script(HOLD)
+        try:
+            yield
+        finally:
+            self.script(RELEASE)
 
-# Keeps what the page would send to the kernel, as if the line were dead, until it is released.
-HOLD = """
-window.held = [];
-window.sendLater = WebSocket.prototype.send;
-WebSocket.prototype.send = function (...data) { window.held.push([this, data]); };
-"""
-RELEASE = """
-WebSocket.prototype.send = window.sendLater;
-for (const [socket, data] of window.held) socket.send(...data);
-return window.held.length;
-"""
-
-
-@contextlib.contextmanager
-def kernel_unreachable(browser: Browser) -> Iterator[None]:
-    """Hold back every message to the kernel within the block."""
-    browser.script(HOLD)
-    try:
-        yield
-    finally:
-        browser.script(RELEASE)
-
-
-def upload(browser: Browser, path: Path) -> None:
-    """Choose a file in the page's only upload button, whose file input is not in the page."""
-    browser.script(
-        """const click = HTMLInputElement.prototype.click;
-        HTMLInputElement.prototype.click = function () {
-          if (this.type !== "file") return click.call(this);
-          this.id = "chosen-file";
-          document.getElementById("chosen-file")?.remove();
-          document.body.append(this);
-        };"""
-    )
-    browser.find("button.widget-upload").click()
-    browser.find("#chosen-file").send_keys(str(path))
+    def upload(self, path: Path) -> None:
+        """Choose a file in the page's only upload button, whose file input is not in the page."""
+        self.script(
+            """const click = HTMLInputElement.prototype.click;
+            HTMLInputElement.prototype.click = function () {
+              if (this.type !== "file") return click.call(this);
+              this.id = "chosen-file";
+              document.getElementById("chosen-file")?.remove();
+              document.body.append(this);
+            };"""
+        )
+        self.find("button.widget-upload").click()
+        self.find("#chosen-file").send_keys(str(path))

@@ -7,6 +7,7 @@ Needs Chromium, chromedriver and the extra `browser`; skipped without them, and 
 
 import statistics
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -17,21 +18,8 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("selenium", reason="browser tests need selenium: '.[browser]'")
 pytest.importorskip("jupyterlab", reason="browser tests need JupyterLab: '.[notebooks]'")
 
-from jupyter_browser import (  # noqa: E402  (after the skips above)
-    Browser,
-    hover,
-    jupyter,
-    kernel_unreachable,
-    measure_redraw,
-    need_chromium,
-    pixel,
-    press,
-    select,
-    settle,
-    slide,
-    upload,
-    write_notebook,
-)
+# After the skips above:
+from jupyter_browser import Browser, jupyter, need_chromium, write_notebook  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.remote.webelement import WebElement  # noqa: E402
 
@@ -83,13 +71,9 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A window with the notebook above, all cells run."""
     folder = tmp_path_factory.mktemp("lab")
     write_notebook(folder / "viewer.ipynb", [VIEWER_CELL, STATE_CELL, PANEL_CELL])
-    with jupyter(folder) as address:
-        window = Browser(folder / "profile")
-        try:
-            window.open_notebook(address, "viewer.ipynb")
-            yield window
-        finally:
-            window.close()
+    with jupyter(folder) as address, closing(Browser(folder / "profile")) as window:
+        window.open_notebook(address, "viewer.ipynb")
+        yield window
 
 
 @pytest.fixture
@@ -97,24 +81,22 @@ def viewer(browser: Browser) -> WebElement:
     """The first viewer, on its first scene and with every control as it was at first."""
     root = browser.viewers(1 if not browser.script(PANEL_SHOWS) else 2)[0]
     browser.script("arguments[0].scrollIntoView()", root)
-    select(browser, root, "scene", 0)
-    select(browser, root, "model", 0)
+    browser.select(root, "scene", 0)
+    browser.select(root, "model", 0)
     for name in ("prediction", "fill", "fit"):
-        press(browser, root, name)
+        browser.press(root, name)
     for button in root.find_elements("css selector", ".seglib-class[aria-pressed=false]"):
         button.click()
-    slide(browser, root, 55)
-    settle(browser)
+    browser.slide(root, 55)
+    browser.settle()
     return root
 
 
 PANEL_SHOWS = "return document.querySelectorAll('.seglib-viewer').length > 1"
 
 
-def blend(color: tuple[int, ...], opacity: float) -> list[float]:
-    return [
-        (1 - opacity) * photo + opacity * part for photo, part in zip(PHOTO, color, strict=True)
-    ]
+def blend(color: tuple[int, ...], opacity: float) -> np.ndarray:
+    return (1 - opacity) * np.array(PHOTO) + opacity * np.array(color)
 
 
 def close_to(expected) -> object:
@@ -123,96 +105,92 @@ def close_to(expected) -> object:
 
 def test_opacity_slider_blends_the_classes_over_the_photograph(browser, viewer) -> None:
     for value in (0, 40, 100):
-        slide(browser, viewer, value)
-        assert pixel(browser, viewer, 0.25, 0.37) == close_to(blend(BUILDING, value / 100))
-        assert pixel(browser, viewer, 0.5, 0.8) == close_to(blend(ROAD, value / 100))
+        browser.slide(viewer, value)
+        assert browser.pixel(viewer, 0.25, 0.37) == close_to(blend(BUILDING, value / 100))
+        assert browser.pixel(viewer, 0.5, 0.8) == close_to(blend(ROAD, value / 100))
 
 
-def test_class_switches_off_and_on_from_the_legend(browser, viewer) -> None:
-    slide(browser, viewer, 100)
+def test_legend_tells_shares_and_switches_a_class_off_and_on(browser, viewer) -> None:
+    texts = [browser.find(f"[data-class='{index}']", viewer).text for index in (0, 13)]
+    assert [text.split() for text in texts] == [
+        ["0", "road", "50.0", "50.0", "100"], ["13", "car", "12.5", "–", "0"],
+    ]
+    browser.slide(viewer, 100)
     road = browser.find("[data-class='0']", viewer)
     road.click()
-    assert pixel(browser, viewer, 0.5, 0.8) == close_to(PHOTO)
-    assert pixel(browser, viewer, 0.5, 0.15) == close_to(SKY)
+    assert browser.pixel(viewer, 0.5, 0.8) == close_to(PHOTO)
+    assert browser.pixel(viewer, 0.5, 0.15) == close_to(SKY)
     assert road.get_attribute("aria-pressed") == "false"
     road.click()
-    assert pixel(browser, viewer, 0.5, 0.8) == close_to(ROAD)
-
-
-def test_legend_tells_names_and_shares(browser, viewer) -> None:
-    text = browser.find("[data-class='0']", viewer).text.split()
-    assert text == ["0", "road", "50.0", "50.0", "100"]
-    text = browser.find("[data-class='13']", viewer).text.split()
-    assert text == ["13", "car", "12.5", "–", "0"]
+    assert browser.pixel(viewer, 0.5, 0.8) == close_to(ROAD)
 
 
 def test_truth_errors_and_outlines_show_what_they_promise(browser, viewer) -> None:
-    slide(browser, viewer, 100)
-    press(browser, viewer, "truth")
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to(CAR)
-    assert pixel(browser, viewer, 0.5, 0.01) == close_to(PHOTO)  # void stays bare
-    press(browser, viewer, "errors")
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to((187, 35, 60))
-    right = pixel(browser, viewer, 0.25, 0.37)
+    browser.slide(viewer, 100)
+    browser.press(viewer, "truth")
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to(CAR)
+    assert browser.pixel(viewer, 0.5, 0.01) == close_to(PHOTO)  # void stays bare
+    browser.press(viewer, "errors")
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to((187, 35, 60))
+    right = browser.pixel(viewer, 0.25, 0.37)
     assert max(right) - min(right) < 20 and min(right) > 190  # light grey
-    press(browser, viewer, "truth")
-    press(browser, viewer, "outline")
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to(PHOTO)  # areas are bare
-    column = [pixel(browser, viewer, 0.75, 0.5 + step / 1000) for step in range(-6, 7)]
+    browser.press(viewer, "truth")
+    browser.press(viewer, "outline")
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to(PHOTO)  # areas are bare
+    column = [browser.pixel(viewer, 0.75, 0.5 + step / 1000) for step in range(-6, 7)]
     assert close_to(ROAD) in column and close_to(CAR) in column  # both sides of their border
 
 
 def test_swipe_shows_truth_left_and_prediction_right_of_a_divider(browser, viewer) -> None:
-    slide(browser, viewer, 100)
-    press(browser, viewer, "swipe")
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to(BUILDING)
+    browser.slide(viewer, 100)
+    browser.press(viewer, "swipe")
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to(BUILDING)
     canvas = browser.find("canvas", viewer)
     far = round(0.4 * canvas.size["width"])
     drag = ActionChains(browser.driver, 50).move_to_element(canvas).click_and_hold()
     drag.move_by_offset(far, 0).release().perform()
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to(CAR)
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to(CAR)
 
 
 def test_pointer_reads_truth_prediction_and_confidence(browser, viewer) -> None:
-    facts = hover(browser, viewer, 0.75, 0.37)
+    facts = browser.hover(viewer, 0.75, 0.37)
     assert facts["truth"].split() == ["truth", "13", "car"]
     assert facts["prediction"].split() == ["prediction", "2", "building"]
     assert facts["confidence"].split() == ["confidence", "87", "%"]
-    assert hover(browser, viewer, 0.5, 0.01)["truth"].split() == ["truth", "void"]
+    assert browser.hover(viewer, 0.5, 0.01)["truth"].split() == ["truth", "void"]
 
 
 def test_model_choice_changes_the_picture(browser, viewer) -> None:
-    slide(browser, viewer, 100)
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to(BUILDING)
-    select(browser, viewer, "model", 1)
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to(CAR)
+    browser.slide(viewer, 100)
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to(BUILDING)
+    browser.select(viewer, "model", 1)
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to(CAR)
     assert browser.find("[data-fact=score]", viewer).text == "mIoU 100.0 %"
 
 
 def test_zoom_magnifies_around_the_pointer(browser, viewer) -> None:
-    slide(browser, viewer, 100)
-    assert pixel(browser, viewer, 0.5, 0.75) == close_to(ROAD)
+    browser.slide(viewer, 100)
+    assert browser.pixel(viewer, 0.5, 0.75) == close_to(ROAD)
     canvas = browser.find("canvas", viewer)
     place = -round(0.4 * canvas.size["width"]), -round(0.35 * canvas.size["height"])
-    ActionChains(browser.driver, 50).move_to_element_with_offset(
-        canvas, *place
-    ).double_click().perform()
-    assert pixel(browser, viewer, 0.5, 0.75) == close_to(BUILDING)
+    pointer = ActionChains(browser.driver, 50).move_to_element_with_offset(canvas, *place)
+    pointer.double_click().perform()
+    assert browser.pixel(viewer, 0.5, 0.75) == close_to(BUILDING)
     assert viewer.get_attribute("data-zoom") == "2.00"
-    press(browser, viewer, "fit")
-    assert pixel(browser, viewer, 0.5, 0.75) == close_to(ROAD)
+    browser.press(viewer, "fit")
+    assert browser.pixel(viewer, 0.5, 0.75) == close_to(ROAD)
 
 
 def test_keys_steer_the_viewer_and_not_the_notebook(browser, viewer) -> None:
     cells = "return document.querySelectorAll('.jp-CodeCell').length"
     before = browser.script(cells)
-    slide(browser, viewer, 100)
+    browser.slide(viewer, 100)
     browser.find("canvas", viewer).click()
     send = ActionChains(browser.driver, 50)
     send.send_keys("t").perform()
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to(CAR)
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to(CAR)
     send.send_keys("a").perform()  # in JupyterLab: insert a cell above
-    assert pixel(browser, viewer, 0.75, 0.37) == close_to(PHOTO)
+    assert browser.pixel(viewer, 0.75, 0.37) == close_to(PHOTO)
     send.send_keys("a", "m", "p").perform()  # in JupyterLab m turns the cell into text
     assert browser.find("[data-fact=score]", viewer).text == "mIoU 100.0 %"
     send.send_keys("d", "d").perform()  # in JupyterLab: delete the cell
@@ -222,34 +200,29 @@ def test_keys_steer_the_viewer_and_not_the_notebook(browser, viewer) -> None:
 
 
 def test_names_from_files_are_text_and_never_markup(browser, viewer) -> None:
-    press(browser, viewer, "next")
+    browser.press(viewer, "next")
     browser.wait("arguments[0].dataset.scene === '1'", viewer, timeout=20)
-    shown = browser.script(
-        "return arguments[0].querySelector('select').selectedOptions[0].text", viewer
-    )
-    assert shown == HOSTILE
-    slide(browser, viewer, 0)
-    assert pixel(browser, viewer, 0.5, 0.8) == close_to(255 - part for part in PHOTO)
-    assert browser.script("return [window.hacked, document.querySelector('img[src=x]')]") == [
-        None,
-        None,
-    ]
+    chosen = "return arguments[0].querySelector('select').selectedOptions[0].text"
+    assert browser.script(chosen, viewer) == HOSTILE
+    browser.slide(viewer, 0)
+    assert browser.pixel(viewer, 0.5, 0.8) == close_to(255 - part for part in PHOTO)
+    assert not browser.script("return window.hacked || document.querySelector('img[src=x]')")
 
 
 def test_nothing_seen_waits_for_the_kernel(browser, viewer) -> None:
-    with kernel_unreachable(browser):
-        slide(browser, viewer, 100)
+    with browser.kernel_unreachable():
+        browser.slide(viewer, 100)
         browser.find("[data-class='0']", viewer).click()
-        press(browser, viewer, "truth")
-        assert pixel(browser, viewer, 0.5, 0.8) == close_to(PHOTO)
-        assert pixel(browser, viewer, 0.75, 0.37) == close_to(CAR)
-        assert hover(browser, viewer, 0.75, 0.37)["truth"].split() == ["truth", "13", "car"]
-        select(browser, viewer, "scene", 1)
-        assert pixel(browser, viewer, 0.5, 0.8) == close_to(255 - part for part in PHOTO)
+        browser.press(viewer, "truth")
+        assert browser.pixel(viewer, 0.5, 0.8) == close_to(PHOTO)
+        assert browser.pixel(viewer, 0.75, 0.37) == close_to(CAR)
+        assert browser.hover(viewer, 0.75, 0.37)["truth"].split() == ["truth", "13", "car"]
+        browser.select(viewer, "scene", 1)
+        assert browser.pixel(viewer, 0.5, 0.8) == close_to(255 - part for part in PHOTO)
 
 
 def test_redraw_takes_less_than_a_frame(browser, viewer, capsys) -> None:
-    measured = measure_redraw(browser, viewer)
+    measured = browser.measure_redraw(viewer)
     redraw, latency = sorted(measured["redraw"]), sorted(measured["latency"])
     with capsys.disabled():
         print(
@@ -275,21 +248,21 @@ def test_uploaded_photograph_is_segmented_and_shown(browser, viewer, tmp_path: P
     photo[:, :100, 0], photo[:, 100:, 2] = 220, 220  # red is road, blue is sky
     path = tmp_path / "<b>street & co.png"
     Image.fromarray(photo).save(path)
-    upload(browser, path)
+    browser.upload(path)
     panel = browser.viewers(2)[1]
     status = browser.find(".widget-html [role]").text
     assert status.startswith("<b>street & co.png: 200×120 pixels segmented in ")
     browser.script("arguments[0].scrollIntoView()", panel)
-    slide(browser, panel, 100)
-    assert pixel(browser, panel, 0.25, 0.5) == close_to(ROAD)
-    assert pixel(browser, panel, 0.75, 0.5) == close_to(SKY)
-    assert "confidence" in hover(browser, panel, 0.25, 0.5)
+    browser.slide(panel, 100)
+    assert browser.pixel(panel, 0.25, 0.5) == close_to(ROAD)
+    assert browser.pixel(panel, 0.75, 0.5) == close_to(SKY)
+    assert "confidence" in browser.hover(panel, 0.25, 0.5)
 
 
 def test_hostile_upload_gets_one_line(browser, viewer, tmp_path: Path) -> None:
     path = tmp_path / "holiday.jpg"
     path.write_bytes(b"PK\x03\x04" + bytes(100))
-    upload(browser, path)
+    browser.upload(path)
     browser.wait("document.querySelector('.widget-html [role=alert]')", timeout=30)
     line = browser.find(".widget-html [role=alert]").text
     assert line.startswith("⚠ holiday.jpg: cannot be read: not an image")
@@ -299,22 +272,19 @@ def test_hostile_upload_gets_one_line(browser, viewer, tmp_path: Path) -> None:
 def test_viewer_works_in_notebook_7(tmp_path: Path) -> None:
     pytest.importorskip("notebook", "7", reason="Notebook 7 is not installed: '.[browser]'")
     write_notebook(tmp_path / "viewer.ipynb", [VIEWER_CELL])
-    with jupyter(tmp_path, "notebook") as address:
-        window = Browser(tmp_path / "profile")
-        try:
-            window.open_notebook(address, "viewer.ipynb")
-            (viewer,) = window.viewers(1)
-            slide(window, viewer, 100)
-            assert pixel(window, viewer, 0.5, 0.8) == close_to(ROAD)
-            window.find("[data-class='0']", viewer).click()
-            assert pixel(window, viewer, 0.5, 0.8) == close_to(PHOTO)
-            assert hover(window, viewer, 0.75, 0.37)["prediction"].split()[2] == "building"
-            select(window, viewer, "model", 1)
-            assert pixel(window, viewer, 0.75, 0.37) == close_to(CAR)
-            cells = "return document.querySelectorAll('.jp-CodeCell').length"
-            before = window.script(cells)
-            window.find("canvas", viewer).click()
-            ActionChains(window.driver, 50).send_keys("t", "d", "d").perform()
-            assert window.script(cells) == before  # keys are the viewer's, not the notebook's
-        finally:
-            window.close()
+    profile = tmp_path / "profile"
+    with jupyter(tmp_path, "notebook") as address, closing(Browser(profile)) as window:
+        window.open_notebook(address, "viewer.ipynb")
+        (viewer,) = window.viewers(1)
+        window.slide(viewer, 100)
+        assert window.pixel(viewer, 0.5, 0.8) == close_to(ROAD)
+        window.find("[data-class='0']", viewer).click()
+        assert window.pixel(viewer, 0.5, 0.8) == close_to(PHOTO)
+        assert window.hover(viewer, 0.75, 0.37)["prediction"].split()[2] == "building"
+        window.select(viewer, "model", 1)
+        assert window.pixel(viewer, 0.75, 0.37) == close_to(CAR)
+        cells = "return document.querySelectorAll('.jp-CodeCell').length"
+        before = window.script(cells)
+        window.find("canvas", viewer).click()
+        ActionChains(window.driver, 50).send_keys("t", "d", "d").perform()
+        assert window.script(cells) == before  # keys are the viewer's, not the notebook's

@@ -8,6 +8,7 @@ so what works here works without one.
 Needs npm and the registries of npm and PyPI, and Chromium; skipped without them, and says so.
 """
 
+import contextlib
 import functools
 import http.server
 import json
@@ -28,16 +29,8 @@ import pytest
 pytestmark = pytest.mark.long
 pytest.importorskip("selenium", reason="browser tests need selenium: '.[browser]'")
 
-from jupyter_browser import (  # noqa: E402  (after the skip above)
-    ROOT,
-    Browser,
-    hover,
-    need_chromium,
-    pixel,
-    press,
-    select,
-    slide,
-)
+# After the skip above:
+from jupyter_browser import ROOT, Browser, need_chromium  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
 
@@ -155,9 +148,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))
-    )
+    handler = functools.partial(Quiet, directory=str(folder))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -171,29 +163,26 @@ def host(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def browser(host: str, site: str, tmp_path: Path) -> Iterator[Browser]:
     """A window with the page of `host`."""
-    window = Browser(tmp_path / "profile")
-    try:
+    with contextlib.closing(Browser(tmp_path / "profile")) as window:
         window.driver.get(f"{site}/{host}.html")
         yield window
-    finally:
-        window.close()
 
 
 def test_viewer_works_under_the_widget_manager_of(browser: Browser) -> None:
     (viewer,) = browser.viewers(1)
-    slide(browser, viewer, 100)
-    assert pixel(browser, viewer, 0.5, 0.8) == pytest.approx(ROAD, abs=2)
+    browser.slide(viewer, 100)
+    assert browser.pixel(viewer, 0.5, 0.8) == pytest.approx(ROAD, abs=2)
     browser.find("[data-class='0']", viewer).click()
-    assert pixel(browser, viewer, 0.5, 0.8) == pytest.approx(PHOTO, abs=2)
-    facts = hover(browser, viewer, 0.75, 0.25)
+    assert browser.pixel(viewer, 0.5, 0.8) == pytest.approx(PHOTO, abs=2)
+    facts = browser.hover(viewer, 0.75, 0.25)
     assert facts["truth"].split()[2:] == ["car"]
     assert facts["prediction"].split()[2:] == ["building"]
-    press(browser, viewer, "truth")
-    assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
-    press(browser, viewer, "prediction")
-    assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(BUILDING, abs=2)
-    select(browser, viewer, "model", 1)
-    assert pixel(browser, viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
+    browser.press(viewer, "truth")
+    assert browser.pixel(viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
+    browser.press(viewer, "prediction")
+    assert browser.pixel(viewer, 0.75, 0.25) == pytest.approx(BUILDING, abs=2)
+    browser.select(viewer, "model", 1)
+    assert browser.pixel(viewer, 0.75, 0.25) == pytest.approx(CAR, abs=2)
     browser.find("canvas", viewer).click()
     ActionChains(browser.driver, 50).send_keys(Keys.ARROW_RIGHT).perform()  # the next scene
     browser.wait("arguments[0].dataset.scene === '1'", viewer, timeout=20)
