@@ -49,17 +49,15 @@ def test_train_evaluate_predict(tree, seglib_home, capsys):
     assert cli.main(["evaluate", "--split", "test", "--export", str(seglib_home / "out")]) == 0
     printed = capsys.readouterr().out
     assert "95 % interval" in printed and "road" in printed and record.id in printed
-    exported = sorted((seglib_home / "out").glob("*_labelIds.png"))
-    assert len(exported) == 3
     kept = record.predictions("test")
-    for file in exported:
-        label_ids = np.asarray(Image.open(file))
-        assert np.array_equal(label_ids, kept[file.name.removesuffix("_labelIds.png")])
+    assert len(list((seglib_home / "out").glob("*_labelIds.png"))) == len(kept) == 3
+    for name, label_ids in kept.items():
+        exported = Image.open(seglib_home / "out" / f"{name}_labelIds.png")
+        assert np.array_equal(exported, label_ids)
 
     photo = sorted(tree.glob("leftImg8bit/val/*/*.png"))[0]
     target = seglib_home / "labelled"
-    command = ["predict", str(photo), "--run", record.id, "--output", str(target)]
-    assert cli.main(command) == 0
+    assert cli.main(["predict", str(photo), "--run", record.id, "--output", str(target)]) == 0
     assert np.asarray(Image.open(target / f"{photo.stem}_labelIds.png")).shape == (32, 64)
 
     assert cli.main(["runs"]) == 0
@@ -97,12 +95,9 @@ def test_options_that_cannot_work(tree, capsys, option, value, expected):
     assert expected in refused(capsys, *SMALL, option, *value.split())
 
 
-def test_missing_dataset_folder(seglib_home, monkeypatch, capsys):
+def test_datasets_that_are_not_there(seglib_home, monkeypatch, capsys):
     monkeypatch.setenv("CITYSCAPES_DATASET", str(seglib_home / "nowhere"))
     assert "nowhere" in refused(capsys, *SMALL)
-
-
-def test_camvid_that_is_not_there(seglib_home, capsys):
     line = refused(capsys, "train", "--dataset", "camvid")
     assert "seglib data camvid --from" in line and "--download" in line
 
@@ -158,10 +153,8 @@ def test_results_folder_that_cannot_be_written(tree, seglib_home, monkeypatch, c
 def test_full_disk(tree, seglib_home, monkeypatch, capsys, tmp_path):
     small = tmp_path / "small"
     small.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)], capture_output=True
-    )
-    if mounted.returncode:
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(small)]
+    if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("mounting a small file system needs root")
     try:
         monkeypatch.setenv("SEGLIB_HOME", str(small))
@@ -185,9 +178,8 @@ def test_help_of_every_command(capsys):
 
 
 def test_the_module_runs_as_a_program():
-    result = subprocess.run(
-        [sys.executable, "-m", "seglib", "trian"], capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "seglib", "trian"]
+    result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and "train" in result.stderr
 

@@ -97,8 +97,7 @@ def test_folder_becomes_a_tree(published, home, capsys):
 def test_parent_folder_works_and_a_second_call_does_nothing(published):
     root = prepare("camvid", source=published.parent, progress=False)
     before = (root / "dataset.json").stat().st_mtime_ns
-    assert prepare("camvid") == root
-    assert (root / "dataset.json").stat().st_mtime_ns == before
+    assert prepare("camvid") == root and (root / "dataset.json").stat().st_mtime_ns == before
 
 
 IMAGE, MASK = "val/0016E5_07959.png", "valannot/0016E5_07959.png"
@@ -193,9 +192,8 @@ def test_broken_download_is_reported_and_resumes(requested, published, home, mon
 
 def test_tampered_file_is_never_used(requested, published, home):
     Image.fromarray(np.zeros((18, 24), np.uint8)).save(published / "testannot/Seq05VD_f00030.png")
-    with pytest.raises(
-        DatasetError, match="testannot/Seq05VD_f00030.png: .*does not match"
-    ) as error:
+    line = "testannot/Seq05VD_f00030.png: .*does not match"
+    with pytest.raises(DatasetError, match=line) as error:
         download()
     assert "\n" not in str(error.value)
     assert not (home / "data" / "camvid").exists()

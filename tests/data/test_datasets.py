@@ -1,19 +1,20 @@
 """The datasets by name: making their trees, telling versions apart, unpacking Cityscapes."""
 
+import contextlib
+import io
 import json
-import os
-import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from processes import Process
 from trees import write_scene
 
 import miniscapes
-from seglib import paths
 from seglib.data import cityscapes, datasets, fingerprint, list_scenes, prepare
 from seglib.data.datasets import DATASETS, DatasetSpec, dataset_spec
 from seglib.errors import ConfigError, DatasetError
@@ -153,34 +154,24 @@ def test_home_that_cannot_be_written(tmp_path, monkeypatch):
     refused("cannot be written .* set SEGLIB_HOME", "miniscapes")
 
 
-@pytest.mark.slow  # two interpreters import torch
+def make_slowly() -> str:
+    """Prepare MiniScapes by a generator that takes a second; returns what was said."""
+
+    def generate(destination, **options):
+        time.sleep(1)
+        (destination / "leftImg8bit").mkdir()
+        print("made", file=sys.stderr)
+
+    miniscapes.generate = generate
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        prepare("miniscapes")
+    return said.getvalue()
+
+
 def test_two_processes_make_it_once(home):
-    script = """
-import sys, time
-import miniscapes
-from seglib.data import datasets
-def generate(destination, **options):
-    time.sleep(1)
-    (destination / "leftImg8bit").mkdir()
-    print("made")
-miniscapes.generate = generate
-print("ready", flush=True)
-sys.stdin.readline()
-datasets.prepare("miniscapes")
-"""
-    command = [sys.executable, "-c", script]
-    options = {"env": os.environ | {"PYTHONPATH": str(Path(paths.__file__).parents[1])}}
-    options |= dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    processes = [subprocess.Popen(command, text=True, **options) for _ in range(2)]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        process.stdin.write("\n")
-        process.stdin.flush()
-    outputs = [process.communicate(timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    assert "".join(out for out, _ in outputs).count("made") == 1
-    assert sum("waiting: another process" in error for _, error in outputs) == 1
+    processes = [Process(home, make_slowly) for _ in range(2)]
+    said = "".join(process.result() for process in processes)
+    assert said.count("made\n") == 1 == said.count("waiting: another process")
     assert (home / "data" / "miniscapes" / "dataset.json").is_file()
 
 
@@ -257,13 +248,16 @@ def test_zip_files_are_unpacked_once(licensed, monkeypatch):
     assert snapshot(root) == before
 
 
-def test_a_folder_that_cannot_be_written_is_named(licensed, monkeypatch):
+def test_a_folder_that_cannot_be_written_or_has_no_room_is_named(licensed, monkeypatch):
     # The tests may run as root, to whom no folder is read-only.
     def extract(*arguments):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(zipfile.ZipFile, "extract", extract)
     refused("zip: not unpacked .Permission denied.; unpack it elsewhere", "cityscapes")
+    usage = cityscapes.shutil.disk_usage(licensed)._replace(free=10)
+    monkeypatch.setattr(cityscapes.shutil, "disk_usage", lambda folder: usage)
+    refused("unpacking needs .* GB are free", "cityscapes")
 
 
 def test_interrupted_unpacking_shows_nothing_and_can_be_repeated(licensed, monkeypatch):
@@ -309,12 +303,6 @@ def test_damaged_zip_file(licensed, damage):
     archive.write_bytes(flipped if damage == "flip" else data[: len(data) // 2])
     refused("gtFine_trainvaltest.zip: damaged zip file", "cityscapes")
     assert not (licensed / "gtFine").exists()
-
-
-def test_disk_too_small(licensed, monkeypatch):
-    usage = cityscapes.shutil.disk_usage(licensed)._replace(free=10)
-    monkeypatch.setattr(cityscapes.shutil, "disk_usage", lambda folder: usage)
-    refused("unpacking needs .* GB are free", "cityscapes")
 
 
 def test_folder_without_anything(tmp_path):

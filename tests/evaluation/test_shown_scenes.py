@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from trees import write_scene
 
-from seglib.data.tree import Scene
 from seglib.errors import ConfigError, RecordError
 from seglib.evaluation.shown_scenes import Gallery, busiest_window, load_gallery
 from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
@@ -30,9 +30,7 @@ class TinyRecord:
 @pytest.fixture
 def tree(tmp_path):
     for number in range(2):
-        scene = Scene(tmp_path, "val", "town", f"town_00000{number}_000019")
-        for path in (scene.image, scene.label_ids):
-            path.parent.mkdir(parents=True, exist_ok=True)
+        scene = write_scene(tmp_path, "val", f"town_00000{number}_000019")
         Image.new("RGB", (32, 16), (number, 0, 0)).save(scene.image)
         label_ids = np.full((16, 32), ROAD, dtype=np.uint8)
         label_ids[0] = 0  # unlabeled: not scored
