@@ -136,7 +136,8 @@ def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     for name, record in runs.items():
         found = [score_numbers(record), training_numbers(record), gain_numbers(name, runs)]
         found += [beside_numbers(record)] if (record.path / "measurements").is_dir() else []
-        found += [mistake_numbers(record)] if name.startswith("miniscapes") else []
+        kept = name.startswith("miniscapes") and (record.path / "predictions").is_dir()
+        found += [mistake_numbers(record)] if kept else []
         parts += [(f"{name}/", part) for part in found]
     return Numbers({prefix + name: value for prefix, part in parts for name, value in part})
 
