@@ -139,3 +139,10 @@ def home(seglib_home: Path, tiny_tree: Path) -> Path:
     (seglib_home / "data").mkdir()
     (seglib_home / "data" / "miniscapes").symlink_to(tiny_tree)
     return seglib_home
+
+
+@pytest.fixture
+def cityscapes_home(seglib_home: Path, tiny_tree: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home in which the tiny tree is the user's Cityscapes."""
+    monkeypatch.setenv("CITYSCAPES_DATASET", str(tiny_tree))
+    return seglib_home

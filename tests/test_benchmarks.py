@@ -1,21 +1,17 @@
 """The benchmarks' own arithmetic and page; what they measure needs the extra `bench`."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))  # where `python -m benchmarks` finds the package
-
-from benchmarks import measuring  # noqa: E402
-from benchmarks.__main__ import JOBS, main  # noqa: E402
-from benchmarks.measuring import Comparison, interleave, own_home, peak_megabytes  # noqa: E402
-from benchmarks.table import render  # noqa: E402
-from seglib import paths  # noqa: E402
-from seglib.files import read_json  # noqa: E402
+from benchmarks import measuring
+from benchmarks.__main__ import JOBS, main
+from benchmarks.measuring import Comparison, interleave, own_home, peak_megabytes
+from benchmarks.table import render
+from seglib import paths
+from seglib.files import read_json
 
 
 def test_ratios_are_above_one_where_we_do_better() -> None:

@@ -30,9 +30,8 @@ def page_faults(how: str) -> str:
     """What the probe prints: a number, or nothing where the C library is another."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
     command = [sys.executable, "-c", PROBE, how]
-    return subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    options = {"capture_output": True, "text": True, "check": True}
+    return subprocess.run(command, env=environment, **options).stdout.strip()
 
 
 @pytest.mark.slow

@@ -2,27 +2,13 @@
 
 import copy
 import importlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 MODULE = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
-
-
-@contextmanager
-def numpy_in1d() -> Iterator[None]:
-    """Lend numpy the function that it dropped and that the evaluator (2.3.0) still calls."""
-    if hasattr(np, "in1d"):
-        yield
-        return
-    np.in1d = np.isin
-    try:
-        yield
-    finally:
-        del np.in1d
 
 
 def official_scores(truth: Path, predictions: Path, *, instances: bool = True) -> dict[str, Any]:
@@ -39,6 +25,7 @@ def official_scores(truth: Path, predictions: Path, *, instances: bool = True) -
     args.quiet, args.JSONOutput, args.evalInstLevelScore = True, False, instances
     args.predictionPath, args.predictionWalk = str(predictions), None
     truth_files = sorted(str(path) for path in Path(truth).rglob("*_labelIds.png"))
-    with numpy_in1d():
+    # The evaluator (2.3.0) still calls a function that numpy dropped.
+    with mock.patch.object(np, "in1d", np.isin, create=True):
         prediction_files = [evaluator.getPrediction(args, file) for file in truth_files]
         return evaluator.evaluateImgLists(prediction_files, truth_files, args)

@@ -138,18 +138,15 @@ def test_shares_of_classes_are_like_real_streets(split, count):
         assert of(name) > 0, name
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 5), (33, 20), (40, 200)])
-def test_odd_sizes(size):
+LARGEST = pytest.param((1024, 2048), marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 5), (33, 20), (40, 200), LARGEST])
+def test_odd_sizes_and_the_largest(size):
     scene = render_scene(0, "test", "lindermark", 4, size)
     assert scene.image.shape == (*size, 3)
     assert draw_label_ids(scene.polygons).shape == size
-
-
-@pytest.mark.slow
-def test_largest_size():
-    scene = render_scene(0, "val", "ilverton", 2, (1024, 2048))
-    assert scene.image.shape == (1024, 2048, 3)
-    assert scene.image.std() > 20
+    assert scene.image.std() > 20 or min(size) < 20
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_a_stronger_disturbance_changes_more_and_always_the_same(kind: str) -> N
     assert distances[0] > 0 and distances == sorted(distances)
 
 
-def test_disturbances_are_what_they_say() -> None:
+def test_disturbances_are_what_they_say_and_unknown_ones_are_refused() -> None:
     grey = np.full((40, 8, 3), 128, dtype=np.uint8)
     assert (corrupt(grey, "blur", 5) == 128).all()
     # One stop less light is half of it, which the display's gamma makes 0.5^(1/2.2) of the value.
@@ -52,15 +52,9 @@ def test_disturbances_are_what_they_say() -> None:
     foggy = corrupt(grey, "fog", 4)[:, 0, 0].astype(int)
     assert (foggy[:20] == round(128 / np.e + 217 * (1 - 1 / np.e))).all()  # far: one optical depth
     assert (np.diff(foggy[22:]) <= 0).all() and foggy[-1] < 145  # near: clear
-
-
-def test_fog_follows_the_distance_of_the_street() -> None:
-    share = transmission(1000, 0.5)
+    share = transmission(1000, 0.5)  # which follows the distance
     assert share[:550] == pytest.approx(np.exp(-0.5))
     assert share[749] == pytest.approx(np.exp(-0.5 * 0.05 / 0.2495), rel=1e-4)
-
-
-def test_unknown_disturbances_are_refused() -> None:
     with pytest.raises(ConfigError, match="'rain' is unknown; choose one of: blur"):
         corrupt(PHOTOGRAPH, "rain", 1)
     with pytest.raises(ConfigError, match="strength 6"):
@@ -79,9 +73,7 @@ def test_calibration_error_is_that_of_the_hand() -> None:
     keys = ("pixels", "confidence", "accuracy")
     filled = {i: [each[key] for key in keys] for i, each in enumerate(found["bins"])}
     assert {i: row for i, row in filled.items() if row[0]} == {7: [2, 0.5, 0.5], 13: [2, 0.9, 1]}
-
-
-def test_the_edges_of_the_bins() -> None:
+    # At the edges of the bins:
     sure, right = np.array([[0.0, 1 / beyond.BINS, 1.0]]), np.zeros((1, 3), np.uint8)
     pixels = beyond.reliability_counts(right, right, sure)[:, 0]
     assert pixels.tolist() == [2, *[0] * (beyond.BINS - 2), 1]

@@ -89,9 +89,8 @@ def test_the_plan_s_runs_are_found_named_and_in_order(runs: dict[str, Record]) -
 def test_a_steady_difference_is_real_and_a_scattered_one_is_not(runs: dict[str, Record]) -> None:
     (pair,) = comparison.pairs(runs)
     assert (pair.better, pair.worse, pair.is_real) == ("U-Net", "FCN", True)
-    assert pair.difference.difference == pytest.approx(
-        runs["U-Net"].miou("test") - runs["FCN"].miou("test")
-    )
+    gain = runs["U-Net"].miou("test") - runs["FCN"].miou("test")
+    assert pair.difference.difference == pytest.approx(gain)
     assert pair.sentence().startswith("U-Net is better than FCN by ")
     # The same counts in another order: the same score, but not scene by scene.
     save(recipe("camvid", "swin"), SPREAD[::-1])

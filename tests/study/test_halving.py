@@ -16,7 +16,6 @@ from processes import Process
 
 from seglib import paths
 from seglib.config import RunConfig
-from seglib.data.datasets import prepare
 from seglib.errors import ConfigError
 from seglib.records import Record, list_records
 from seglib.training.loop import NonFiniteLoss, OutOfTime
@@ -43,13 +42,6 @@ def contents() -> dict[str, str]:
     files = sorted((paths.results_dir() / "sweeps").glob("*/[!.]*/*"))
     texts = {str(file.relative_to(paths.home())): file.read_text() for file in files}
     return {name: text for name, text in texts.items() if not name.endswith("environment.json")}
-
-
-@pytest.fixture
-def tree(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CITYSCAPES_DATASET", str(tiny_tree))
-    prepare("cityscapes", progress=False)
-    return seglib_home
 
 
 @pytest.fixture
@@ -147,7 +139,7 @@ def test_more_images_than_there_are(trained):
     assert trained == []
 
 
-def test_a_small_sweep_trains_and_its_records_are_compact(tree, monkeypatch):
+def test_a_small_sweep_trains_and_its_records_are_compact(cityscapes_home, monkeypatch):
     with pytest.raises(OutOfTime):
         run(deadline=0)  # which is time for one epoch, so that any budget gets on
     assert halving.runs_done(PLAN) == (1, 6)
@@ -162,7 +154,7 @@ def test_a_small_sweep_trains_and_its_records_are_compact(tree, monkeypatch):
     assert run().equals(table)
 
 
-def test_a_candidate_that_diverges_is_recorded_as_the_worst(tree, monkeypatch):
+def test_a_candidate_that_diverges_is_recorded_as_the_worst(cityscapes_home, monkeypatch):
     real = halving.fit
 
     def diverging(config, **options):
@@ -187,7 +179,7 @@ def progress_made() -> set[tuple[str, int]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
-def test_killed_again_and_again_a_sweep_ends_the_same(tree, kills):
+def test_killed_again_and_again_a_sweep_ends_the_same(cityscapes_home, kills):
     grid = {**GRID, "weight_decay": (0.0, 1e-2)}
     plan = SweepPlan(dataclasses.replace(BASE, epochs=3), grid, first_images=4, halvings=1)
     table = run(plan)
@@ -196,13 +188,13 @@ def test_killed_again_and_again_a_sweep_ends_the_same(tree, kills):
     shutil.rmtree(paths.results_dir())
     moment = random.Random(0)
     for _ in range(kills):
-        process, before = Process(tree, run, plan), progress_made()
+        process, before = Process(cityscapes_home, run, plan), progress_made()
         process.wait_for(lambda before=before: progress_made() - before)
         time.sleep(moment.uniform(0, 1 / kills))
         process.kill()
     done, total = halving.runs_done(plan)
     assert done < total
-    Process(tree, run, plan).result()
+    Process(cityscapes_home, run, plan).result()
     assert decided(sweep_table(plan)) == decided(table)
     assert contents() == expected
 
@@ -213,13 +205,13 @@ def work(plan: SweepPlan, log: Path) -> str:
         return decided(run(plan))
 
 
-def test_two_workers_share_a_sweep_and_one_may_be_killed(tree, tmp_path):
+def test_two_workers_share_a_sweep_and_one_may_be_killed(cityscapes_home, tmp_path):
     plan = dataclasses.replace(PLAN, base=dataclasses.replace(BASE, epochs=3))
     logs = [tmp_path / name for name in ("killed", "other", "again")]
-    killed, other = (Process(tree, work, plan, log) for log in logs[:2])
+    killed, other = (Process(cityscapes_home, work, plan, log) for log in logs[:2])
     killed.wait_for(lambda: len(list(paths.checkpoints_dir().glob("*/last.ckpt"))) == 2)
     killed.kill()
-    again = Process(tree, work, plan, logs[2])
+    again = Process(cityscapes_home, work, plan, logs[2])
     assert [other.result(), again.result()] == [decided(sweep_table(plan))] * 2
 
     begun = [line for log in logs for line in log.read_text().splitlines() if ": training" in line]

@@ -9,7 +9,6 @@ import pytest
 from processes import Process
 
 from seglib.config import RunConfig
-from seglib.data.datasets import prepare
 from seglib.errors import ConfigError
 from seglib.files import read_json, write_json
 from seglib.records import find_record, list_records
@@ -59,13 +58,6 @@ def plan(tmp_path: Path) -> Path:
     file = tmp_path / "plan.toml"
     file.write_text(PLAN)
     return file
-
-
-@pytest.fixture
-def tree(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("CITYSCAPES_DATASET", str(tiny_tree))
-    prepare("cityscapes", progress=False)
-    return seglib_home
 
 
 def train_all(plan: Path, **options) -> int:
@@ -159,7 +151,7 @@ def test_unknown_choices_are_refused(plan):
         load_study(plan=Path("nosuch.toml"))
 
 
-def test_the_study_trains_what_is_missing_and_only_that(tree, plan, capsys):
+def test_the_study_trains_what_is_missing_and_only_that(cityscapes_home, plan, capsys):
     assert states(plan) == ["missing"] * 5
     first = load_study(plan=plan)[0]
     with pytest.raises(OutOfTime):
@@ -189,7 +181,7 @@ def test_the_study_trains_what_is_missing_and_only_that(tree, plan, capsys):
     assert math.isnan(one_factor_summary(factors[:2])["low"][0])
 
 
-def test_a_compact_run_is_scored_before_its_weights_go(tree, plan):
+def test_a_compact_run_is_scored_before_its_weights_go(cityscapes_home, plan):
     entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
     assert run_study([entry], device="cpu", progress=False) == 0
     record = find_record(entry.config)
@@ -226,11 +218,11 @@ def test_a_sweep_is_found_by_its_dataset_and_model(plan, seglib_home):
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_the_study_goes_on(tree, plan):
+def test_killed_in_the_middle_the_study_goes_on(cityscapes_home, plan):
     def finished() -> set[tuple[str, str]]:
         return {(record.id, record.environment["finished"]) for record in list_records()}
 
-    process = Process(tree, train_all, plan)
+    process = Process(cityscapes_home, train_all, plan)
     process.wait_for(lambda: len(list_records()) >= 2)
     process.kill()
     before = finished()

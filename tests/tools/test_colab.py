@@ -151,19 +151,14 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty folder, and the kernel "hosted": libraries, a stub of google.colab, no seglib."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    python = venv / "bin" / "python"
-    found = subprocess.run(
-        [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], check=True,
-        capture_output=True, text=True,
-    )
-    packages = Path(found.stdout.strip())
+    packages = Path(sysconfig.get_path("purelib", "venv", {"base": venv}))
     # A plain path: the .pth files beyond it, such as that of an editable seglib, are not read.
     (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
     (packages / "google" / "colab").mkdir(parents=True)
     (packages / "google" / "colab" / "__init__.py").write_text("")
     kernel = tmp_path / "jupyter" / "kernels" / "hosted"
     kernel.mkdir(parents=True)
-    command = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    command = [str(venv / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {"argv": command, "display_name": "hosted", "language": "python"}
     (kernel / "kernel.json").write_text(json.dumps(spec))
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
