@@ -4,7 +4,6 @@ Each file starts as a good one, of which bytes are then changed, cut out or put 
 reaches beyond the first check. What is found once stays as an `@example`.
 """
 
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +26,7 @@ from seglib.training.checkpoints import KEYS, checkpoint_folder, load_checkpoint
 from seglib.widgets import PhotoPanel
 from study.plan import load_study
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # of damaged pictures, by the libraries
 EXAMPLES = settings(
     deadline=None, max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -47,13 +47,11 @@ def damaged(content: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
 
 def works_or_is_one_line(read: Callable[[], object], name: str) -> None:
     """`read` returns, or raises an error of ours with one short line that names the file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            read()
-        except SeglibError as problem:
-            assert len(str(problem).splitlines()) == 1, str(problem)
-            assert name in str(problem) and len(str(problem)) < 1000
+    try:
+        read()
+    except SeglibError as problem:
+        assert len(str(problem).splitlines()) == 1, str(problem)
+        assert name in str(problem) and len(str(problem)) < 1000
 
 
 # --- masks and photographs of a dataset ----------------------------------------------------------
@@ -125,9 +123,7 @@ class Plain(torch.nn.Module):
 @example("a\nb\r.jpg", b"PK\x03\x04")
 def test_any_upload(name: str, content: bytes) -> None:
     made = PhotoPanel(Predictor(Plain(), CAMVID_11))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        made._receive({"new": ({"name": name, "content": content},)})
+    made._receive({"new": ({"name": name, "content": content},)})
     assert not made.upload.disabled
     assert "Traceback" not in made.status.value and "<img" not in made.status.value
     assert ('role="alert"' in made.status.value) == (made.viewer is None)

@@ -15,14 +15,11 @@ from seglib.labels import (
 )
 
 
-def test_table_is_torchvisions():
+def test_table_is_torchvisions_and_agrees_with_the_official_scripts():
     assert list(LABELS) == Cityscapes.classes
     assert [label.id for label in LABELS] == [*range(34), -1]
     assert " ".join(CATEGORIES) == "void flat construction object nature sky human vehicle"
     assert all(CATEGORIES[label.category_id] == label.category for label in LABELS)
-
-
-def test_table_agrees_with_the_official_scripts():
     official = pytest.importorskip("cityscapesscripts.helpers.labels").labels
     # Both are tuples: name, id, train id, category, its id, has instances, ignored, colour.
     assert sorted(map(tuple, LABELS)) == sorted(map(tuple, official))

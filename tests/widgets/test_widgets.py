@@ -171,16 +171,12 @@ def test_records_are_shown_over_their_scenes_the_best_first(recorded: list) -> N
     assert len(viewer._scenes) == 2
     expected = [f"FCN, width 4, {record.id[-8:]}" for record in recorded[::-1]]
     assert viewer._models == expected  # the same options: told apart by the id
+    assert view_records("camvid", records=recorded[:1])._models == ["FCN"]
+    assert view_records("camvid", records={"constant": recorded[0]})._models == ["constant"]
     mious = [entry["miou"] for entry in viewer._scenes[0]["models"]]
     assert mious[0] > 0.9 and mious[1] < 0.2
     scene = viewer._scenes[0]
     assert np.array_equal(unpacked(scene["models"][1]["labels"], scene), np.full((32, 64), 3))
-
-
-def test_records_may_be_given_names(recorded: list) -> None:
-    viewer = view_records("camvid", records={"constant": recorded[0]})
-    assert viewer._models == ["constant"]
-    assert view_records("camvid", records=recorded[:1])._models == ["FCN"]
 
 
 def test_records_that_cannot_be_shown_are_named(recorded: list) -> None:

@@ -243,7 +243,7 @@ def test_no_asset_comes_from_another_server(browser, viewer) -> None:
     assert origins == ["127.0.0.1"]
 
 
-def test_uploaded_photograph_is_segmented_and_shown(browser, viewer, tmp_path: Path) -> None:
+def test_upload_is_shown_segmented_or_refused_in_one_line(browser, viewer, tmp_path) -> None:
     photo = np.zeros((120, 200, 3), dtype=np.uint8)
     photo[:, :100, 0], photo[:, 100:, 2] = 220, 220  # red is road, blue is sky
     path = tmp_path / "<b>street & co.png"
@@ -257,9 +257,6 @@ def test_uploaded_photograph_is_segmented_and_shown(browser, viewer, tmp_path: P
     assert browser.pixel(panel, 0.25, 0.5) == close_to(ROAD)
     assert browser.pixel(panel, 0.75, 0.5) == close_to(SKY)
     assert "confidence" in browser.hover(panel, 0.25, 0.5)
-
-
-def test_hostile_upload_gets_one_line(browser, viewer, tmp_path: Path) -> None:
     path = tmp_path / "holiday.jpg"
     path.write_bytes(b"PK\x03\x04" + bytes(100))
     browser.upload(path)
