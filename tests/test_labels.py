@@ -2,24 +2,16 @@ import numpy as np
 import pytest
 from torchvision.datasets import Cityscapes
 
+from seglib import labels
 from seglib.errors import ConfigError, DatasetError
-from seglib.labels import (
-    CAMVID_11,
-    CATEGORIES,
-    CITYSCAPES_19,
-    CLASS_SETS,
-    IGNORE_INDEX,
-    LABELS,
-    check_label_ids,
-    label_by_name,
-)
+from seglib.labels import CAMVID_11, CITYSCAPES_19, CLASS_SETS, IGNORE_INDEX, LABELS, label_by_name
 
 
 def test_table_is_torchvisions_and_agrees_with_the_official_scripts():
     assert list(LABELS) == Cityscapes.classes
     assert [label.id for label in LABELS] == [*range(34), -1]
-    assert " ".join(CATEGORIES) == "void flat construction object nature sky human vehicle"
-    assert all(CATEGORIES[label.category_id] == label.category for label in LABELS)
+    assert " ".join(labels.CATEGORIES) == "void flat construction object nature sky human vehicle"
+    assert all(labels.CATEGORIES[label.category_id] == label.category for label in LABELS)
     official = pytest.importorskip("cityscapesscripts.helpers.labels").labels
     # Both are tuples: name, id, train id, category, its id, has instances, ignored, colour.
     assert sorted(map(tuple, LABELS)) == sorted(map(tuple, official))
@@ -37,7 +29,7 @@ def test_the_19_are_the_train_ids():
     assert CITYSCAPES_19.num_classes == 19
     assert [label.train_id for label in CITYSCAPES_19.labels] == list(range(19))
     assert not any(label.ignore_in_eval for label in CITYSCAPES_19.labels)
-    assert CITYSCAPES_19.categories == CATEGORIES[1:]
+    assert CITYSCAPES_19.categories == labels.CATEGORIES[1:]
     instances = np.array(CITYSCAPES_19.names)[CITYSCAPES_19.has_instances]
     assert " ".join(instances) == "person rider car truck bus train motorcycle bicycle"
 
@@ -93,9 +85,9 @@ def test_ids_outside_the_table_are_named():
     with pytest.raises(DatasetError, match="label id 34 is outside the table's 0..33"):
         CITYSCAPES_19.encode(np.array([[7, 34]], dtype=np.uint8))
     with pytest.raises(DatasetError, match=r"m.png: label id 255 .*train-id mask"):
-        check_label_ids(np.array([255], dtype=np.uint8), "m.png")
+        labels.check_label_ids(np.array([255], dtype=np.uint8), "m.png")
     with pytest.raises(DatasetError, match="label id -1 "):
-        check_label_ids(np.array([-1, 3], dtype=np.int32))
+        labels.check_label_ids(np.array([-1, 3], dtype=np.int32))
 
 
 def test_indices_outside_the_set_are_named():

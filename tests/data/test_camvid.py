@@ -108,6 +108,11 @@ def mask(value: int, size: tuple[int, int] = (18, 24)):
     return lambda folder: Image.fromarray(np.full(size, value, np.uint8)).save(folder / MASK)
 
 
+def remove(*names: str):
+    """Damage: files that are not there."""
+    return lambda folder: [(folder / name).unlink() for name in names]
+
+
 def cut(folder):
     (folder / IMAGE).write_bytes((folder / IMAGE).read_bytes()[:-120])
 
@@ -120,9 +125,9 @@ def rename(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda folder: (folder / MASK).unlink(), f"{MASK}: no such file"),
-        (lambda folder: (folder / IMAGE).unlink(), f"{IMAGE}: no such file"),
-        (lambda folder: [(folder / name).unlink() for name in (IMAGE, MASK)], "split is empty"),
+        (remove(MASK), f"{MASK}: no such file"),
+        (remove(IMAGE), f"{IMAGE}: no such file"),
+        (remove(IMAGE, MASK), "val: the split is empty"),
         (cut, f"{IMAGE}: .*truncated"),
         (mask(0, (18, 23)), f"{MASK}: mask is 18x23.*its image is 18x24"),
         (mask(12), "label byte 12 is not one of CamVid's 0..11"),

@@ -2,11 +2,7 @@
 
 import numpy as np
 
-from seglib.evaluation.boundaries import (
-    boundary_distance,
-    boundary_phases,
-    errors_by_distance,
-)
+from seglib.evaluation.boundaries import boundary_distance, boundary_phases, errors_by_distance
 from seglib.labels import IGNORE_INDEX
 
 VOID = IGNORE_INDEX
