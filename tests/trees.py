@@ -9,12 +9,8 @@ from seglib.data.tree import Scene
 
 
 def write_scene(
-    root: Path,
-    split: str,
-    name: str = "ulm_000001_000019",
-    mode: str = "fine",
-    size: tuple[int, int] = (16, 32),
-    label_id: int = 7,
+    root: Path, split: str, name: str = "ulm_000001_000019", mode: str = "fine",
+    size: tuple[int, int] = (16, 32), label_id: int = 7,
 ) -> Scene:
     """Write a black photograph, and masks of one label, for the scene `name`."""
     scene = Scene(Path(root), split, name.split("_")[0], name, mode)

@@ -70,9 +70,7 @@ def test_confusion_equals_counting_pixel_by_pixel(width: int) -> None:
         (np.zeros((2, 2), np.int64), np.zeros((2, 2), np.uint8), "uint8"),
     ],
 )
-def test_confusion_refuses_what_it_cannot_count(
-    truth: np.ndarray, prediction: np.ndarray, message: str
-) -> None:
+def test_confusion_refuses_what_it_cannot_count(truth, prediction, message) -> None:
     with pytest.raises(ValueError, match=message):
         metrics.confusion_matrix(truth, prediction, 3)
 

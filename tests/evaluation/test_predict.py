@@ -56,9 +56,7 @@ def logits_by_hand(model: nn.Module, image: np.ndarray, size: tuple[int, int]) -
 
 @pytest.mark.parametrize("strips", (False, True))
 @pytest.mark.parametrize("trained_at", (None, (48, 64)))
-def test_logits_are_enlarged_before_the_winner_is_taken(
-    trained_at: tuple[int, int] | None, strips: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_logits_are_enlarged_before_the_winner_is_taken(trained_at, strips, monkeypatch) -> None:
     """At the photograph's own size and at that of training; also if not all fits at once."""
     if strips:
         monkeypatch.setattr(predictor, "STRIP_VALUES", 5 * 143 * 7)  # seven rows
@@ -163,9 +161,7 @@ def test_photos_of_one_name_are_refused_before_work_starts(tmp_path: Path) -> No
     assert not (tmp_path / "out").exists()
 
 
-def test_missing_input_and_output_that_cannot_be_written_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_input_and_output_that_cannot_be_written_are_named(tmp_path, monkeypatch) -> None:
     with pytest.raises(ImageError, match="no image was given"):
         predict_files(PREDICTOR, [], tmp_path)
     (tmp_path / "a.png").write_bytes(encoded(halves()))

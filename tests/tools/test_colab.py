@@ -214,9 +214,7 @@ def test_the_bootstrap_sets_a_hosted_kernel_up(hosted: Path, repository: str) ->
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
-def test_each_notebook_alone_sets_itself_up_and_runs(
-    path: Path, hosted: Path, repository: str
-) -> None:
+def test_each_notebook_alone_sets_itself_up_and_runs(path, hosted, repository) -> None:
     copy = Path(shutil.copy(path, hosted))
     colab.stamp(copy, repository)
     notebook = read_notebook(copy)

@@ -158,9 +158,7 @@ def test_refresh_is_stable_and_runs_in_the_notebooks_folder(tmp_path, seglib_hom
     assert [cell["id"] for cell in cells] == identifiers
 
 
-def test_execute_leaves_the_notebook_alone_and_writes_a_copy_and_a_page(
-    tmp_path, seglib_home, capsys
-):
+def test_execute_writes_a_copy_and_a_page_and_nothing_else(tmp_path, seglib_home, capsys):
     path = small_notebook(tmp_path, "6 * 7")
     before = path.read_bytes()
     assert notebooks.main(["execute", "--html", str(path)]) == 0
