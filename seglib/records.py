@@ -46,7 +46,7 @@ class Record:
     def config(self) -> RunConfig:
         file = self.path / "config.json"
         try:
-            return RunConfig.from_dict(read_json(file, RecordError))
+            return RunConfig.from_dict(read_json(file, RecordError)).resolved()
         except ConfigError as problem:
             raise RecordError(f"{file}: {problem}") from None
 

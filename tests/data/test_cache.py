@@ -114,8 +114,7 @@ def mask(label_id: int, *size: int):
     [
         (lambda scene: scene.image.write_bytes(scene.image.read_bytes()[:300]), "truncated"),
         (lambda scene: scene.label_ids.write_bytes(b"no image"), "not an image"),
-        (mask(34, 32, 64), "34"),
-        (mask(0, 32, 60), "mask is 32x60.*its image is 32x64"),
+        (mask(34, 32, 64), "34"), (mask(0, 32, 60), "mask is 32x60.*its image is 32x64"),
     ],
 )
 def test_a_broken_file_is_named_in_one_line_and_leaves_nothing(tree, damage, message) -> None:

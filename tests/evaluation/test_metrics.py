@@ -321,10 +321,8 @@ def test_errors_name_the_image() -> None:
     index = np.zeros((4, 4), dtype=np.uint8)
     accumulator = ScoreAccumulator(CITYSCAPES_19)
     for truth, prediction, instances in (
-        (road, index[:2], None),
-        (road, index, road[:, :3].astype(np.int32)),
-        (np.full((4, 4), 77, dtype=np.uint8), index, None),
-        (road, index + 19, None),
+        (road, index[:2], None), (road, index, road[:, :3].astype(np.int32)),
+        (np.full((4, 4), 77, dtype=np.uint8), index, None), (road, index + 19, None),
     ):
         with pytest.raises(DatasetError, match="^bad: ") as caught:
             accumulator.add("bad", truth, prediction, instances)

@@ -174,8 +174,7 @@ def test_number_of_parameters():
 @pytest.mark.parametrize(
     ("name", "size", "pixels", "millions", "billions"),  # as published, classifier included
     [
-        ("vit", "b16", 224, 86.57, 17.56),
-        ("swin", "t", 224, 28.29, 4.49),
+        ("vit", "b16", 224, 86.57, 17.56), ("swin", "t", 224, 28.29, 4.49),
         ("swin", "b", 224, 87.77, 15.43),
     ],
 )

@@ -59,12 +59,7 @@ def server(tmp_path: Path):
     """A web server on this machine: the folder that it serves, and its address."""
     folder = tmp_path / "served"
     folder.mkdir()
-
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *args) -> None:
-            pass
-
-    handler = functools.partial(Handler, directory=folder)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
         threading.Thread(target=running.serve_forever, daemon=True).start()
         yield folder, f"http://127.0.0.1:{running.server_port}"
@@ -85,7 +80,7 @@ def test_cached_weights_reach_the_encoder(model, size, name, hub, monkeypatch):
 
 
 def test_keys_of_the_first_vision_transformers_are_understood(hub, monkeypatch):
-    """The published vit_b_16 file is older than the names of its layers in today's torchvision."""
+    # The published vit_b_16 file is older than the names of its layers in today's torchvision.
     weights = torchvision_model("vit_b_16").state_dict()
     renamed = {
         key.replace("mlp.0.", "mlp.linear_1.").replace("mlp.3.", "mlp.linear_2."): value

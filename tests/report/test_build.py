@@ -98,8 +98,7 @@ def test_a_condition_may_name_several_numbers_and_take_several_lines():
     [
         ('n("<sky|car>") < 80', "the records don't bear out (n(\"sky\") < 80)"),
         ('n("sku") > 1', "number 'sku' is unknown; choose one of: sky, car; did you mean 'sky'?"),
-        ('n("sky") >', "invalid syntax"),
-        ('open("x")', "name 'open' is not defined"),
+        ('n("sky") >', "invalid syntax"), ('open("x")', "name 'open' is not defined"),
     ],
 )
 def test_a_claim_that_is_false_or_broken_is_told_with_line_and_sentence(condition, message):

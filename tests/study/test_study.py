@@ -118,8 +118,7 @@ def test_a_run_that_two_groups_need_is_listed_once_with_all_that_is_asked(plan):
         ('name = "models"', 'nam = "models"', "'nam' is unknown"),
         ('datasets = ["cityscapes"]', 'datasets = ["paris"]', "'paris' is unknown"),
         ('factors = ["loss"]', 'factors = ["los"]', "'los' is unknown"),
-        ("width = 4", "widht = 4", "'widht' is unknown"),
-        ("width = 4", "width = -4", "width -4"),
+        ("width = 4", "widht = 4", "'widht' is unknown"), ("width = 4", "width = -4", "width -4"),
         ("width = 4", 'dataset = "camvid"', "'dataset'"),
         ("halvings = 1", "halving = 1", 'extra key(s): "halving"'),
         ('name = "models"', 'name = "models"\ncompared = true', "need to be measured"),
@@ -131,8 +130,7 @@ def test_a_run_that_two_groups_need_is_listed_once_with_all_that_is_asked(plan):
         ('"Dice" = { loss = "dice" }', 'loss = "dice"', "is not a dict"),
         (PLAN, 'cpu = "x"', "'cpu' of dict is not a list"),
         (PLAN, "[cpu]", "'cpu' of dict is not a list"),
-        ("[[cpu]]", "[[cpus]]", "'cpus' is unknown"),
-        ("[[cpu]]", "[[cpu]", "not valid TOML"),
+        ("[[cpu]]", "[[cpus]]", "'cpus' is unknown"), ("[[cpu]]", "[[cpu]", "not valid TOML"),
     ],
 )
 def test_a_plan_with_a_mistake_is_one_line_that_names_it(plan, old, new, words):

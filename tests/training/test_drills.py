@@ -39,15 +39,8 @@ from seglib.training import checkpoints, loop
 pytestmark = pytest.mark.slow
 
 CONFIG = RunConfig(
-    model="unet",
-    width=4,
-    image_size=(32, 64),
-    epochs=12,
-    batch_size=2,
-    dropout=0.2,
-    jitter=0.3,
-    schedule="one_cycle",
-    precision="fp32",
+    model="unet", width=4, image_size=(32, 64), epochs=12, batch_size=2, dropout=0.2, jitter=0.3,
+    schedule="one_cycle", precision="fp32",
 )
 
 
@@ -387,11 +380,7 @@ def test_a_record_on_a_full_disk_is_one_line(seglib_home, small_disk, monkeypatc
 def test_more_scores_on_a_full_disk_keep_the_old_ones(seglib_home, small_disk, monkeypatch):
     monkeypatch.setenv("SEGLIB_RESULTS", str(small_disk / "results"))
     record = save_record(
-        CONFIG,
-        history=[],
-        scores={"val": {"miou": 0.5}},
-        environment={},
-        state=None,
+        CONFIG, history=[], scores={"val": {"miou": 0.5}}, environment={}, state=None,
         predictions={},
     )
     before = everything(small_disk)
@@ -462,8 +451,7 @@ def write_copy_of_a_notebook(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "write",
-    [write_dataset, write_camvid, write_labels, write_figure, write_copy_of_a_notebook],
+    "write", [write_dataset, write_camvid, write_labels, write_figure, write_copy_of_a_notebook],
     ids=lambda write: write.__name__,
 )
 def test_whatever_writes_to_a_full_disk_leaves_nothing_half(

@@ -39,12 +39,7 @@ from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
 from seglib.training.setup import epoch_batches, initialize_from, make_accelerator, new_state
 
 TINY = RunConfig(
-    model="fcn",
-    width=4,
-    image_size=(32, 64),
-    epochs=3,
-    batch_size=2,
-    learning_rate=1e-2,
+    model="fcn", width=4, image_size=(32, 64), epochs=3, batch_size=2, learning_rate=1e-2,
     precision="fp32",
 )
 # Batch normalisation, dropout, a schedule: whatever has a state that a checkpoint must hold.
@@ -78,11 +73,9 @@ def test_fit_makes_a_complete_record_and_learns(home: Path, capsys) -> None:
     assert capsys.readouterr().out == f"{record.id}: training 8 epochs on cpu\n"
     assert record.path == home / "results" / record.id
     assert sorted(bytes_of(record)) == [
-        "config.json",
-        "history.csv",
+        "config.json", "history.csv",
         *(f"predictions/val/{name}.png" for name in sorted(record.predictions("val"))),
-        "scores.json",
-        "weights.safetensors",
+        "scores.json", "weights.safetensors",
     ]
     history = record.history
     assert history["epoch"].tolist() == list(range(1, 9))
