@@ -13,7 +13,9 @@ import os
 import re
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
@@ -24,7 +26,7 @@ from seglib.files import atomic_path
 from seglib.paths import build_dir, home
 from tools.contract import KERNELSPEC, METADATA, check
 
-TIMEOUT = 600  # seconds for one notebook
+SILENCE = 1800  # seconds without a word from the kernel, after which a notebook counts as hung
 
 _PROGRESS = re.compile(r"\d+%\|.*\[\d\d:\d\d<")
 _LANGUAGE = {
@@ -35,18 +37,41 @@ _LANGUAGE = {
 }
 
 
-def execute(path: Path, timeout: float = TIMEOUT) -> tuple[nbformat.NotebookNode, float]:
+class _Client(NotebookClient):
+    """Remembers when the kernel was last heard of: printing, a progress bar, the end of a cell."""
+
+    heard = 0.0
+
+    def process_message(self, *args: Any, **kwargs: Any) -> Any:
+        self.heard = time.perf_counter()
+        return super().process_message(*args, **kwargs)
+
+    async def run(self, environment: dict[str, str], silence: float) -> None:
+        """Execute all cells; `TimeoutError` after `silence` seconds without a message."""
+        self.heard = time.perf_counter()
+        running = asyncio.ensure_future(self.async_execute(env=environment))
+        while not (await asyncio.wait({running}, timeout=1))[0]:
+            if time.perf_counter() - self.heard > silence:
+                running.cancel()
+                with suppress(asyncio.CancelledError, DeadKernelError):
+                    await running
+                raise TimeoutError
+        running.result()
+
+
+def execute(path: Path, silence: float = SILENCE) -> tuple[nbformat.NotebookNode, float]:
     """Run a notebook from a fresh kernel, in the folder it lies in, and return it with the seconds.
 
     The file itself stays as it is. The kernel ignores the user's IPython profile and matplotlib
-    backend, so that a cell prints and shows the same for everyone.
+    backend, so that a cell prints and shows the same for everyone. It may take as long as a busy
+    machine needs, but not be silent for longer than `silence` seconds.
 
     Raises:
-        SeglibError: a cell failed, the kernel died, or `timeout` seconds passed.
+        SeglibError: a cell failed, the kernel died, or was silent for too long.
     """
     path = Path(path).absolute()
     notebook = read_notebook(path)
-    client = NotebookClient(
+    client = _Client(
         notebook,
         timeout=None,
         kernel_name=KERNELSPEC["name"],
@@ -63,11 +88,10 @@ def execute(path: Path, timeout: float = TIMEOUT) -> tuple[nbformat.NotebookNode
     environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
     start = time.perf_counter()
     try:
-        asyncio.run(asyncio.wait_for(client.async_execute(env=environment), timeout))
-    except (TimeoutError, DeadKernelError):
-        # Which of the two the end of the time comes as depends on what nbclient was waiting for.
-        if time.perf_counter() - start >= timeout:
-            raise SeglibError(f"{path.name}: still running after {timeout:g} s") from None
+        asyncio.run(client.run(environment, silence))
+    except TimeoutError:
+        raise SeglibError(f"{path.name}: not a word from it for {silence:g} s") from None
+    except DeadKernelError:
         raise SeglibError(f"{path.name}: its kernel died (out of memory?)") from None
     except CellExecutionError as problem:
         print(problem.traceback, file=sys.stderr)
@@ -107,12 +131,12 @@ def _is_progress_or_empty(output: nbformat.NotebookNode) -> bool:
     return not data or (set(data) == {"text/plain"} and bool(_PROGRESS.search(data["text/plain"])))
 
 
-def refresh(path: Path, timeout: float = TIMEOUT) -> float:
+def refresh(path: Path) -> float:
     """Run a notebook in place, without leaving timestamps; return the seconds it took.
 
     The file is replaced only after its last cell has run. Raises as `execute` does.
     """
-    notebook, seconds = execute(path, timeout)
+    notebook, seconds = execute(path)
     write_notebook(normalise(notebook), path)
     return seconds
 

@@ -178,10 +178,13 @@ def test_a_failing_cell_keeps_the_file_and_ends_in_one_line(tmp_path, seglib_hom
     assert last == "seglib: error: small.ipynb: ZeroDivisionError: division by zero"
 
 
-def test_a_notebook_that_hangs_is_stopped(tmp_path, seglib_home):
+def test_a_notebook_that_hangs_is_stopped_and_a_slow_one_is_not(tmp_path, seglib_home):
     path = small_notebook(tmp_path, "import time\ntime.sleep(60)")
-    with pytest.raises(SeglibError, match="small.ipynb: still running after 4 s"):
-        notebooks.execute(path, timeout=4)
+    with pytest.raises(SeglibError, match="small.ipynb: not a word from it for 4 s"):
+        notebooks.execute(path, silence=4)
+    slow = "import time\nfor second in range(8):\n    print(second)\n    time.sleep(1)"
+    _, seconds = notebooks.execute(small_notebook(tmp_path, slow), silence=4)
+    assert seconds > 8
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
