@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from seglib import paths
+from seglib.cli import exit_code
 from seglib.data.camvid import published_checksums
 from seglib.data.datasets import dataset_spec
 from seglib.errors import RecordError, SeglibError, choose
@@ -425,26 +426,21 @@ def compile_pdf(engine: str, folder: Path) -> list[str]:
     return list(dict.fromkeys(WARNING.findall(log)))
 
 
-def main() -> int:
-    """Build the report; a user's error is one line and exit code 2."""
+def main() -> None:
+    """Build the report from the records, as far as it differs from the committed one."""
     folder, checksums = paths.build_dir() / "report", GENERATED / "inputs.sha256"
     engine = next(filter(shutil.which, ENGINES), None)
-    try:
-        generate(GENERATED, all_numbers(recorded_runs()))
-        if PDF.exists() and checksums.exists() and checksums.read_text() == inputs():
-            print(f"{PDF} is up to date")
-        elif engine is None:
-            print(f"{PDF} is not made anew: there is no LaTeX here; apt-get install {PACKAGES}")
-        else:
-            warnings = compile_pdf(engine, folder)
-            shutil.copyfile(folder / "main.pdf", PDF)
-            checksums.write_text(inputs())
-            print(*warnings, f"{PDF} is made anew", sep="\n")
-    except SeglibError as problem:
-        print(f"seglib: error: {problem}", file=sys.stderr)
-        return 2
-    return 0
+    generate(GENERATED, all_numbers(recorded_runs()))
+    if PDF.exists() and checksums.exists() and checksums.read_text() == inputs():
+        print(f"{PDF} is up to date")
+    elif engine is None:
+        print(f"{PDF} is not made anew: there is no LaTeX here; apt-get install {PACKAGES}")
+    else:
+        warnings = compile_pdf(engine, folder)
+        shutil.copyfile(folder / "main.pdf", PDF)
+        checksums.write_text(inputs())
+        print(*warnings, f"{PDF} is made anew", sep="\n")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(main))

@@ -153,9 +153,7 @@ def runs() -> None:
 
 
 def verify(run: Positional[str], /, epochs: int = 1) -> None:
-    """Train the first epochs of a recorded run again and compare them with its history.
-
-    Equal digits show that today's code still makes this record, even where its text has changed.
+    """Train the first epochs of a recorded run again and compare every digit with its history.
 
     Args:
         run: Id of the run.
@@ -182,11 +180,15 @@ def commands() -> dict[str, Callable[..., None]]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 1 if interrupted, 2 for a user's mistake."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    """Run one command; returns its `exit_code`."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return exit_code(lambda: (parse(given) or (lambda: None))())
+
+
+def exit_code(call: Callable[[], Any]) -> int:
+    """Make a call; returns 0, 1 if it is interrupted, 2 for a user's mistake, told in one line."""
     try:
-        if call := parse(arguments):
-            call()
+        call()
         return 0
     except KeyboardInterrupt:
         print("\nseglib: interrupted; the same command goes on from here", file=sys.stderr)

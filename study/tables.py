@@ -10,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from seglib import paths
-from seglib.errors import RecordError, SeglibError
+from seglib.cli import exit_code
+from seglib.errors import RecordError
 from seglib.evaluation.intervals import bootstrap_interval
 from seglib.files import atomic_path
 from seglib.models.inspection import count_parameters, multiply_adds
@@ -145,15 +146,5 @@ def write_tables() -> None:
         print(f"{readme.name}: table of the {len(main_runs(table))} main runs")
 
 
-def main() -> int:
-    """Write the tables; a user's error is one line and exit code 2."""
-    try:
-        write_tables()
-    except SeglibError as problem:
-        print(f"seglib: error: {problem}", file=sys.stderr)
-        return 2
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code(write_tables))

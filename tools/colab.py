@@ -12,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 
+from seglib.cli import exit_code
 from seglib.errors import ConfigError, SeglibError
 from seglib.paths import home
 from tools.contract import BADGE, REPOSITORY_LINE
@@ -88,14 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("address", metavar="ADDRESS")
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
     options = parser.parse_args(arguments)
-    try:
+
+    def stamp_all() -> None:
         for path in options.notebooks or sorted((home() / "notebooks").glob("*.ipynb")):
             state = "stamped" if stamp(path, options.address) else "already so"
             print(f"{path.name:40} {state}")
-    except SeglibError as problem:
-        print(f"seglib: error: {problem}", file=sys.stderr)
-        return 2
-    return 0
+
+    return exit_code(stamp_all)
 
 
 if __name__ == "__main__":

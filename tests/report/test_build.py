@@ -191,7 +191,7 @@ def test_without_latex_the_pdf_stays_and_one_line_says_so(state, tmp_path, monke
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "inputs.sha256").write_text(build.inputs() if state == "current" else "")
     before = (REPORT / "main.pdf").read_bytes()
-    assert build.main() == 0
+    assert build.exit_code(build.main) == 0
     said = capsys.readouterr().out.strip().splitlines()
     assert len(said) == 1
     assert ("is up to date" if state == "current" else "apt-get install latexmk") in said[0]

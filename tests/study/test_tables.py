@@ -96,18 +96,18 @@ def test_readme_and_summary_are_written_and_stay_the_same(runs, seglib_home):
 
 
 def test_no_results_yet(seglib_home, capsys):
-    assert tables.main() == 0  # neither README nor results
+    assert tables.exit_code(tables.write_tables) == 0  # neither README nor results
     assert capsys.readouterr().out == "results/summary.csv: 0 runs\n"
     assert pd.read_csv(seglib_home / "results" / "summary.csv").empty
     (seglib_home / "README.md").write_text(README)
-    assert tables.main() == 0
+    assert tables.exit_code(tables.write_tables) == 0
     assert "No runs are recorded yet" in (seglib_home / "README.md").read_text()
 
 
 @pytest.mark.parametrize("text", ["no markers", "<!-- results:end --> <!-- results:begin -->"])
 def test_missing_markers_are_one_clear_line(seglib_home, capsys, text):
     (seglib_home / "README.md").write_text(text)
-    assert tables.main() == 2
+    assert tables.exit_code(tables.write_tables) == 2
     error = capsys.readouterr().err
     assert error.startswith("seglib: error: ") and "README.md" in error and error.count("\n") == 1
     assert (seglib_home / "README.md").read_text() == text
