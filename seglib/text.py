@@ -77,11 +77,6 @@ def describe_options(record: Record) -> str:
     return ", ".join(words)
 
 
-def start_dataset(record: Record) -> str:
-    """The dataset from whose weights a run started; empty for fresh weights."""
-    return (record.config.init_from or "").partition("-")[0]
-
-
 def score_table(scores: dict[str, Any]) -> str:
     """The scores of one split as text: per class, then the means with the interval of the mIoU."""
     names = scores["classes"]

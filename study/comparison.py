@@ -16,11 +16,11 @@ from seglib.data.tree import list_scenes
 from seglib.evaluation.boundaries import boundary_distance
 from seglib.evaluation.intervals import PairedDifference, paired_difference
 from seglib.records import Record, find_record
-from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, start_dataset
+from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text
 
 from .beyond_scores import is_measured, measurement
 from .exploration import class_shares, masks, pixel_counts
-from .plan import Entry, StudyRun, load_study
+from .plan import Entry, StudyRun, load_study, start_dataset
 
 NEAR = 4  # pixels from a boundary within which a pixel counts as near it
 RARE = 0.01  # share of all pixels below which a class counts as rare

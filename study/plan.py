@@ -14,6 +14,7 @@ from seglib.config import RunConfig
 from seglib.data.datasets import DATASETS
 from seglib.errors import ConfigError, choose, shown
 from seglib.recipes import recipe
+from seglib.records import Record
 from seglib.text import MODEL_NAMES
 
 from .halving import SweepPlan
@@ -145,6 +146,11 @@ def ablation_configs(model: str) -> dict[str, RunConfig]:
     """The plan's ablations of a network by name: first the whole network, then without a part."""
     runs = [run for run in load_study(groups=["ablations"]) if run.config.model == model]
     return {run.level or MODEL_NAMES[model]: run.config for run in runs}
+
+
+def start_dataset(record: Record) -> str:
+    """The dataset from whose weights a run started; empty for fresh weights."""
+    return (record.config.init_from or "").partition("-")[0]
 
 
 def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> StudySweep:

@@ -16,9 +16,9 @@ from seglib.evaluation.intervals import bootstrap_interval
 from seglib.files import atomic_path
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.records import Record, list_records
-from seglib.text import DATASET_NAMES, MODEL_NAMES, describe_options, percent, start_dataset
+from seglib.text import DATASET_NAMES, MODEL_NAMES, describe_options, percent
 
-from .plan import SCALES, StudyRun, load_study
+from .plan import SCALES, StudyRun, load_study, start_dataset
 from .work import network_shape
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"

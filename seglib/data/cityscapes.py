@@ -1,14 +1,14 @@
 """The user's licensed Cityscapes: `CITYSCAPES_DATASET` names its folder, unpacked or still zipped.
 
-Nothing of it is ever downloaded: registration at cityscapes-dataset.com is needed. The official zip
-files are unpacked beside themselves.
+Nothing of it is ever downloaded; the official zip files are unpacked beside themselves.
 """
 
 import os
 import shutil
+import stat
 import zipfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from tqdm.auto import tqdm
 
@@ -32,10 +32,7 @@ def tree_root(source: Path | str | None = None) -> Path:
 
 
 def prepare_tree(source: Path | str | None = None, *, progress: bool = True) -> Path:
-    """Unpack the official zip files that are not unpacked yet and return `tree_root(source)`.
-
-    Raises DatasetError if the folder is missing or has none of them, or for what `unpack` finds.
-    """
+    """Unpack what is not unpacked yet, return `tree_root(source)`; DatasetError if it lacks data."""
     root = tree_root(source)
     if not root.is_dir():
         chosen = source or os.environ.get(VARIABLE)
@@ -52,19 +49,25 @@ def prepare_tree(source: Path | str | None = None, *, progress: bool = True) -> 
 def unpack(archive: Path, root: Path, *, progress: bool = True) -> None:
     """Unpack one of `PACKAGES` into `root`, each split becoming visible only when complete.
 
-    Raises DatasetError for a damaged or encrypted archive, and for too small a disk.
+    Raises DatasetError for a damaged, unsafe or encrypted archive, and for too small a disk.
     """
     staging = root / f".{archive.stem}.unpacking"
     shutil.rmtree(staging, ignore_errors=True)  # of a killed process: our caller holds a lock
     try:
         with zipfile.ZipFile(archive) as opened:
             members = opened.infolist()
+            for member in members:
+                path = PureWindowsPath(member.orig_filename)  # knows drives and both slashes
+                link = stat.S_ISLNK(member.external_attr >> 16)
+                if link or path.anchor or ".." in path.parts or "\0" in member.orig_filename:
+                    kind = "is a link" if link else "lies outside the folder"
+                    raise DatasetError(f"{archive}: refused, member {member.orig_filename!r} {kind}")
             needed, free = sum(m.file_size for m in members), shutil.disk_usage(root).free
             if needed > free:
                 sizes = f"{needed / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB are free"
                 raise DatasetError(f"{archive}: unpacking needs {sizes}")
             for member in tqdm(members, f"unpacking {archive.name}", disable=not progress):
-                opened.extract(member, staging)  # checks the CRC, and leads nowhere else
+                opened.extract(member, staging)  # checks the CRC
         for part in PACKAGES[archive.name]:
             if (staging / part).is_dir() and not (root / part).exists():
                 (root / part).parent.mkdir(parents=True, exist_ok=True)
