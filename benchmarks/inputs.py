@@ -21,6 +21,7 @@ from seglib import paths
 from seglib.config import RunConfig
 from seglib.data.cache import load_cache
 from seglib.data.transforms import MEAN, STD, TrainingSet, to_device
+from seglib.data.tree import list_scenes
 from seglib.files import atomic_folder
 from seglib.labels import CITYSCAPES_19
 from seglib.training.setup import epoch_batches
@@ -72,7 +73,7 @@ def measure(repetitions: int) -> list[Comparison]:
 
 def _ours(root: Path, epoch: int) -> float:
     begin = time.perf_counter()
-    cache = load_cache(root, "train", "fine", CONFIG.image_size, CITYSCAPES_19, progress=False)
+    cache = load_cache(list_scenes(root, "train"), CONFIG.image_size, CITYSCAPES_19, progress=False)
     batches = epoch_batches(len(cache), CONFIG, epoch)
     images = 0
     for image, mask in DataLoader(TrainingSet(cache, CONFIG), batch_sampler=batches):

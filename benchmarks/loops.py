@@ -18,6 +18,7 @@ from seglib.config import RunConfig
 from seglib.data.cache import SceneCache, load_cache
 from seglib.data.datasets import dataset_spec, prepare
 from seglib.data.transforms import TrainingSet, normalize
+from seglib.data.tree import list_scenes
 from seglib.devices import autocast, memory_format, resolve_precision
 from seglib.models import build_model
 from seglib.recipes import recipe
@@ -88,7 +89,7 @@ def measure(repetitions: int) -> list[Comparison]:
 def cached(config: RunConfig, split: str) -> SceneCache:
     """The scenes of a split at the size of the run; of train the run's subset."""
     spec = dataset_spec(config.dataset)
-    cache = load_cache(spec.root(), split, "fine", config.image_size, spec.class_set, False)
+    cache = load_cache(list_scenes(spec.root(), split), config.image_size, spec.class_set, False)
     return cache.subset(config.train_images, config.seed) if split == "train" else cache
 
 

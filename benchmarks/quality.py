@@ -32,6 +32,7 @@ from seglib.config import RunConfig
 from seglib.data.cache import SceneCache, load_cache
 from seglib.data.datasets import dataset_spec, prepare
 from seglib.data.transforms import MEAN, STD
+from seglib.data.tree import list_scenes
 from seglib.evaluation.evaluate import evaluate, score_split
 from seglib.files import read_json, write_json
 from seglib.labels import CAMVID_11, IGNORE_INDEX
@@ -124,7 +125,7 @@ def _one_epoch(base: RunConfig) -> None:
 
 
 def _scenes(split: str, size: tuple[int, int] = SIZE) -> SceneCache:
-    return load_cache(dataset_spec("camvid").root(), split, "fine", size, CAMVID_11, False)
+    return load_cache(list_scenes(dataset_spec("camvid").root(), split), size, CAMVID_11, False)
 
 
 # --- the peers -----------------------------------------------------------------------------------

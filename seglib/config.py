@@ -108,8 +108,6 @@ class RunConfig:
         """The same run with the dataset's default image size; `ConfigError` for unknown names."""
         spec = dataset_spec(self.dataset)
         self.model_options()
-        if self.mode == "coarse" and not spec.has_coarse:
-            raise ConfigError(f"mode 'coarse': {self.dataset} has no coarse masks; use mode 'fine'")
         return dataclasses.replace(self, image_size=self.image_size or spec.train_size)
 
     def model_options(self) -> dict[str, Any]:

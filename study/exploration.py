@@ -17,7 +17,7 @@ from seglib import paths
 from seglib.data.cache import resize_mask
 from seglib.data.datasets import DatasetSpec, fingerprint
 from seglib.data.images import read_instance_ids, read_label_ids, read_photo
-from seglib.data.tree import Scene, list_scenes
+from seglib.data.tree import Scene, has_coarse, has_instances, list_scenes
 from seglib.errors import ConfigError
 from seglib.evaluation.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
 from seglib.labels import IGNORE_INDEX, ClassSet
@@ -257,19 +257,20 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
     counts = {split: pixel_counts(part, classes) for split, part in scenes.items()}
     counts = {split: table for split, table in counts.items() if table[:, :-1].any()}
     floor = position_baseline(scenes["val"], spatial_priors(scenes["train"], classes), classes)
+    apart = has_instances(scenes["train"])
     grids = {str(s): grid_ceiling(scenes["val"], classes, input_size, s) for s in GRID_STRIDES}
     return {
         "results_version": RESULTS_VERSION,
         "input_size": list(input_size),
-        "fingerprint": fingerprint(root),
+        "fingerprint": {split: fingerprint(root, split) for split in listed},
         "scenes": {split: len(found) for split, found in listed.items()},
         "cities": {split: len({s.city for s in found}) for split, found in listed.items()},
         "shares": {split: class_shares(table).tolist() for split, table in counts.items()},
         "void": float(counts["train"][:, -1].sum() / counts["train"].sum()),
-        "objects": _object_facts(spec, scenes["train"]) if spec.has_instances else None,
+        "objects": _object_facts(spec, scenes["train"]) if apart else None,
         "floor": _score_facts(floor),
         "grid": {stride: _score_facts(found) for stride, found in grids.items()},
-        "coarse": _coarse_facts(spec, scenes["train"]) if spec.has_coarse else None,
+        "coarse": _coarse_facts(spec, scenes["train"]) if has_coarse(root) else None,
     }
 
 

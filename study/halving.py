@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from seglib import paths
 from seglib.config import RunConfig
 from seglib.data.datasets import dataset_spec
-from seglib.data.tree import list_scenes
+from seglib.data.tree import has_instances, list_scenes
 from seglib.errors import ConfigError, choose
 from seglib.files import write_json
 from seglib.provenance import RESULTS_VERSION, commit
@@ -80,8 +80,7 @@ class SweepPlan:
         object.__setattr__(self, "base", base)
         object.__setattr__(self, "grid", grid)
         spec = dataset_spec(base.dataset)
-        known = [name for name in SCORES if name != "miiou" or spec.has_instances]
-        choose("score", self.score, [*known, *(f"iou:{name}" for name in spec.class_set.names)])
+        choose("score", self.score, [*SCORES, *(f"iou:{name}" for name in spec.class_set.names)])
         if len({self.config(self.rungs[-1], number) for number in range(self.count)}) < self.count:
             raise ConfigError("the grid has one combination twice; name every value once")
 
@@ -152,11 +151,14 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
     Raises `OutOfTime` after `deadline`, a time of `time.monotonic`, but not before one epoch is
     trained; `ConfigError` if the plan has more images than the data.
     """
-    total = len(list_scenes(dataset_spec(plan.base.dataset).root(), "train", plan.base.mode))
+    root = dataset_spec(plan.base.dataset).root()
+    total = len(list_scenes(root, "train", plan.base.mode))
     most = plan.rungs[-2].images if plan.halvings else 0
     if most >= total:
         rung = f"rung {plan.halvings} would take {most} of {total} training images"
         raise ConfigError(f"{rung}; use fewer halvings or fewer first_images")
+    if plan.score == "miiou" and not has_instances(list_scenes(root, "val")):
+        raise ConfigError(f"score 'miiou' needs instance ids, which {plan.base.dataset} lacks")
     write_json(plan.folder / "sweep.json", asdict(plan))
     table, worked = sweep_table(plan), False
     for rung in plan.rungs:

@@ -79,7 +79,6 @@ def test_a_choice_lists_what_there_is() -> None:
     [
         ({"dataset": "kitti"}, "dataset.*kitti.*miniscapes, camvid, cityscapes"),
         ({"model": "segnet"}, "model 'segnet' is unknown; choose one of: fcn, unet"),
-        ({"dataset": "camvid", "mode": "coarse"}, "camvid has no coarse masks"),
         ({"model": "vit", "width": 16}, "width 16: not an option of vit"),
         ({"size": "tiny"}, "size 'tiny': not an option of unet .*width, norm, skips, dropout"),
     ],

@@ -20,7 +20,7 @@ from .. import paths
 from ..files import atomic_folder
 from ..labels import ClassSet
 from .images import read_label_ids, read_photo
-from .tree import Scene, list_scenes
+from .tree import Scene
 
 VERSION = 1  # counts changes of how scenes are resized or stored
 
@@ -55,15 +55,13 @@ class SceneCache:
 
 
 def load_cache(
-    root: Path, split: str, mode: str, size: tuple[int, int], class_set: ClassSet,
-    progress: bool = True,
+    scenes: list[Scene], size: tuple[int, int], class_set: ClassSet, progress: bool = True
 ) -> SceneCache:
-    """Open the cache of one split at `size` (H, W), building it first where it is missing.
+    """Open the cache of scenes of one split at `size` (H, W), building it where it is missing.
 
     Safe when several processes ask at once (one builds, the others wait) or a build is killed.
-    Raises `DatasetError` for the first broken file of the split.
+    Raises `DatasetError` for the first broken file of the scenes.
     """
-    scenes = list_scenes(root, split, mode)
     folder = paths.cache_dir() / _name(scenes, size, class_set)
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)

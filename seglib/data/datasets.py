@@ -4,7 +4,7 @@ import hashlib
 import inspect
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from ..files import atomic_folder, read_json, write_json
 from ..labels import CAMVID_11, CITYSCAPES_19, ClassSet
 from . import camvid, cityscapes
 from .images import read_label_ids
-from .tree import MASK_FOLDERS, SPLITS, Scene, list_scenes
+from .tree import Scene, list_scenes
 
 MARKER = "dataset.json"  # what a generated or converted tree was made from
 
@@ -47,8 +47,6 @@ class DatasetSpec:
     class_set: ClassSet  # the classes that are learned and scored
     image_size: tuple[int, int]  # (H, W) of its images and masks, at which scores are computed
     train_size: tuple[int, int]  # (H, W) that training uses unless told otherwise
-    has_instances: bool = False
-    has_coarse: bool = False
     # Writes the tree into an empty folder, from the keyword arguments of `prepare`, and returns
     # what the tree was made from, as JSON. Without it the tree is one that the user puts there.
     convert: Callable[..., dict[str, Any]] | None = None
@@ -63,9 +61,9 @@ class DatasetSpec:
 DATASETS: dict[str, DatasetSpec] = {
     spec.name: spec
     for spec in (
-        DatasetSpec("miniscapes", CITYSCAPES_19, (256, 512), (160, 320), True, True, generate),
-        DatasetSpec("camvid", CAMVID_11, (360, 480), (192, 256), convert=camvid.make_tree),
-        DatasetSpec("cityscapes", CITYSCAPES_19, (1024, 2048), (512, 1024), True, True),
+        DatasetSpec("miniscapes", CITYSCAPES_19, (256, 512), (160, 320), generate),
+        DatasetSpec("camvid", CAMVID_11, (360, 480), (192, 256), camvid.make_tree),
+        DatasetSpec("cityscapes", CITYSCAPES_19, (1024, 2048), (512, 1024)),
     )
 }
 
@@ -151,16 +149,15 @@ def _locked(name: str) -> AbstractContextManager:
         raise DatasetError(f"{folder}: {what}") from None
 
 
-def fingerprint(root: Path, splits: Sequence[str] = SPLITS["fine"]) -> str:
-    """What identifies a dataset's fine masks: 16 hexadecimal digits.
+def fingerprint(root: Path, split: str, mode: str = "fine") -> str:
+    """What identifies the masks of a split: 16 hexadecimal digits.
 
     The sha256 covers every scene's split, name, size and decoded label ids, not the PNG files, as
-    compression differs between library versions. Splits that the tree lacks are left out. Raises
-    DatasetError if no split is there, or a mask is missing or damaged.
+    compression differs between library versions. Raises DatasetError if the split or a mask is
+    missing or damaged.
     """
     root = Path(root)
-    present = [split for split in splits if (root / MASK_FOLDERS["fine"] / split).is_dir()]
-    scenes = [scene for split in present or splits[:1] for scene in list_scenes(root, split)]
+    scenes = list_scenes(root, split, mode)
     stats = [(scene.label_ids, scene.label_ids.stat()) for scene in scenes]
     files = [(str(file.relative_to(root)), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
     # The result is remembered under the files' sizes and times.

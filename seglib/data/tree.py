@@ -7,6 +7,7 @@ torchvision's own index follows the directory's order and takes an image without
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 from tqdm.contrib.concurrent import thread_map
 
-from ..errors import DatasetError, choose
+from ..errors import ConfigError, DatasetError, choose
 from .images import image_size, read_instance_ids, read_label_ids, read_photo
 
 IMAGE_FOLDER = "leftImg8bit"
@@ -58,16 +59,22 @@ class Scene:
         return self.root / folder / self.split / self.city / f"{self.name}_{folder}{ending}"
 
 
-def list_scenes(root: Path, split: str, mode: str = "fine") -> list[Scene]:
+def list_scenes(
+    root: Path, split: str, mode: str = "fine", hold_out: Collection[str] = ()
+) -> list[Scene]:
     """The scenes of one split, sorted by name, each image paired with its label-id mask.
 
     `root`: the folder that holds `leftImg8bit` and `gtFine` or `gtCoarse`. `split`: "train", "val"
-    or "test"; with `mode` "coarse" instead of "fine" masks "train", "val" or "train_extra". Raises
-    ConfigError for another split or mode, DatasetError for a missing or empty folder, an image
-    without its mask or a mask without its image.
+    or "test"; with `mode` "coarse" instead of "fine" masks "train", "val" or "train_extra".
+    `hold_out`: cities of train that are left out of it; "held_out" is the split of their scenes.
+    Raises ConfigError for another split, mode or city, or if no city is left; DatasetError for a
+    missing or empty folder, an image without its mask or a mask without its image.
     """
     choose("mask mode", mode, SPLITS)
-    choose(f"split of {mode} masks", split, SPLITS[mode])
+    held_out = split == "held_out"
+    if held_out and not hold_out:
+        raise ConfigError("split 'held_out' is empty: no city of train is held out")
+    split = "train" if held_out else choose(f"split of {mode} masks", split, SPLITS[mode])
     root, folder = Path(root), MASK_FOLDERS[mode]
     images = _names_and_cities(root, f"{IMAGE_FOLDER}/{split}", f"_{IMAGE_FOLDER}.png")
     masks = _names_and_cities(root, f"{folder}/{split}", f"_{folder}_labelIds.png")
@@ -79,7 +86,27 @@ def list_scenes(root: Path, split: str, mode: str = "fine") -> list[Scene]:
             what, expected = f"{scene.label_ids}: mask without image", scene.image
         hint = _download(expected.relative_to(root).parent.parent.as_posix())
         raise DatasetError(f"{what}, expected {expected} ({hint})")
+    if split == "train":
+        cities = sorted({city for _, city in images})
+        for city in hold_out:
+            choose("held-out city", city, cities)
+        images = {(name, city) for name, city in images if (city in hold_out) == held_out}
+        if not images:
+            raise ConfigError(f"hold_out {', '.join(hold_out)}: no city of train is left")
     return [Scene(root, split, city, name, mode) for name, city in sorted(images)]
+
+
+def has_coarse(root: Path, split: str = "train") -> bool:
+    """Whether a tree has the coarse masks of a split, and images to go with them."""
+    return all((Path(root) / part / split).is_dir() for part in (IMAGE_FOLDER, "gtCoarse"))
+
+
+def has_instances(scenes: Collection[Scene]) -> bool:
+    """Whether scenes have masks of instance ids; DatasetError if some have and others lack them."""
+    missing = [scene.instance_ids for scene in scenes if not scene.instance_ids.is_file()]
+    if missing and len(missing) < len(scenes):
+        raise DatasetError(f"{missing[0]}: no such file, but other scenes have theirs")
+    return not missing
 
 
 def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]]:

@@ -17,7 +17,7 @@ from ..config import RunConfig
 from ..data.cache import load_cache
 from ..data.datasets import dataset_spec
 from ..data.images import read_instance_ids, read_label_ids
-from ..data.tree import Scene, list_scenes
+from ..data.tree import Scene, has_instances, list_scenes
 from ..devices import choose_device
 from ..files import atomic_path
 from ..records import Record
@@ -52,13 +52,14 @@ def evaluate(
     rank = accelerator.process_index if accelerator else 0
     processes = accelerator.num_processes if accelerator else 1
     scenes = list_scenes(spec.root(), split, "fine")
-    cache = load_cache(spec.root(), split, "fine", config.image_size, spec.class_set, progress)
+    instances = has_instances(scenes)
+    cache = load_cache(scenes, config.image_size, spec.class_set, progress)
     spread = np.linspace(0, len(scenes) - 1, min(SHOWN_SCENES, len(scenes)))
     shown = {scenes[position].name for position in spread.round().astype(int)}
     scenes, images = scenes[rank::processes], cache.images[rank::processes]
 
     def read_masks(scene: Scene) -> tuple[np.ndarray, np.ndarray | None]:
-        instance_ids = read_instance_ids(scene.instance_ids) if spec.has_instances else None
+        instance_ids = read_instance_ids(scene.instance_ids) if instances else None
         return read_label_ids(scene.label_ids), instance_ids
 
     predictor = Predictor.from_model(model, config)

@@ -238,12 +238,18 @@ def describe_run(state: TrainingState) -> dict[str, Any]:
         "processes": accelerator.num_processes,
         "precision": resolve_precision(config.precision, accelerator.device),
         "versions": versions(), "commit": commit(), "results_version": RESULTS_VERSION,
-        "dataset_fingerprint": fingerprint(dataset_spec(config.dataset).root()),
+        "dataset_fingerprint": fingerprints(config),
         "parameters": count_parameters(state.model), "best_epoch": state.best["epoch"],
         "seconds": round(seconds, 1), "epoch_seconds": state.epoch_seconds,
         "images_per_second": round(images / max(seconds, 0.01), 2),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def fingerprints(config: RunConfig) -> dict[str, str]:
+    """The fingerprints of the masks that a run learns from and is scored on, by split."""
+    root = dataset_spec(config.dataset).root()
+    return {"train": fingerprint(root, "train", config.mode), "val": fingerprint(root, "val")}
 
 
 def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
@@ -260,7 +266,7 @@ def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
             f"{record.id}: recorded in {recorded['precision']} on {recorded['processor']}; "
             f"here it is computed in {precision}, which gives other digits"
         )
-    if fingerprint(record.dataset.root()) != recorded["dataset_fingerprint"]:
+    if fingerprints(config) != recorded["dataset_fingerprint"]:
         raise RecordError(f"{record.id}: recorded on other data than {record.dataset.root()}")
     here = describe_machine(device) | {"versions": versions()}
     for name in ("processor", "versions"):

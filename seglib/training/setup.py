@@ -16,6 +16,7 @@ from ..config import RunConfig
 from ..data.cache import SceneCache, load_cache
 from ..data.datasets import dataset_spec
 from ..data.transforms import TrainingSet, mix_seed
+from ..data.tree import list_scenes
 from ..devices import memory_format, resolve_precision
 from ..errors import ConfigError, RecordError
 from ..records import Record, load_record, read_tensors
@@ -79,13 +80,14 @@ def new_state(
     torch.manual_seed(config.seed)
     model, device = config.build_model(), accelerator.device
     spec, size = dataset_spec(config.dataset), config.image_size
-    classes = spec.class_set
+    root, classes = spec.root(), spec.class_set
     if config.init_from is not None:
         initialize_from(model, load_record(config.init_from), classes.names)
     model = model.to(device, memory_format=memory_format(device))
     # The data come after what can be refused at once: they may take minutes to prepare.
-    scenes = load_cache(spec.root(), "train", config.mode, size, classes, progress)
-    validation = load_cache(spec.root(), "val", "fine", size, classes, progress)
+    training, validation = list_scenes(root, "train", config.mode), list_scenes(root, "val")
+    scenes = load_cache(training, size, classes, progress)
+    validation = load_cache(validation, size, classes, progress)
     if config.train_images is not None:
         scenes = scenes.subset(config.train_images, config.seed)
     weights = None

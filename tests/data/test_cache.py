@@ -31,7 +31,7 @@ def tree(seglib_home: Path, tiny_tree: Path) -> Path:
 
 
 def build(root: Path, split: str = "train", mode: str = "fine", size=SIZE, classes=CITYSCAPES_19):
-    return load_cache(root, split, mode, size, classes, progress=False)
+    return load_cache(list_scenes(root, split, mode), size, classes, progress=False)
 
 
 def folders() -> list[str]:
@@ -96,8 +96,12 @@ def test_the_key_changes_with_everything_it_depends_on(tree: Path) -> None:
     for options in ({}, {"size": (32, 64)}, {"mode": "coarse"}, {"classes": CITYSCAPES_34}):
         build(tree, **options)
     assert len(folders()) == 4
+    for scenes in (list_scenes(tree, split, "fine", ["southtown"]) for split in ("train", "held_out")):
+        cached = load_cache(scenes, SIZE, CITYSCAPES_19, progress=False)
+        assert cached.names == [scene.name for scene in scenes] and len(cached.masks) == 3
+    assert len(folders()) == 6
     scene = list_scenes(tree, "train")[0]
-    for count, file in ((5, scene.label_ids), (6, scene.image)):
+    for count, file in ((7, scene.label_ids), (8, scene.image)):
         os.utime(file, ns=(0, 0))
         build(tree)
         assert len(folders()) == count

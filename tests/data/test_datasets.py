@@ -181,29 +181,29 @@ def test_two_processes_make_it_once(home):
 def test_fingerprint_sees_pixels_and_names_only(tmp_path, monkeypatch):
     root = tmp_path / "tree"
     scene = write_scene(root, "train")
-    write_scene(root, "val", "bonn_000001_000019")
-    value = fingerprint(root)
+    write_scene(root, "val", mode="coarse")
+    value = fingerprint(root, "train")
     assert len(value) == 16 and int(value, 16)
-    assert fingerprint(root, ("train",)) != value
+    assert fingerprint(root, "val", "coarse") != value
 
     pixels = np.asarray(Image.open(scene.label_ids))
     Image.fromarray(pixels).save(scene.label_ids, compress_level=0)
-    assert fingerprint(root) == value  # other bytes in the file, same mask
+    assert fingerprint(root, "train") == value  # other bytes in the file, same mask
     root = root.rename(tmp_path / "moved")
-    assert fingerprint(root) == value
+    assert fingerprint(root, "train") == value
 
     # Remembered: with the files unchanged nothing is decoded.
     with monkeypatch.context() as patch:
         patch.setattr(datasets, "read_label_ids", lambda *arguments: pytest.fail("decoded"))
-        assert fingerprint(root) == value
+        assert fingerprint(root, "train") == value
 
     for label_id in (8, 7):
         write_scene(root, "train", label_id=label_id)
-        assert (fingerprint(root) == value) == (label_id == 7)
+        assert (fingerprint(root, "train") == value) == (label_id == 7)
     write_scene(root, "train", "ulm_000002_000019")
-    assert fingerprint(root) != value
-    with pytest.raises(DatasetError, match="nowhere: no such folder"):
-        fingerprint(tmp_path / "nowhere")
+    assert fingerprint(root, "train") != value
+    with pytest.raises(DatasetError, match="gtFine/val: no such folder"):
+        fingerprint(root, "val")  # only coarse masks of it are there
 
 
 # --- the user's own Cityscapes -------------------------------------------------------------------

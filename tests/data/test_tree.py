@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from trees import write_scene
 
-from seglib.data.tree import describe, list_scenes
+from seglib.data.tree import describe, has_coarse, has_instances, list_scenes
 from seglib.errors import ConfigError, DatasetError
 
 ULM1, ULM2, AACHEN = (f"{name}_000019" for name in ("ulm_000001", "ulm_000002", "aachen_000001"))
@@ -44,6 +44,35 @@ def test_coarse_masks_of_train_extra(root):
     assert scene.label_ids.name == "jena_000005_000019_gtCoarse_labelIds.png"
     with raises_one_line("image without mask", "gtCoarse.zip"):
         list_scenes(root, "train", "coarse")  # two of the three images have none
+
+
+def test_cities_are_held_out_of_train(root):
+    def names(split, *cities, mode="fine"):
+        return [scene.name for scene in list_scenes(root, split, mode, cities)]
+
+    assert names("train", "aachen") == [ULM1, ULM2] and names("held_out", "aachen") == [AACHEN]
+    assert names("held_out", "ulm", "aachen") == names("train") == [AACHEN, ULM1, ULM2]
+    assert names("val", "ulm") == ["bonn_000001_000019"]
+    for split, cities, message in (
+        ("held_out", (), "no city of train is held out"),
+        ("train", ("ulm", "aachen"), "hold_out ulm, aachen: no city of train is left"),
+        ("train", ("ullm",), "city 'ullm' is unknown; choose one of: aachen, ulm; .*'ulm'"),
+        ("held_out", ("bonn",), "city 'bonn' is unknown; choose one of: aachen, ulm"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            names(split, *cities)
+
+
+def test_what_a_tree_has_is_asked_of_the_folder(root):
+    assert has_coarse(root) and not has_coarse(root, "val")
+    (root / "leftImg8bit/train_extra").rename(root / "images")  # 44 GB that few people fetch
+    assert not has_coarse(root, "train_extra")
+    scenes = list_scenes(root, "train")
+    assert has_instances(scenes)
+    scenes[1].instance_ids.unlink()
+    with raises_one_line(scenes[1].instance_ids.name, "no such file, but other scenes"):
+        has_instances(scenes)
+    assert not has_instances(scenes[1:2])
 
 
 def test_stray_files_are_passed_over(root):

@@ -137,7 +137,7 @@ def test_adding_scores_killed_at_random_moments_keeps_the_record_whole(home: Pat
 
 
 def build_cache(root: str) -> list[str]:
-    return load_cache(Path(root), "train", "fine", (24, 48), CITYSCAPES_19, False).names
+    return load_cache(list_scenes(root, "train"), (24, 48), CITYSCAPES_19, False).names
 
 
 def test_cache_building_killed_at_random_moments_ends_whole(home: Path, tiny_tree: Path) -> None:
@@ -289,7 +289,8 @@ def test_a_clock_that_jumps_changes_nothing(home: Path) -> None:
     Process(home, train_by_a_broken_clock, CONFIG).result()
     assert files_of(folder) == expected
     assert Record(folder).environment["seconds"] >= 0
-    assert load_cache(paths.data_dir() / "miniscapes", "train", "fine", (32, 64), CITYSCAPES_19)
+    scenes = list_scenes(paths.data_dir() / "miniscapes", "train")
+    assert load_cache(scenes, (32, 64), CITYSCAPES_19)
 
 
 # --- results that can only be read ------------------------------------------------------------
