@@ -1,16 +1,52 @@
-"""Writing files so that a reader never sees half of one."""
+"""Writing files so that a reader never sees half of one, and locks for what takes longer."""
 
 import hashlib
 import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from .errors import SeglibError
+
+_HELD = "SEGLIB_HELD_LOCKS"  # "PID PATH" lines; processes inherit it from those that start them
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file; where another process holds it, say so in one line and wait.
+
+    `what`: what its holder does, as in "trains NAME". Raises SeglibError where the wait would never
+    end, as in a DataLoader's worker that runs its script anew, or the folder can't be written.
+    """
+    path = Path(path).absolute()
+    lock, held = FileLock(path), f"{os.getpid()} {path}\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            lines = os.environ.get(_HELD, "").splitlines(keepends=True)
+            if any(line.endswith(f" {path}\n") and line != held for line in lines):
+                hint = "put what a script does under `if __name__ == \"__main__\":`"
+                raise SeglibError(f"{path}: held by what started this process; {hint}") from None
+            print(f"waiting: another process {what} and holds {path}", file=sys.stderr)
+            lock.acquire()
+    except OSError as problem:
+        what = f"cannot be written ({problem.strerror}); set SEGLIB_HOME to another folder"
+        raise SeglibError(f"{path.parent}: {what}") from None
+    os.environ[_HELD] = os.environ.get(_HELD, "") + held
+    try:
+        yield
+    finally:
+        os.environ[_HELD] = os.environ.get(_HELD, "").replace(held, "", 1)
+        lock.release()
 
 
 @contextmanager

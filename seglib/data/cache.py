@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from filelock import FileLock
 from PIL import Image
 from torch import Tensor
 from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
-from ..files import atomic_folder
+from ..files import atomic_folder, locked
 from ..labels import ClassSet
 from .images import read_label_ids, read_photo
 from .tree import Scene
@@ -64,8 +63,7 @@ def load_cache(
     """
     folder = paths.cache_dir() / _name(scenes, size, class_set)
     if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_suffix(".lock")):
+        with locked(Path(f"{folder}.lock"), "builds this cache"):
             if not folder.exists():
                 with atomic_folder(folder) as temporary:
                     _build(temporary, scenes, size, class_set, progress)

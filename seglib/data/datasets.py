@@ -11,12 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import miniscapes
-from filelock import FileLock, Timeout
 from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
 from ..errors import ConfigError, DatasetError, choose
-from ..files import atomic_folder, read_json, write_json
+from ..files import atomic_folder, locked, read_json, write_json
 from ..labels import CAMVID_11, CITYSCAPES_19, ClassSet
 from . import camvid, cityscapes
 from .images import read_label_ids
@@ -134,19 +133,7 @@ def _is_current(name: str, marker: Path, options: dict[str, Any]) -> bool:
 
 
 def _locked(name: str) -> AbstractContextManager:
-    """Acquire the dataset's lock, for a `with` statement; say so if another process holds it."""
-    folder = paths.data_dir()
-    lock = FileLock(folder / f".{name}.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        try:
-            return lock.acquire(timeout=0)
-        except Timeout:
-            print(f"waiting: another process prepares {name}", file=sys.stderr)
-            return lock.acquire()
-    except OSError as problem:
-        what = f"cannot be written ({problem.strerror}); set SEGLIB_HOME to another folder"
-        raise DatasetError(f"{folder}: {what}") from None
+    return locked(paths.data_dir() / f".{name}.lock", f"prepares {name}")
 
 
 def fingerprint(root: Path, split: str, mode: str = "fine") -> str:

@@ -1,7 +1,11 @@
 """The cache of resized scenes: what is in it, when it is made anew, and faults while it is made."""
 
+import contextlib
+import io
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -146,8 +150,8 @@ def test_subsets_are_nested_and_random() -> None:
 # --- several processes, and faults -----------------------------------------------------------
 
 
-def slow_build(root: Path, pause: float) -> float:
-    """Build the train cache, pausing after each scene; return the sum of its images."""
+def slow_build(root: Path, pause: float) -> tuple[float, str]:
+    """Build the train cache, pausing after each scene; return the sum of its images, and stderr."""
     original = cache_module.resize_image
 
     def resize_image(image, size):
@@ -156,14 +160,37 @@ def slow_build(root: Path, pause: float) -> float:
         return result
 
     cache_module.resize_image = resize_image
-    return float(build(root).images.sum())
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        return float(build(root).images.sum()), said.getvalue()
 
 
 def test_two_processes_at_once_build_one_cache(tree: Path, seglib_home: Path) -> None:
     processes = [Process(seglib_home, slow_build, tree, 0.02) for _ in range(2)]
-    sums = [process.result() for process in processes]
+    sums, said = zip(*(process.result() for process in processes), strict=True)
     assert sums[0] == sums[1] == float(build(tree).images.sum())
     assert len(folders()) == 1
+    waited = f"waiting: another process builds this cache and holds {paths.cache_dir()}/"
+    assert "".join(said).startswith(waited) and "".join(said).count("\n") == 1
+
+
+UNGUARDED = """
+import multiprocessing, sys
+from seglib.files import locked
+with locked(sys.argv[1], "trains it"):
+    worker = multiprocessing.get_context("spawn").Process(target=print)
+    worker.start()
+    worker.join()
+print("the end")
+"""
+
+
+def test_a_worker_that_runs_its_script_anew_does_not_wait_for_ever(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(UNGUARDED)
+    call = [sys.executable, tmp_path / "script.py", tmp_path / "it.lock"]
+    ended = subprocess.run(call, capture_output=True, text=True, timeout=60)
+    assert ended.stdout == "the end\n"
+    last = ended.stderr.splitlines()[-1]
+    assert "it.lock: held by what started this process" in last and "__main__" in last
 
 
 def test_kill_9_leaves_no_half_cache(tree: Path, seglib_home: Path) -> None:
