@@ -1,75 +1,146 @@
-"""How sure a score is: bootstrap intervals over the images of a split, alone and paired.
+"""How sure a score is: bootstrap intervals over scenes and seeds, alone and paired, and families.
 
-Efron, "Bootstrap Methods: Another Look at the Jackknife", Annals of Statistics 1979
-(https://doi.org/10.1214/aos/1176344552). Scores are recomputed from summed counts for every
-resample; they are never averaged over images.
+Scores are recomputed from summed counts for every resample; they are never averaged over images.
+What is resampled is what is independent: scenes, or where neighbouring frames of a drive resemble
+each other blocks of them (Künsch, Annals of Statistics 1989; around the end of the drive, so that
+every frame counts the same: Politis and Romano 1992). Where there are runs of several seeds, the
+variance of their mean is added; three are too few to be drawn from themselves.
+
+An interval is the basic one (Davison and Hinkley, "Bootstrap Methods and their Application", 1997,
+section 5.2): resamples lack rare classes, which shifts their scores and the percentile interval
+with them. Three corrections make it hold for few blocks and few seeds: deviations are scaled by
+√(k / (k − D)) for k blocks in D drives, by the variance that blocks of this length miss (found by
+halving them), and by Student's t with the degrees of freedom of Welch and Satterthwaite.
 """
 
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from ..errors import ConfigError, choose
-from .metrics import aggregate
+from .metrics import aggregate, cities_of
 
 RESAMPLES = 2000
-
-
-def resample(images: int, seed: int = 0) -> np.ndarray:
-    """How often each image is drawn in each resample, int64 (RESAMPLES, images).
-
-    Drawing N of N with replacement is a multinomial count; one seed draws the same images.
-    """
-    return np.random.default_rng(seed).multinomial(images, np.full(images, 1 / images), RESAMPLES)
-
-
-def percentile_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The middle `level` of resampled values (R,), NaN left out; (NaN, NaN) if nothing is left."""
-    if np.isnan(values).all():
-        return float("nan"), float("nan")
-    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def bootstrap_interval(
-    scores: dict[str, Any], metric: str = "miou", seed: int = 0, level: float = 0.95
-) -> tuple[float, float]:
-    """Percentile interval of a score over resamples of the scored images (Efron, 1979).
-
-    `scores`: from `ScoreAccumulator.scores()`. `metric`: a mean of `METRICS`, or one class or
-    category as in "iou:person". Resamples in which the class is absent are left out.
-    """
-    weights = resample(len(scores["images"]["names"]), seed)
-    return percentile_interval(_score(scores, metric, weights), level)
+Scores = Mapping[str, Any]  # of one split, as `ScoreAccumulator.scores()` makes them
 
 
 class PairedDifference(NamedTuple):
-    """A score's difference between two runs and its interval over resamples of the images."""
+    """A difference between scores, its interval, and the p-value of there being none."""
 
     difference: float
     low: float
     high: float
+    p_value: float
+
+
+@lru_cache(maxsize=8)
+def resample(names: tuple[str, ...], block: int = 1, seed: int = 0) -> np.ndarray:
+    """How often each scene is drawn in each resample, int64 (RESAMPLES, N); read-only.
+
+    `names`: of the scenes, sorted, `{city}_{sequence}_{frame}`. `block` 1 draws N scenes of N with
+    replacement; more draws runs of so many neighbours within each city, as often as fill it.
+    """
+    generator, count = np.random.default_rng(seed), len(names)
+    if block == 1:
+        weights = generator.multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    else:
+        weights, rows = np.zeros((RESAMPLES, count), np.int64), np.arange(RESAMPLES)[:, None]
+        for members in cities_of(names).values():
+            own = len(members)
+            size = min(block, own)
+            starts = generator.integers(own, size=(RESAMPLES, -(-own // size), 1))
+            drawn = (starts + np.arange(size)).reshape(RESAMPLES, -1)[:, :own] % own
+            np.add.at(weights, (rows, members[drawn]), 1)
+    weights.flags.writeable = False
+    return weights
+
+
+def bootstrap_interval(
+    scores: Scores | Sequence[Scores], metric: str = "miou", *, block: int | None = None,
+    seed: int = 0, level: float = 0.95,
+) -> tuple[float, float]:
+    """Interval of a score, or of its mean over runs of several seeds; 0 to 1, or NaN.
+
+    `scores`: of one run, or of several on the same split. `metric`: a mean of `METRICS`, or one
+    class or category as in "iou:person". `block`: length of the blocks (None: the dataset's).
+    """
+    found = _interval([_runs(scores)], metric, block, seed, level)
+    return max(0.0, found.low), min(1.0, found.high)
 
 
 def paired_difference(
-    scores_a: dict[str, Any], scores_b: dict[str, Any], metric: str = "miou", seed: int = 0,
-    level: float = 0.95,
+    scores_a: Scores | Sequence[Scores], scores_b: Scores | Sequence[Scores], metric: str = "miou",
+    *, block: int | None = None, seed: int = 0, level: float = 0.95,
 ) -> PairedDifference:
-    """The score of a minus that of b, with an interval from resampling both on the same images.
+    """The score of a minus that of b, with an interval from resampling both on the same scenes.
 
-    Pairing removes what makes an image hard for every model, so that the interval is narrower
-    than those of a and b. Raises ConfigError when the two were scored on different images.
+    Each is of one run, or of several seeds, whose means are compared; the interval then is over
+    seeds and scenes together. Pairing removes what makes a scene hard for every network, so that it
+    is narrower than those of a and b. ConfigError when they were scored on different scenes.
     """
-    names = scores_a["images"]["names"]
-    if scores_b["images"]["names"] != names:
-        raise ConfigError("the two runs were scored on different images: compare one split")
-    weights = resample(len(names), seed)
-    drawn = _score(scores_a, metric, weights) - _score(scores_b, metric, weights)
-    difference = float(_score(scores_a, metric) - _score(scores_b, metric))
-    return PairedDifference(difference, *percentile_interval(drawn, level))
+    return _interval([_runs(scores_a), _runs(scores_b)], metric, block, seed, level)
 
 
-def _score(scores: dict[str, Any], metric: str, weights: np.ndarray | None = None) -> np.ndarray:
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values of a family, corrected for their number (Holm, Scand. J. Statistics 1979)."""
+    values = np.asarray(p_values, dtype=float)
+    order, left = np.argsort(values), np.arange(len(values), 0, -1)
+    corrected = np.empty_like(values)
+    corrected[order] = np.maximum.accumulate(left * values[order]).clip(max=1)
+    return corrected.tolist()
+
+
+def _interval(
+    groups: list[Sequence[Scores]], metric: str, block: int | None, seed: int, level: float
+) -> PairedDifference:
+    """Mean of the first group's runs, minus that of the second if there is one, and how sure."""
+    names = tuple(groups[0][0]["images"]["names"])
+    if any(tuple(run["images"]["names"]) != names for runs in groups for run in runs):
+        raise ConfigError("the runs were scored on different images: compare one split")
+    block = block or groups[0][0].get("block", 1)
+
+    def value(weights: np.ndarray | None = None) -> np.ndarray:
+        means = [np.mean([_score(run, metric, weights) for run in runs], axis=0) for runs in groups]
+        return means[0] - (means[1] if len(groups) == 2 else 0)
+
+    point, drawn = float(value()), value(resample(names, block, seed))
+    cities = [len(members) for members in cities_of(names).values()] if block > 1 else [len(names)]
+    blocks = sum(own / min(block, own) for own in cities)
+    freedom = blocks - len(cities)
+    if np.isnan(drawn).all() or freedom <= 0:
+        return PairedDifference(point, *[float("nan")] * 3)
+    scale = blocks / freedom
+    if block > 1 and (variance := np.nanvar(drawn)):
+        halved = np.nanvar(value(resample(names, block // 2, seed)))
+        scale *= max(1.0, 2 - halved / variance)
+    centre = 2 * point - np.nanmean(drawn)  # without the bias that resamples show
+    deviation = (drawn - np.nanmean(drawn)) * scale**0.5
+    parts = [(np.nanvar(deviation), freedom)]
+    generator = np.random.default_rng(seed)
+    for runs in groups:
+        if (count := len(runs)) > 1:
+            of_seeds = np.var([_score(run, metric) for run in runs], ddof=1) / count
+            deviation = deviation + generator.normal(0, of_seeds**0.5, RESAMPLES)
+            parts.append((of_seeds, count - 1))
+    total = sum(variance for variance, _ in parts)
+    if not total:
+        return PairedDifference(point, point, point, 1.0 if point == 0 else 0.0)
+    student = stats.t(total**2 / sum(variance**2 / own for variance, own in parts))
+    tail = (1 - level) / 2
+    deviation *= student.isf(tail) / stats.norm.isf(tail)
+    low, high = np.nanquantile(deviation, [tail, 1 - tail])
+    p_value = 2 * student.sf(abs(centre) / total**0.5)
+    return PairedDifference(point, float(centre - high), float(centre - low), float(p_value))
+
+
+def _runs(scores: Scores | Sequence[Scores]) -> Sequence[Scores]:
+    return [scores] if isinstance(scores, Mapping) else scores
+
+
+def _score(scores: Scores, metric: str, weights: np.ndarray | None = None) -> np.ndarray:
     """A metric recomputed from the images, float64 () or, for resamples of them, (R,)."""
     known: dict[str, np.ndarray] = {}
     for key, values in aggregate(scores["images"], weights).items():

@@ -9,6 +9,7 @@ Everything comes from counts summed over a whole split, never from averages over
   pedestrian counts as much as a near one. Groups ("car group") add nothing to iTP and iFN.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -166,7 +167,8 @@ class ScoreAccumulator:
     def scores(self) -> dict[str, Any]:
         """Every score of the split, JSON-ready: NaN is None, and so is what needs missing masks.
 
-        Keys: "classes", "categories", "confusion", `METRICS`, "images" (see `images`).
+        Keys: "classes", "categories", "confusion", `METRICS`, "cities" (see `by_city`), "images"
+        (see `images`).
         """
         images = self.images()
         values = dict.fromkeys(METRICS) | aggregate(images)
@@ -174,9 +176,35 @@ class ScoreAccumulator:
             "classes": list(self.class_set.names),
             "categories": list(self.class_set.categories),
             "confusion": self.confusion.tolist(),
-            **{key: np.where(pd.isna(each), None, each).tolist() for key, each in values.items()},
+            **{key: _json(each) for key, each in values.items()},
+            "cities": by_city(images),
             "images": images,
         }
+
+
+def cities_of(names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The positions of each city's scenes (each drive's frames), by their `{city}_{…}` names."""
+    cities = np.array([name.partition("_")[0] for name in names])
+    return {str(city): np.flatnonzero(cities == city) for city in np.unique(cities)}
+
+
+def by_city(images: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Number of scenes, mIoU and pixel accuracy of each city, JSON-ready, from per-image counts."""
+    cities = cities_of(images["names"])
+    weights = np.zeros((len(cities), len(images["names"])))
+    for row, members in zip(weights, cities.values(), strict=True):
+        row[members] = 1
+    values = aggregate(images, weights)
+    return {
+        city: {"scenes": len(members), "miou": _json(values["miou"][row]),
+               "pixel_accuracy": _json(values["pixel_accuracy"][row])}
+        for row, (city, members) in enumerate(cities.items())
+    }
+
+
+def _json(values: np.ndarray) -> Any:
+    """Numbers with None for NaN."""
+    return np.where(pd.isna(values), None, values).tolist()
 
 
 def aggregate(images: dict[str, Any], weights: np.ndarray | None = None) -> dict[str, np.ndarray]:
