@@ -91,7 +91,8 @@ def train(
         config, device=device, tracker=tracker, retrain=retrain or None,
         keep_weights=not compact, workers=workers, compile_model=compile,
     )
-    print(f"{record.id}: best val mIoU {percent(record.miou())} in {record.path}")
+    split = record.config.scored_split
+    print(f"{record.id}: {split} mIoU {percent(record.miou())} in {record.path}")
 
 
 def evaluate(
@@ -108,17 +109,16 @@ def evaluate(
         export: Also write every prediction as label ids, for the official evaluator.
         device: cuda, mps or cpu.
     """
-    from .evaluation.evaluate import export_predictions, score_split
+    from .evaluation.evaluate import score_split
     from .records import load_record
     from .text import score_table
 
     record = load_record(run)
-    scores = score_split(record, split, device=device)
+    scores = score_split(record, split, device=device, export=export)
     print(f"{record.id} on {split}")
     print(score_table(scores))
     if export is not None:
-        count = export_predictions(record, split, export, device=device)
-        print(f"{count} predictions in {export}")
+        print(f"{len(scores['images']['names'])} predictions in {export}")
 
 
 def predict(
@@ -153,24 +153,18 @@ def runs() -> None:
 
 
 def verify(run: Positional[str], /, epochs: int = 1) -> None:
-    """Train the first epochs of a recorded run again and compare every digit with its history.
+    """Train the first epochs of a recorded run again and compare with its history.
+
+    Every digit must be equal on the same processor and libraries; elsewhere they must be close.
 
     Args:
         run: Id of the run.
         epochs: Epochs to repeat; more are added up to the first validated one.
     """
     from .records import load_record
-    from .training.loop import replay
+    from .training.verify import repeat
 
-    record = load_record(run)
-    replayed = replay(record, epochs)
-    recorded = record.history.iloc[: len(replayed)]
-    print(replayed.to_string(index=False))
-    differing = [name for name in replayed if not recorded[name].equals(replayed[name])]
-    if differing:
-        print(recorded.to_string(index=False))
-        raise SeglibError(f"{run}: today's code gives another history ({', '.join(differing)})")
-    print(f"{run}: {len(replayed)} recorded epochs repeated to every digit")
+    print(repeat(load_record(run), epochs))
 
 
 def commands() -> dict[str, Callable[..., None]]:

@@ -14,8 +14,9 @@ from typing import Any, get_args, get_origin, get_type_hints
 from torch import nn
 
 from .data.datasets import dataset_spec
+from .devices import resolve_precision
 from .errors import ConfigError, choose, shown
-from .models import MODELS, build_model, option_names
+from .models import MODELS, build_model, option_defaults
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("fine", "coarse"),
@@ -24,7 +25,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("adam", "adamw", "adamax"),
     "schedule": ("step", "one_cycle"),
     "precision": ("auto", "fp32", "bf16", "fp16"),
-    "select_by": ("miou", "loss"),
+    "select_by": ("last", "miou", "loss"),
 }
 # Fields, what their values must fulfil (None always may be), and that in words.
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
@@ -33,12 +34,15 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("learning_rate encoder_rate clip_norm", lambda v: 0 < v < math.inf, "above 0"),
     ("weight_decay rotation", lambda v: 0 <= v < math.inf, "0 or more"),
     ("dropout stochastic_depth warm_up", lambda v: 0 <= v < 1, "at least 0 and below 1"),
+    ("ema", lambda v: 0 < v < 1, "between 0 and 1"),
+    ("hold_out", lambda v: len(set(v)) == len(v) > 0, "names of cities, each once"),
     ("jitter", lambda v: 0 <= v <= 1, "between 0 and 1"),
     ("gamma", lambda v: 0 < v <= 1, "above 0 and at most 1"),
     ("scale", lambda v: 0 < v[0] <= v[1] < math.inf, "two numbers, 0 < lowest <= highest"),
     ("image_size crop_size", lambda v: min(v) > 0, "a height and a width in pixels above 0"),
     ("seed", lambda v: 0 <= v < 2**63, "at least 0 and below 2**63"),
 )
+WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises, if not said otherwise
 KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a name"}
 
 
@@ -47,7 +51,7 @@ class RunConfig:
     """Everything that determines a run's result; the run's id is a hash of these values.
 
     None stands for the default of the architecture or the dataset and does not count in the hash,
-    so that new fields leave the ids of older records alone.
+    so that new fields leave the ids of older records alone; nor does a default that is spelled out.
     """
 
     dataset: str = "miniscapes"  # Dataset to train on: miniscapes, camvid or cityscapes
@@ -69,6 +73,7 @@ class RunConfig:
     rotation: float = 10.0  # Rotate training images by up to this many degrees to either side
     jitter: float = 0.0  # Strength of random changes of brightness, contrast and saturation, 0 to 1
     train_images: int | None = None  # Train on a random subset of this many images (None: all)
+    hold_out: tuple[str, ...] | None = None  # Cities of train that are scored instead of trained on
 
     loss: str = "cross_entropy"  # cross_entropy, dice, iou, cross_entropy+dice or cross_entropy+iou
     class_weights: str = "none"  # In cross-entropy: none, or sqrt_median: √(median/own frequency)
@@ -84,8 +89,9 @@ class RunConfig:
     epochs: int = 30  # Passes over the training images
     batch_size: int = 8  # Images per optimiser step, over all processes and accumulated parts
     accumulation: int = 1  # Parts in which a batch goes through the network, to fit a small memory
-    precision: str = "auto"  # fp32, bf16, fp16, or auto: bf16 where the processor has it, else fp32
-    select_by: str = "miou"  # Val score, miou or loss, by which the best epoch's weights are kept
+    precision: str = "auto"  # fp32, bf16, fp16, or auto: what this machine computes fastest
+    ema: float | None = None  # Decay per step of a running mean of the weights, kept in their place
+    select_by: str = "last"  # Epoch whose weights are kept: the last, or the best by miou or loss
     validate_every: int = 1  # Epochs between validations; the last epoch is always validated
     seed: int = 0  # Seed of initial weights, order, augmentation and dropout
 
@@ -105,22 +111,41 @@ class RunConfig:
             raise ConfigError(f"batch_size {self.batch_size} must be a multiple of {parts}")
 
     def resolved(self) -> "RunConfig":
-        """The same run with the dataset's default image size; `ConfigError` for unknown names."""
-        spec = dataset_spec(self.dataset)
-        self.model_options()
-        return dataclasses.replace(self, image_size=self.image_size or spec.train_size)
+        """The same run with nothing left open and nothing said twice; its id is a hash of this.
+
+        Sizes and precision get values; settings without effect, and those that spell a default out,
+        get the field's own. `ConfigError` for unknown names and options of other models.
+        """
+        size = self.image_size or dataset_spec(self.dataset).train_size
+        own = self._own_options()
+        without_effect = {
+            "crop_size": self.crop_size == size, "decay_all": self.decay_all is False,
+            "encoder_rate": self.encoder_rate == 1.0, "gamma": self.schedule == "one_cycle",
+            "warm_up": self.schedule == "step" or self.warm_up == WARM_UP,
+            "class_weights": "cross_entropy" not in self.loss,
+        } | {name: getattr(self, name, None) == default for name, default in own.items()}
+        fields = dataclasses.fields(self)
+        changes = {field.name: field.default for field in fields if without_effect.get(field.name)}
+        changes |= {"image_size": size, "precision": resolve_precision(self.precision)}
+        changes["hold_out"] = self.hold_out and tuple(sorted(self.hold_out))
+        return dataclasses.replace(self, **changes)
 
     def model_options(self) -> dict[str, Any]:
-        """The constructor's arguments that are set; `ConfigError` for those of other models."""
-        known = option_names(self.model)
-        foreign = {name for model in MODELS for name in option_names(model)}.difference(known)
+        """The constructor's arguments and their values; `ConfigError` for those of other models."""
+        options = self._own_options()
+        given = {name: getattr(self, name, None) for name in options}
+        return options | {name: value for name, value in given.items() if value is not None}
+
+    def _own_options(self) -> dict[str, Any]:
+        """The constructor's arguments and their defaults; `ConfigError` for other models' ones."""
+        known = option_defaults(self.model)
+        foreign = {name for model in MODELS for name in option_defaults(model)}.difference(known)
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if field.name in foreign and value != field.default:
                 has = ", ".join(known)
                 raise ConfigError(f"{field.name} {value!r}: not an option of {self.model} ({has})")
-        values = {name: getattr(self, name, None) for name in known}
-        return {name: value for name, value in values.items() if value is not None}
+        return known
 
     def build_model(self, *, download: bool = True) -> nn.Module:
         """The run's network with fresh weights, or `pretrained` ones unless `download` is False."""
@@ -144,6 +169,11 @@ class RunConfig:
         return cls(**values)
 
     @property
+    def scored_split(self) -> str:
+        """The split that training scores: "held_out" where cities are held out, else "val"."""
+        return "held_out" if self.hold_out else "val"
+
+    @property
     def run_id(self) -> str:
         """`<dataset>-<model>-<hash>`: the first 8 hexadecimal digits of the values' sha256."""
         values = {k: v for k, v in self.resolved().to_dict().items() if v is not None}
@@ -156,6 +186,10 @@ def _as_type(field: str, hint: Any, value: Any) -> Any:
     options = get_args(hint)
     if type(None) in options:
         return None if value is None else _as_type(field, options[0], value)
+    if get_origin(hint) is tuple and options[-1] is ...:
+        if isinstance(value, (tuple, list)):
+            return tuple(_as_type(field, options[0], part) for part in value)
+        raise ConfigError(f"{field} {shown(value)} must be a list of names")
     if get_origin(hint) is tuple:
         if isinstance(value, (tuple, list)) and len(value) == len(options):
             return tuple(_as_type(field, options[0], part) for part in value)

@@ -29,17 +29,24 @@ def choose_device(name: str | None = None) -> torch.device:
     return torch.device(name)
 
 
-def resolve_precision(precision: str, device: torch.device) -> str:
-    """Turn "auto" into what `device` computes fast: bf16 or fp16 in hardware, else fp32."""
+def resolve_precision(precision: str = "auto", device: torch.device | None = None) -> str:
+    """Turn "auto" into what `device` (None: the fastest) computes fastest: bf16, fp16 or fp32."""
     if precision != "auto":
         return precision
-    if device.type == "cuda":
-        return "bf16" if torch.cuda.is_bf16_supported() else "fp16"
-    if device.type == "cpu":
+    device = device or choose_device()
+    if is_native("bf16", device):
+        return "bf16"
+    return "fp16" if device.type == "cuda" else "fp32"
+
+
+def is_native(precision: str, device: torch.device) -> bool:
+    """Whether `device` computes in a precision by itself; else it is imitated, which is slow."""
+    if precision == "bf16" and device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bf16" and device.type == "cpu":
         # With AVX512-BF16 or AMX convolutions run twice as fast; elsewhere bf16 is emulated.
-        native = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
-        return "bf16" if native() else "fp32"
-    return "fp32"
+        return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    return precision == "fp32" or device.type == "cuda"
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -118,3 +119,13 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file's bytes, as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_writable(folder: Path, variable: str) -> None:
+    """Raise `SeglibError` now rather than after hours if `folder` can't be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as problem:
+        reason = f"this folder can't be written ({problem.strerror})"
+        raise SeglibError(f"{folder}: {reason}; allow it or point {variable} elsewhere") from None

@@ -1,5 +1,6 @@
 """The settings of the recorded runs, from which the command line and the notebooks start."""
 
+import dataclasses
 from typing import Any
 
 from .config import RunConfig
@@ -13,6 +14,8 @@ SHARED: dict[str, Any] = {
     "learning_rate": 2e-3, "schedule": "one_cycle",
     # Flips alone: networks and trainings this small pay for more on clean photographs.
     "scale": (1.0, 1.0), "rotation": 0.0, "jitter": 0.0,
+    "precision": "bf16",  # by name: a recipe is the same run on every processor
+    "select_by": "miou",
     "batch_size": 4,  # few images: more steps are worth more than smoother ones
 }
 
@@ -46,3 +49,15 @@ def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> 
     sizes = GPU_SIZE if dataset == "cityscapes" else CPU_SIZE
     values = SHARED | BY_DATASET.get(dataset, {}) | BY_MODEL.get(model, {}) | sizes.get(model, {})
     return RunConfig.from_dict({"dataset": dataset, "model": model, **values, **changes}).resolved()
+
+
+def command(config: RunConfig) -> str:
+    """The `seglib train` command of a run: what differs from its recipe, option by option."""
+    own, config = recipe(config.dataset, config.model), config.resolved()
+    words = [f"seglib train --dataset {config.dataset} --model {config.model}"]
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != getattr(own, field.name):
+            parts = value if isinstance(value, tuple) else [value]
+            words += [f"--{field.name.replace('_', '-')}", *map(str, parts)]
+    return " ".join(words)

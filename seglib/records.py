@@ -1,11 +1,18 @@
 """Run records: one folder per run in `results/`, small enough for git, complete enough to trust.
 
 `config.json` (what was asked), `history.csv` (a row per epoch), `scores.json` (per split),
-`environment.json` (where, with what, how long), `weights.safetensors` and `predictions/<split>/`
-(label-id PNG files of a fixed dozen of scenes). A folder appears only when it is complete.
+`environment.json` (where, with what, on which data, how long), `weights.safetensors` and
+`predictions/<split>/` (label-id PNG files of a fixed dozen of scenes). A folder appears only when
+it is complete, and its parts belong together: its name is the hash of the config, `SHA256SUMS` (as
+`sha256sum --check` reads it) holds the digests of what never changes, and `scores.json` its own.
 """
 
 import base64
+import difflib
+import hashlib
+import io
+import json
+import sys
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,20 +23,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from . import paths
 from .config import RunConfig
 from .data.cache import resize_mask
-from .data.datasets import DatasetSpec, dataset_spec
+from .data.datasets import DatasetSpec, dataset_spec, fingerprint
 from .data.images import read_label_ids, read_mask
-from .errors import ConfigError, RecordError
-from .files import atomic_folder, atomic_path, read_json, write_json
+from .data.tree import MASK_FOLDERS
+from .errors import ConfigError, RecordError, shown
+from .files import atomic_folder, atomic_path, locked, sha256_of, write_json
 from .provenance import RESULTS_VERSION
+from .recipes import command
+
+SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True)
@@ -46,9 +56,12 @@ class Record:
     def config(self) -> RunConfig:
         file = self.path / "config.json"
         try:
-            return RunConfig.from_dict(read_json(file, RecordError)).resolved()
+            config = RunConfig.from_dict(_parsed(file, self._part("config.json"))).resolved()
         except ConfigError as problem:
             raise RecordError(f"{file}: {problem}") from None
+        if config.run_id != self.id:
+            raise RecordError(f"{file}: is the config of {config.run_id}, not of {self.id}")
+        return config
 
     @property
     def dataset(self) -> DatasetSpec:
@@ -57,25 +70,43 @@ class Record:
     @cached_property
     def history(self) -> pd.DataFrame:
         """One row per validated epoch: epoch, learning_rate, train_loss, val_loss, val_miou, …"""
-        file = self.path / "history.csv"
-        try:
-            return pd.read_csv(file)
-        except (OSError, ValueError) as problem:
-            # pandas' messages can have several lines
-            raise RecordError(f"{file}: not a table ({' '.join(str(problem).split())})") from None
+        return pd.read_csv(io.BytesIO(self._part("history.csv")))
 
     @cached_property
     def scores(self) -> dict[str, dict[str, Any]]:
         """Scores by split, as `ScoreAccumulator.scores` makes them."""
         file = self.path / "scores.json"
-        try:
-            return {split: _unpacked(scores) for split, scores in _read_object(file).items()}
-        except (AttributeError, KeyError, TypeError, ValueError, zlib.error) as problem:
-            raise RecordError(f"{file}: not the scores of a run ({problem})") from None
+        values = _parsed(file, _read(file))
+        if values.pop("sha256", None) != _digest(values):
+            raise RecordError(f"{file}: damaged or edited; restore it, or retrain the run")
+        return {split: _unpacked(scores) for split, scores in values.items()}
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        return _read_object(self.path / "environment.json")
+        return _parsed(self.path / "environment.json", self._part("environment.json"))
+
+    def _part(self, name: str) -> bytes:
+        """The bytes of a part that never changes; `RecordError` if they are not those recorded."""
+        content, sums = _read(self.path / name), _read(self.path / SUMS).decode("utf-8", "replace")
+        if f"{hashlib.sha256(content).hexdigest()}  {name}" not in sums.splitlines():
+            advice = f"its sha256 is not in {SUMS}; restore it, or retrain the run"
+            raise RecordError(f"{self.path / name}: damaged or edited ({advice})")
+        return content
+
+    def other_data(self, *splits: str) -> str | None:
+        """One line if this disk holds these splits with other masks than those recorded, or None.
+
+        None too for a split that was not recorded, or of a dataset that is not there.
+        """
+        root, known = self.dataset.root(), {"train": self.environment["data"]["train"]}
+        known |= {split: found["data"] for split, found in self.scores.items()}
+        for split in splits:
+            mode = self.config.mode if split == "train" else "fine"
+            part = "train" if split == "held_out" else split
+            there = (root / MASK_FOLDERS[mode] / part).is_dir()
+            if there and known.get(split) not in (None, fingerprint(root, part, mode)):
+                return f"{self.id}: recorded on other data than {root} (masks of {part} differ)"
+        return None
 
     @property
     def weights_path(self) -> Path:
@@ -86,8 +117,12 @@ class Record:
         """Whether it was made by today's results version; `seglib verify` shows it by doing."""
         return self.environment.get("results_version") == RESULTS_VERSION
 
-    def miou(self, split: str = "val") -> float:
-        """The split's mIoU, 0 to 1, NaN without a scored pixel; `RecordError` if never scored."""
+    def miou(self, split: str | None = None) -> float:
+        """The mIoU of a split (None: what the config scores), 0 to 1, NaN without a scored pixel.
+
+        `RecordError` if it was never scored.
+        """
+        split = split or self.config.scored_split
         if split not in self.scores:
             command = f"seglib evaluate {self.id} --split {split}"
             raise RecordError(f"{self.id}: no scores on {split!r}; run: {command}")
@@ -111,11 +146,26 @@ class Record:
                 maps[name] = np.float32(resize_mask(read_mask(file), label_ids.shape)) / 100
         return maps
 
+    def weights(self) -> dict[str, Tensor]:
+        """The recorded tensors; `RecordError` where missing, damaged or not finite."""
+        if not self.weights_path.exists():
+            hint = f"left out of the record; make it: {command(self.config)} --retrain"
+            raise RecordError(f"{self.weights_path}: {hint}")
+        try:
+            tensors = load(self._part(self.weights_path.name))
+        except (SafetensorError, ValueError) as problem:
+            reason = f"not a readable safetensors file ({problem})"
+            raise RecordError(f"{self.weights_path}: {reason}") from None
+        for name, tensor in tensors.items():
+            if not tensor.isfinite().all():
+                raise RecordError(f"{self.weights_path}: {name!r} holds NaN or infinite numbers")
+        return tensors
+
     def load_model(self, device: torch.device | str = "cpu") -> nn.Module:
         """The network with the recorded weights in evaluation mode; takes normalised floats."""
-        model, weights = self.config.build_model(download=False), read_tensors(self.weights_path)
+        model = self.config.build_model(download=False)
         try:
-            model.load_state_dict(weights)
+            model.load_state_dict(self.weights())
         except RuntimeError as problem:
             first = str(problem).splitlines()[1].strip()[:160]  # below a heading, of many
             raise RecordError(f"{self.weights_path}: of another architecture: {first}") from None
@@ -127,18 +177,37 @@ class Record:
         """Add the scores and predictions of another split to a finished record."""
         _write_predictions(self.path, split, predictions)
         lock = paths.checkpoints_dir() / f"{self.id}.scores.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):  # another process may be adding another split
-            file = self.path / "scores.json"
-            write_json(file, _read_object(file) | {split: _packed(scores)})
-        self.__dict__.pop("scores", None)  # read again when asked for
+        with locked(lock, f"adds scores of {self.id}"):
+            self.__dict__.pop("scores", None)  # read again
+            _write_scores(self.path / "scores.json", self.scores | {split: scores})
+        self.__dict__.pop("scores", None)
 
 
-def _read_object(path: Path) -> dict[str, Any]:
-    values = read_json(path, RecordError)
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise RecordError(f"{path}: cannot be read ({problem.strerror})") from None
+
+
+def _parsed(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(content)
+    except (ValueError, RecursionError) as problem:
+        raise RecordError(f"{path}: not valid JSON ({problem})") from None
     if not isinstance(values, dict):
         raise RecordError(f"{path}: expected an object of named values")
     return values
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def _write_scores(path: Path, scores: Mapping[str, dict[str, Any]]) -> None:
+    # through JSON and back, where a tuple is a list
+    values = json.loads(json.dumps({split: _packed(found) for split, found in scores.items()}))
+    write_json(path, values | {"sha256": _digest(values)})
 
 
 def _packed(scores: dict[str, Any]) -> dict[str, Any]:
@@ -164,10 +233,19 @@ def _unpacked(scores: dict[str, Any]) -> dict[str, Any]:
 
 
 def list_records(dataset: str | None = None) -> list[Record]:
-    """All records in `results/`, or those of one dataset, sorted by id."""
-    files = sorted(paths.results_dir().glob("[!.]*/config.json"))
-    records = [Record(file.parent) for file in files]
-    return [record for record in records if dataset in (None, record.config.dataset)]
+    """All records in `results/`, or those of one dataset, sorted by id.
+
+    A damaged one, or one of a newer version, is passed over with one line on stderr.
+    """
+    records = []
+    for file in sorted(paths.results_dir().glob("[!.]*/config.json")):
+        record = Record(file.parent)
+        try:
+            record.scores, record.environment  # noqa: B018  (reads them)
+            records += [record] if dataset in (None, record.config.dataset) else []
+        except RecordError as problem:
+            print(f"passed over: {problem}", file=sys.stderr)
+    return records
 
 
 def load_record(run_id: str | None = None) -> Record:
@@ -175,20 +253,24 @@ def load_record(run_id: str | None = None) -> Record:
     results = paths.results_dir()
     if run_id is None:
         if records := list_records():
-            return max(records, key=lambda record: record.environment.get("finished", ""))
+            return max(records, key=lambda record: str(record.environment.get("finished", "")))
         raise RecordError(f"{results}: no run is recorded; start with: seglib train")
-    for folder in (results / run_id, Path(run_id).absolute()):
+    if not run_id:
+        raise ConfigError("RUN is empty; name a run's id, as `seglib runs` lists them")
+    for folder in (results / run_id, Path(run_id).expanduser().absolute()):
         if (folder / "config.json").exists():
             return Record(folder)
-    known = ", ".join(record.id for record in list_records())
-    raise RecordError(f"run {run_id!r} has no record in {results}; recorded: {known or 'none'}")
+    close = difflib.get_close_matches(run_id, [path.name for path in results.glob("*-*-*")], n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "`seglib runs` lists those there are"
+    raise RecordError(f"run {shown(run_id)} has no record in {results}; {hint}")
 
 
 def best_record(dataset: str) -> Record:
     """The record with weights and the highest val mIoU on a dataset; `RecordError` if none."""
     records = [record for record in list_records(dataset) if record.weights_path.exists()]
-    if records:
-        return max(records, key=Record.miou)
+    scored = [record for record in records if record.scores.get("val", {}).get("miou") is not None]
+    if scored:
+        return max(scored, key=lambda record: record.miou("val"))
     start = f"start with: seglib train --dataset {dataset}"
     raise RecordError(f"{paths.results_dir()}: no run on {dataset} keeps its weights; {start}")
 
@@ -210,15 +292,17 @@ def save_record(
     folder = (results or paths.results_dir()) / config.run_id
     with atomic_folder(folder) as temporary:
         write_json(temporary / "config.json", config.to_dict())
-        (temporary / "history.csv").write_text(history_text(history))
-        packed = {split: _packed(values) for split, values in scores.items()}
-        write_json(temporary / "scores.json", packed)
+        (temporary / "history.csv").write_text(history_text(history), "utf-8", newline="\n")
+        _write_scores(temporary / "scores.json", scores)
         write_json(temporary / "environment.json", environment)
         for split, images in predictions.items():
             _write_predictions(temporary, split, images)
         if state is not None:
             # `save_file` hides the number of an error such as a full disk
             (temporary / "weights.safetensors").write_bytes(save(dict(state)))
+        parts = sorted(file for file in temporary.iterdir() if file.is_file())
+        sums = [f"{sha256_of(part)}  {part.name}\n" for part in parts if part.stem != "scores"]
+        (temporary / SUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
     return Record(folder)
 
 
@@ -231,13 +315,3 @@ def _write_predictions(folder: Path, split: str, predictions: Mapping[str, np.nd
     for name, label_ids in predictions.items():
         with atomic_path(folder / "predictions" / split / f"{name}.png") as temporary:
             Image.fromarray(label_ids).save(temporary, optimize=True)
-
-
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """All tensors of a safetensors file; `RecordError` names a missing or damaged file."""
-    try:
-        return load_file(path)
-    except FileNotFoundError:
-        raise RecordError(f"{path}: no such weights file") from None
-    except (SafetensorError, OSError, ValueError) as problem:
-        raise RecordError(f"{path}: not a readable safetensors file ({problem})") from None

@@ -51,16 +51,16 @@ def score_text(scores: dict[str, Any], metric: str = "miou") -> str:
 
     `scores` and `metric` ("miou" or "iou:pole") are those of `intervals.bootstrap_interval`.
     """
-    interval = _interval(*bootstrap_interval(scores, metric))  # also refuses an unknown metric
+    low, high = bootstrap_interval(scores, metric)  # also refuses an unknown metric
     key, _, name = metric.partition(":")
     names = scores["categories" if key.startswith("category") else "classes"]
     value = scores[key][names.index(name)] if name else scores[key]
-    return percent(value) if value is None else f"{percent(value)} ({interval})"
+    return percent(value) if low != low else f"{percent(value)} ({_interval(low, high)})"
 
 
 def difference_text(difference: PairedDifference | tuple[float, float, float]) -> str:
     """A paired difference in points with its interval, as in "+5.2 points (+3.1 to +7.4)"."""
-    value, low, high = difference
+    value, low, high, *_ = difference
     if value != value:
         return percent(None)
     return f"{100 * value:+.1f} points ({_interval(low, high, '+')})"
@@ -68,17 +68,19 @@ def difference_text(difference: PairedDifference | tuple[float, float, float]) -
 
 def describe_options(record: Record) -> str:
     """What sets a run's architecture apart, in words: "width 16, no skips"."""
-    config = record.config
-    words = [f"width {config.width}"] if config.width is not None else []
-    words += [config.size] if config.size is not None else []
-    words += ["no batch normalisation"] if config.norm is False else []
-    words += ["no skips"] if config.skips is False else []
-    words += ["pretrained"] if config.pretrained else []
+    options = record.config.model_options()
+    words = [f"width {options['width']}"] if "width" in options else []
+    words += [options["size"]] if "size" in options else []
+    words += ["no batch normalisation"] if options.get("norm") is False else []
+    words += ["no skips"] if options.get("skips") is False else []
+    words += ["pretrained"] if options.get("pretrained") else []
     return ", ".join(words)
 
 
 def score_table(scores: dict[str, Any]) -> str:
-    """The scores of one split as text: per class, then the means with the interval of the mIoU."""
+    """The scores of one split as text: by class, the means with the mIoU's interval, by city."""
+    if scores["pixel_accuracy"] is None:
+        return "nothing is scored: its masks hold no pixel of a class"
     names = scores["classes"]
     iiou = scores["iiou"] or [None] * len(names)
     columns = {
@@ -87,9 +89,13 @@ def score_table(scores: dict[str, Any]) -> str:
     }
     table = 100 * pd.DataFrame(columns, [*names, "mean", "categories"], dtype=float)
     table.columns.name = "class"  # the heading of the names
-    return (
+    text = (
         f"{table.to_string(float_format='%.1f', na_rep='n/a', col_space=[8, 7])}\n"
-        f"mIoU 95 % interval {_interval(*bootstrap_interval(scores))}, "
+        f"mIoU {score_text(scores)} with 95 % interval, "
         f"pixel accuracy {percent(scores['pixel_accuracy'])}, "
         f"mean accuracy {percent(scores['mean_accuracy'])}"
     )
+    for city, found in scores["cities"].items():
+        miou, accuracy = percent(found["miou"]), percent(found["pixel_accuracy"])
+        text += f"\n{city}: {found['scenes']} scenes, mIoU {miou}, pixel accuracy {accuracy}"
+    return text

@@ -49,6 +49,7 @@ class DatasetSpec:
     # Writes the tree into an empty folder, from the keyword arguments of `prepare`, and returns
     # what the tree was made from, as JSON. Without it the tree is one that the user puts there.
     convert: Callable[..., dict[str, Any]] | None = None
+    block: int = 1  # neighbouring scenes of a city (a video's frames) that intervals keep together
 
     def root(self) -> Path:
         """The root of its tree, whether or not it is there yet (`prepare` makes it)."""
@@ -61,7 +62,7 @@ DATASETS: dict[str, DatasetSpec] = {
     spec.name: spec
     for spec in (
         DatasetSpec("miniscapes", CITYSCAPES_19, (256, 512), (160, 320), generate),
-        DatasetSpec("camvid", CAMVID_11, (360, 480), (192, 256), camvid.make_tree),
+        DatasetSpec("camvid", CAMVID_11, (360, 480), (192, 256), camvid.make_tree, block=20),
         DatasetSpec("cityscapes", CITYSCAPES_19, (1024, 2048), (512, 1024)),
     )
 }

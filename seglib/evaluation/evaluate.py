@@ -15,11 +15,12 @@ from tqdm.auto import tqdm
 
 from ..config import RunConfig
 from ..data.cache import load_cache
-from ..data.datasets import dataset_spec
+from ..data.datasets import dataset_spec, fingerprint
 from ..data.images import read_instance_ids, read_label_ids
 from ..data.tree import Scene, has_instances, list_scenes
 from ..devices import choose_device
-from ..files import atomic_path
+from ..errors import choose
+from ..files import atomic_path, check_writable
 from ..records import Record
 from .metrics import ScoreAccumulator
 from .predictor import Predictor
@@ -43,6 +44,7 @@ def evaluate(
 ) -> Evaluation:
     """Score a run's network, on the device where it is, on the fine masks of one split.
 
+    `split`: train, val or test; of a run with `hold_out` also held_out, which train then lacks.
     Images are fed at the config's size; classes are scored at the labels' own resolution. The
     processes of an `accelerator` share the scenes, and each returns the whole. `on_scene` is given
     each scene's name and predicted label ids, uint8 (H, W).
@@ -51,7 +53,8 @@ def evaluate(
     spec = dataset_spec(config.dataset)
     rank = accelerator.process_index if accelerator else 0
     processes = accelerator.num_processes if accelerator else 1
-    scenes = list_scenes(spec.root(), split, "fine")
+    scenes = list_scenes(spec.root(), split, "fine", config.hold_out or ())
+    data = fingerprint(spec.root(), scenes[0].split)
     instances = has_instances(scenes)
     cache = load_cache(scenes, config.image_size, spec.class_set, progress)
     spread = np.linspace(0, len(scenes) - 1, min(SHOWN_SCENES, len(scenes)))
@@ -86,32 +89,37 @@ def evaluate(
         for counts, others in gathered:
             accumulator.counts |= counts
             predictions |= others
-    return Evaluation(accumulator.scores(), dict(sorted(predictions.items())))
+    scores = {"data": data, "block": spec.block, **accumulator.scores()}
+    return Evaluation(scores, dict(sorted(predictions.items())))
 
 
 def score_split(
-    record: Record, split: str, *, device: str | None = None, progress: bool = True
+    record: Record, split: str, *, device: str | None = None, progress: bool = True,
+    export: Path | None = None,
 ) -> Mapping[str, Any]:
-    """The record's scores on a split, computed from its weights and added the first time."""
-    if split not in record.scores:
-        model = record.load_model(choose_device(device))
-        evaluation = evaluate(model, record.config, split, progress=progress)
-        record.add_scores(split, evaluation.scores, evaluation.predictions)
-    return record.scores[split]
+    """The record's scores on a split, computed from its weights and added the first time.
 
-
-def export_predictions(
-    record: Record, split: str, folder: Path, *, device: str | None = None, progress: bool = True
-) -> int:
-    """Write a split's predictions as `{scene}_labelIds.png` files and return their number.
-
-    They hold uint8 label ids at the label's resolution, as the official evaluator reads them.
+    `export`: folder to which every prediction is written as `{scene}_labelIds.png`, uint8 label ids
+    at the label's resolution, as the official evaluator reads them. On other data than those of the
+    record, which are told in one line, scores are computed and not added.
     """
+    known = ("train", "val", "test", *(["held_out"] if record.config.hold_out else []))
+    choose("split", split, known)
+    if problem := record.other_data("train", split):
+        print(f"{problem}: scored anew, not recorded")
+    elif split in record.scores and export is None:
+        return record.scores[split]
 
     def write(name: str, label_ids: np.ndarray) -> None:
-        with atomic_path(folder / f"{name}_labelIds.png") as temporary:
-            Image.fromarray(label_ids).save(temporary)
+        if export is not None:
+            with atomic_path(export / f"{name}_labelIds.png") as temporary:
+                Image.fromarray(label_ids).save(temporary)
 
+    if export is not None:
+        check_writable(export, "--export")
     model = record.load_model(choose_device(device))
-    evaluate(model, record.config, split, progress=progress, on_scene=write)
-    return len(list_scenes(record.dataset.root(), split, "fine"))
+    found = evaluate(model, record.config, split, progress=progress, on_scene=write)
+    if problem or split in record.scores:
+        return found.scores
+    record.add_scores(split, found.scores, found.predictions)
+    return record.scores[split]

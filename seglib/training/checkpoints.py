@@ -17,7 +17,7 @@ from ..files import atomic_path
 from ..provenance import RESULTS_VERSION
 
 NAMES = ("last.ckpt", "previous.ckpt")
-KEYS = "model optimizer scheduler scaler history epoch_seconds best next_epoch".split()
+KEYS = "model optimizer scheduler scaler average data history epoch_seconds best next_epoch".split()
 
 
 def checkpoint_folder(run_id: str) -> Path:
@@ -38,13 +38,21 @@ def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:
             last.replace(previous)
 
 
-def load_checkpoint(run_id: str) -> tuple[dict[str, Any] | None, list[str]]:
-    """The newest state that serves, or None, and one line for each file that is passed over."""
+def load_checkpoint(
+    run_id: str, data: dict[str, str] | None = None
+) -> tuple[dict[str, Any] | None, list[str]]:
+    """The newest state that serves, or None, and one line for each file that is passed over.
+
+    `data`: fingerprints by split of the masks that are here; a state of others does not serve.
+    """
     passed_over = []
     files = [checkpoint_folder(run_id) / name for name in NAMES]
     for path in filter(Path.exists, files):
         try:
-            return _read(path), passed_over
+            state = _read(path)
+            if data is not None and state["data"] != data:
+                raise ValueError("it was made on other data")
+            return state, passed_over
         except (OSError, ValueError) as problem:
             passed_over.append(f"{path.name} of {run_id} is passed over: {problem}")
     return None, passed_over

@@ -4,38 +4,37 @@ Plain PyTorch, put on any device, precision and number of processes by accelerat
 seeded from (seed, epoch, sample): a run that was killed and resumed ends with the same weights.
 """
 
-import io
 import math
 import os
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
-from filelock import FileLock
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
 
 from .. import paths
 from ..config import RunConfig
-from ..data.datasets import dataset_spec, fingerprint
+from ..data.datasets import dataset_spec
 from ..data.transforms import mix_seed, to_device
 from ..devices import choose_device, resolve_precision
 from ..errors import RecordError, SeglibError
 from ..evaluation.evaluate import evaluate
 from ..evaluation.metrics import mean_iou, pixel_accuracy
+from ..files import check_writable, locked
 from ..labels import IGNORE_INDEX
 from ..models.inspection import count_parameters
 from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
-from ..records import Record, find_record, history_text, save_record
+from ..records import Record, find_record, save_record
 from ..text import percent
 from .checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint, save_checkpoint
-from .setup import TrainingState, check_writable, epoch_batches, make_accelerator, new_state
+from .setup import TrainingState, epoch_batches, make_accelerator, new_state
 from .tracking import check_tracker, start_tracker
 
 
@@ -60,22 +59,24 @@ def fit(
     False makes a compact one. `workers` processes load data (default: none on a CPU, up to 8 for a
     GPU). When the next epoch would end after `deadline`, a time of `time.monotonic`, raises
     `OutOfTime` and leaves a checkpoint. Raises `ConfigError`, `DatasetError` or `RecordError`
-    before any training if the run can't work, and `NonFiniteLoss` if it diverges.
+    before any training if the run can't work, or is recorded on other data than are here, and
+    `NonFiniteLoss` if it diverges.
     """
-    config = config.resolved()
+    chosen = choose_device(device)
+    config = replace(config, precision=resolve_precision(config.precision, chosen)).resolved()
     check_tracker(tracker)
     if retrain is None:
         retrain = os.environ.get("SEGLIB_RETRAIN") == "1"
     results = results or paths.results_dir()
     if not retrain and (record := find_record(config, results)):
         return announce(record)
-    accelerator = make_accelerator(config, choose_device(device))
+    accelerator = make_accelerator(config, chosen)
     check_writable(results, "SEGLIB_RESULTS")
     check_writable(paths.checkpoints_dir(), "SEGLIB_HOME")
     is_main = accelerator.is_main_process
     progress = progress and is_main
-    lock = FileLock(checkpoint_folder(config.run_id).with_suffix(".lock"))
-    with lock if is_main else nullcontext():
+    lock = Path(f"{checkpoint_folder(config.run_id)}.lock")
+    with locked(lock, f"trains {config.run_id}") if is_main else nullcontext():
         accelerator.wait_for_everyone()
         if not retrain and (record := find_record(config, results)):  # another session was first
             return announce(record)
@@ -99,12 +100,13 @@ def fit(
         # Scored in the precision in which they are kept.
         weights = {name: half(tensor) for name, tensor in state.best["weights"].items()}
         state.model.load_state_dict(weights)
-        scored = evaluate(state.model, config, "val", progress=progress, accelerator=accelerator)
+        split = config.scored_split
+        scored = evaluate(state.model, config, split, progress=progress, accelerator=accelerator)
         if is_main:
             save_record(
-                config, history=state.history, scores={"val": scored.scores},
+                config, history=state.history, scores={split: scored.scores},
                 environment=describe_run(state), state=weights if keep_weights else None,
-                predictions={"val": scored.predictions}, results=results,
+                predictions={split: scored.predictions}, results=results,
             )
             remove_checkpoint(config.run_id)
         accelerator.wait_for_everyone()
@@ -133,10 +135,12 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
         row |= {"val_loss": val_loss, "val_miou": mean_iou(confusion)}
         row |= {"val_pixel_accuracy": pixel_accuracy(confusion)}
         state.history.append(row)
-        score = row["val_miou"] if config.select_by == "miou" else -val_loss
+        scores = {"last": number, "miou": row["val_miou"], "loss": -val_loss}
+        score = scores[config.select_by]
         score = -math.inf if math.isnan(score) else score  # no epoch is better than NaN
         if score > state.best["score"] or not state.best["weights"]:
-            weights = {key: value.cpu().clone() for key, value in state.model.state_dict().items()}
+            weights = state.scored_model.state_dict()
+            weights = {key: value.cpu().clone() for key, value in weights.items()}
             state.best = {"score": score, "epoch": number, "weights": weights}
     state.epoch_seconds.append(round(time.monotonic() - began, 2))
     return row
@@ -168,6 +172,8 @@ def train_one_epoch(state: TrainingState, loader: DataLoader, bar: tqdm) -> floa
             state.optimizer.zero_grad()
             if accelerator.sync_gradients:
                 state.scheduler.step()
+                if state.average is not None:
+                    state.average.update_parameters(state.model)
         losses.append(value)
         bar.set_postfix(loss=f"{value:.3f}", refresh=False)
         bar.update(len(image) * accelerator.num_processes)
@@ -177,8 +183,9 @@ def train_one_epoch(state: TrainingState, loader: DataLoader, bar: tqdm) -> floa
 
 @torch.inference_mode()
 def validate(state: TrainingState) -> tuple[float, np.ndarray]:
-    """Mean loss and int64 confusion matrix over the val split, shared among all processes."""
-    accelerator, model, cache = state.accelerator, state.prepared.eval(), state.validation
+    """Mean loss and int64 confusion matrix over the scored split, shared among all processes."""
+    accelerator, cache = state.accelerator, state.validation
+    model = (state.prepared if state.average is None else state.scored_model).eval()
     device, batch_size = accelerator.device, max(1, state.config.batch_size // 2)
     classes = dataset_spec(state.config.dataset).class_set.num_classes
     confusion = torch.zeros(classes**2, dtype=torch.int64, device=device)
@@ -186,7 +193,8 @@ def validate(state: TrainingState) -> tuple[float, np.ndarray]:
     mine = range(accelerator.process_index, len(cache), accelerator.num_processes)
     for image, mask in DataLoader(Subset(cache, mine), batch_size):
         image, mask = to_device(image, mask, device)
-        logits = model(image)
+        with accelerator.autocast():
+            logits = model(image).float()
         total += state.loss(logits, mask) * len(image)
         scored = mask != IGNORE_INDEX
         pairs = mask[scored].long() * classes + logits.argmax(1)[scored]
@@ -196,17 +204,24 @@ def validate(state: TrainingState) -> tuple[float, np.ndarray]:
 
 
 def announce(record: Record) -> Record:
-    """Say in one line that a run is recorded, in one of its processes, and return its record."""
+    """Say in one line that a run is recorded, in one of its processes, and return its record.
+
+    Raises `RecordError` if it is recorded on other data than are here.
+    """
+    if problem := record.other_data("train", record.config.scored_split):
+        advice = "set SEGLIB_RESULTS to another folder, or train it anew (--retrain)"
+        raise RecordError(f"{problem}; {advice}")
     if os.environ.get("RANK", "0") == "0":
         note = "" if record.is_current else "; of another results version (seglib verify checks it)"
-        print(f"{record.id}: recorded, val mIoU {percent(record.miou())}{note}")
+        split = record.config.scored_split
+        print(f"{record.id}: recorded, {split} mIoU {percent(record.miou())}{note}")
     return record
 
 
 def resume(state: TrainingState) -> None:
     """Go on from the run's checkpoint if there is one; says so, or that training begins."""
     config, accelerator = state.config, state.accelerator
-    saved, passed_over = load_checkpoint(config.run_id)
+    saved, passed_over = load_checkpoint(config.run_id, state.data)
     for line in passed_over:
         accelerator.print(line)
     begins = f"training {config.epochs} epochs"
@@ -236,48 +251,10 @@ def describe_run(state: TrainingState) -> dict[str, Any]:
     return {
         **describe_machine(accelerator.device),
         "processes": accelerator.num_processes,
-        "precision": resolve_precision(config.precision, accelerator.device),
         "versions": versions(), "commit": commit(), "results_version": RESULTS_VERSION,
-        "dataset_fingerprint": fingerprints(config),
+        "data": state.data,
         "parameters": count_parameters(state.model), "best_epoch": state.best["epoch"],
         "seconds": round(seconds, 1), "epoch_seconds": state.epoch_seconds,
         "images_per_second": round(images / max(seconds, 0.01), 2),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def fingerprints(config: RunConfig) -> dict[str, str]:
-    """The fingerprints of the masks that a run learns from and is scored on, by split."""
-    root = dataset_spec(config.dataset).root()
-    return {"train": fingerprint(root, "train", config.mode), "val": fingerprint(root, "val")}
-
-
-def replay(record: Record, epochs: int = 1) -> pd.DataFrame:
-    """Train a recorded run's first epochs again; returns their rows of `history.csv`, at least one.
-
-    On the recorded processor they equal the record's to the last digit unless the code differs.
-    Raises `RecordError` where they can't: on other data, or in another precision.
-    """
-    config, recorded = record.config.resolved(), record.environment
-    device = choose_device(recorded["device"])
-    precision = resolve_precision(config.precision, device)
-    if precision != recorded["precision"]:
-        raise RecordError(
-            f"{record.id}: recorded in {recorded['precision']} on {recorded['processor']}; "
-            f"here it is computed in {precision}, which gives other digits"
-        )
-    if fingerprints(config) != recorded["dataset_fingerprint"]:
-        raise RecordError(f"{record.id}: recorded on other data than {record.dataset.root()}")
-    here = describe_machine(device) | {"versions": versions()}
-    for name in ("processor", "versions"):
-        if here[name] != recorded[name]:
-            print(f"{record.id}: {name} differ from the record's, so last digits may")
-    torch.set_num_threads(recorded["threads"])
-    try:
-        state = new_state(config, make_accelerator(config, device))
-        with tqdm(unit="img") as bar:
-            while not state.history or state.next_epoch < min(epochs, config.epochs):
-                next_epoch(state, bar)
-    finally:
-        torch.set_num_threads(here["threads"])
-    return pd.read_csv(io.StringIO(history_text(state.history)))

@@ -6,11 +6,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..config import RunConfig
+from ..config import WARM_UP, RunConfig
 from ..errors import ConfigError
 
 STEP_EPOCHS = 10  # epochs between the drops of the step decay
-WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises, if not said otherwise
 
 
 def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:

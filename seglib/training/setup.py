@@ -1,25 +1,27 @@
 """What a training begins with: data and batches, network and optimiser, accelerate's front."""
 
 import math
+import operator
 import os
-import tempfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import clear_environment
 from torch import nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..config import RunConfig
 from ..data.cache import SceneCache, load_cache
-from ..data.datasets import dataset_spec
+from ..data.datasets import dataset_spec, fingerprint
 from ..data.transforms import TrainingSet, mix_seed
-from ..data.tree import list_scenes
-from ..devices import memory_format, resolve_precision
+from ..data.tree import has_instances, list_scenes
+from ..devices import is_native, memory_format
 from ..errors import ConfigError, RecordError
-from ..records import Record, load_record, read_tensors
+from ..models import build_model
+from ..records import Record, load_record
 from .checkpoints import KEYS
 from .losses import SegmentationLoss, sqrt_median_weights
 from .optim import build_optimizer, build_scheduler
@@ -40,10 +42,17 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     scaler: torch.amp.GradScaler  # of fp16; disabled in other precisions
+    average: AveragedModel | None  # the running mean of the weights, with the config's `ema`
+    data: dict[str, str]  # fingerprints of the masks that are learned from and scored, by split
     history: list[dict[str, Any]] = field(default_factory=list)  # a row per validated epoch
     epoch_seconds: list[float] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=lambda: {"score": -math.inf, "weights": {}})
     next_epoch: int = 0
+
+    @property
+    def scored_model(self) -> nn.Module:
+        """The network whose weights are scored and kept: the running mean, where there is one."""
+        return self.model if self.average is None else self.average.module
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors, for `save_checkpoint`."""
@@ -61,15 +70,27 @@ class TrainingState:
 
 
 def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
-    """accelerate's front for this run's device, precision and accumulation."""
-    precision = resolve_precision(config.precision, device)
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """accelerate's front for this run's device, precision and accumulation.
+
+    Its variables `ACCELERATE_*` have no say, so that a run's id stands for one result.
+    """
+    if (size := int(os.environ.get("WORLD_SIZE", "1"))) == 1:
         # A notebook runs several configs in one process; the first one's settings must not stick.
         AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(
-        cpu=device.type == "cpu", mixed_precision="no" if precision == "fp32" else precision,
-        gradient_accumulation_steps=config.accumulation,
-    )
+    elif missing := [name for name in ("RANK", "MASTER_ADDR") if name not in os.environ]:
+        hint = "start with torchrun, or unset it"
+        raise ConfigError(f"WORLD_SIZE is {size}, but {' and '.join(missing)} is not set; {hint}")
+    wanted = {key: value for key, value in os.environ.items() if not key.startswith("ACCELERATE_")}
+    with clear_environment():
+        os.environ.update(wanted)
+        accelerator = Accelerator(
+            cpu=device.type == "cpu", gradient_accumulation_steps=config.accumulation,
+            mixed_precision="no" if config.precision == "fp32" else config.precision,
+        )
+    if not is_native(config.precision, device):
+        imitated = f"this {device.type} only imitates {config.precision}, slowly"
+        accelerator.print(f"{config.run_id}: {imitated}; `--precision fp32` is a run of its own")
+    return accelerator
 
 
 def new_state(
@@ -82,19 +103,26 @@ def new_state(
     spec, size = dataset_spec(config.dataset), config.image_size
     root, classes = spec.root(), spec.class_set
     if config.init_from is not None:
-        initialize_from(model, load_record(config.init_from), classes.names)
+        initialize_from(model, config, load_record(config.init_from))
     model = model.to(device, memory_format=memory_format(device))
     # The data come after what can be refused at once: they may take minutes to prepare.
-    training, validation = list_scenes(root, "train", config.mode), list_scenes(root, "val")
+    training = list_scenes(root, "train", config.mode, config.hold_out or ())
+    scored = list_scenes(root, config.scored_split, hold_out=config.hold_out or ())
+    has_instances(scored)  # or only some, which scoring would refuse
+    data = {"train": fingerprint(root, "train", config.mode)}
+    data |= {config.scored_split: fingerprint(root, scored[0].split)}
     scenes = load_cache(training, size, classes, progress)
-    validation = load_cache(validation, size, classes, progress)
+    validation = load_cache(scored, size, classes, progress)
     if config.train_images is not None:
         scenes = scenes.subset(config.train_images, config.seed)
     weights = None
     if config.class_weights == "sqrt_median":
         weights = sqrt_median_weights(scenes.class_pixels(classes.num_classes))
     epoch_batches(len(scenes), config, 0, processes=accelerator.num_processes)  # or refuses
-    bare_optimizer = build_optimizer(model, config, device)
+    bare_optimizer, average = build_optimizer(model, config, device), None
+    if config.ema is not None:
+        mean = get_ema_multi_avg_fn(config.ema)
+        average = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
     prepared = torch.compile(model) if compiled else model
     prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
     # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
@@ -105,7 +133,8 @@ def new_state(
         config, accelerator, training=TrainingSet(scenes, config), validation=validation,
         workers=workers, loss=SegmentationLoss(config.loss, weights).to(device), model=model,
         prepared=prepared, optimizer=optimizer, scheduler=scheduler,
-        scaler=accelerator.scaler or torch.amp.GradScaler(enabled=False),
+        scaler=accelerator.scaler or torch.amp.GradScaler(enabled=False), average=average,
+        data=data,
     )
 
 
@@ -130,36 +159,37 @@ def epoch_batches(
     return [[(epoch, position) for position in batch] for batch in mine.tolist()]
 
 
-def initialize_from(model: nn.Module, record: Record, class_names: tuple[str, ...]) -> None:
-    """Copy a recorded run's weights into `model`, those of the class head by the classes' names.
+def initialize_from(model: nn.Module, config: RunConfig, record: Record) -> None:
+    """Copy a recorded run's weights into `model` of `config`, the class head's by classes' names.
 
     Other classes keep fresh weights; other differences in shape raise `RecordError`.
     """
-    old_names, source = record.dataset.class_set.names, read_tensors(record.weights_path)
-    shared = [name for name in class_names if name in old_names]
-    new_rows = torch.tensor([class_names.index(name) for name in shared])
-    old_rows = torch.tensor([old_names.index(name) for name in shared])
+    if problem := record.other_data("train"):
+        print(f"init_from: {problem}")
+    source, old_names = record.weights(), record.dataset.class_set.names
+    new_names, axes = dataset_spec(config.dataset).class_set.names, class_axes(config)
+    shared = [name for name in new_names if name in old_names]
+    new_rows = torch.tensor([new_names.index(name) for name in shared], dtype=torch.int64)
+    old_rows = torch.tensor([old_names.index(name) for name in shared], dtype=torch.int64)
     for name, tensor in model.state_dict().items():
         if name not in source:
             raise RecordError(f"init_from {record.id}: its architecture has no {name!r}")
-        old = source[name].to(tensor.dtype)
-        pairs = list(zip(old.shape, tensor.shape, strict=False))
-        classes = (len(old_names), len(class_names))
-        if old.shape == tensor.shape:
-            tensor.copy_(old)
-        elif old.ndim == tensor.ndim and pairs.count(classes) == 1:
-            axis = pairs.index(classes)  # 0 of a convolution, 1 of a transposed one
-            tensor.index_copy_(axis, new_rows, old.index_select(axis, old_rows))
-        else:
+        old, axis = source[name].to(tensor.dtype), axes.get(name)
+        if axis is not None and old.ndim == tensor.ndim and old.shape[axis] == len(old_names):
+            old = tensor.clone().index_copy_(axis, new_rows, old.index_select(axis, old_rows))
+        if old.shape != tensor.shape:
             shapes = f"has shape {tuple(old.shape)}, this run needs {tuple(tensor.shape)}"
             raise RecordError(f"init_from {record.id}: {name!r} {shapes}")
+        tensor.copy_(old)
 
 
-def check_writable(folder: Path, variable: str) -> None:
-    """Raise `RecordError` now rather than after hours if `folder` can't be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as problem:
-        reason = f"this folder can't be written ({problem.strerror})"
-        raise RecordError(f"{folder}: {reason}; allow it or point {variable} elsewhere") from None
+def class_axes(config: RunConfig) -> dict[str, int]:
+    """The axis of each tensor of a run's network that has an entry per class, by the tensor's name.
+
+    Found by building it for other numbers of classes, as sizes may be equal by chance.
+    """
+    options = config.model_options() | ({"pretrained": False} if config.pretrained else {})
+    with torch.device("meta"):
+        two, three = (build_model(config.model, n, **options).state_dict() for n in (2, 3))
+    return {name: list(map(operator.ne, tensor.shape, three[name].shape)).index(True)
+            for name, tensor in two.items() if tensor.shape != three[name].shape}

@@ -27,7 +27,7 @@ from seglib.data.transforms import TrainingSet
 from seglib.data.tree import list_scenes
 from seglib.errors import ConfigError, DatasetError, RecordError
 from seglib.evaluation import evaluate as evaluation
-from seglib.evaluation.evaluate import evaluate, export_predictions, score_split
+from seglib.evaluation.evaluate import evaluate, score_split
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.files import write_json
 from seglib.labels import CAMVID_11, CITYSCAPES_19
