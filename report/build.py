@@ -34,7 +34,7 @@ from seglib.files import read_json, sha256_of
 from seglib.models.inspection import receptive_field
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, setting_name, setting_value
-from study import anova, comparison
+from study import comparison, effects
 from study.beyond_scores import TRANSFER_DATASETS, measurement
 from study.corruptions import CORRUPTIONS
 from study.exploration import facts_file
@@ -267,10 +267,10 @@ def drive_numbers(runs: Mapping[str, Record]) -> Named:
 
 def seed_numbers() -> Named:
     scores = comparison.seed_scores("miniscapes")
-    deviation = 100 * anova.pooled_deviation(scores.values())
+    deviation = 100 * effects.pooled_deviation(scores.values())
     freedom = sum(len(values) - 1 for values in scores.values())
     yield "deviation", number(deviation, ".1f")
-    yield "two runs", number(anova.student(freedom) * math.sqrt(2) * deviation, ".1f")
+    yield "two runs", number(effects.student(freedom) * math.sqrt(2) * deviation, ".1f")
     for model, values in scores.items():
         width = number(100 * (max(values) - min(values)), ".1f")
         yield f"{model}/range", width._replace(low=min(values), high=max(values))
@@ -278,8 +278,8 @@ def seed_numbers() -> Named:
 
 def factor_numbers() -> Named:
     """Single settings changed: learning rates, and gains over the unchanged run."""
-    rates, changes = (anova.one_factor_summary(anova.one_factor_table(load_study(groups=[group])))
-                      for group in ("learning rates", "one factor at a time"))
+    plans = (load_study(groups=[group]) for group in ("learning rates", "one factor at a time"))
+    rates, changes = (effects.one_factor_summary(effects.one_factor_table(p)) for p in plans)
     for row in rates.itertuples():
         yield f"rates/{row.model}/{row.level}", percent(row.miou)
     changes = changes[changes["gain"] != 0]  # without the unchanged run beside itself
@@ -296,7 +296,6 @@ def sweep_numbers() -> Named:
         table = sweep_table(plan)
         best = table[table["rung"] == len(plan.rungs)].sort_values("rank").iloc[0]
         start = table[(table["rung"] == 1) & (table["candidate"] == best["candidate"])].iloc[0]
-        shares = anova.importance(table, list(plan.grid)).set_index("part")["share"]
         images = sum(epoch_images(plan.config(r, 0)) * r.candidates for r in plan.rungs)
         yield f"{name}/candidates", number(plan.count)
         yield f"{name}/work", percent(images / (plan.count * epoch_images(plan.base)), 0)
@@ -304,8 +303,9 @@ def sweep_numbers() -> Named:
         yield f"{name}/winner", listed(settings)
         yield f"{name}/score", percent(best["score"])
         yield f"{name}/place", number(start["rank"])
-        yield f"{name}/agreement", number(anova.rung_agreement(table)["correlation"].iloc[0], ".2f")
-        yield f"{name}/learning rate", percent(shares["learning_rate"], 0)
+        for field in plan.grid:
+            means = 100 * effects.mean_scores(table, [field])
+            yield f"{name}/effect {field}", number(means.max() - means.min(), ".1f", "~points")
         yield f"{name}/edge", number(best["learning_rate"] == max(plan.grid["learning_rate"]))
 
 

@@ -22,9 +22,8 @@ SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words woul
 
 
 def setting_name(field: str) -> str:
-    """A field of the config, or several joined by " × ", as figures and tables name it."""
-    parts = field.split(" × ")
-    return " × ".join(SETTING_NAMES.get(part, part.replace("_", " ")) for part in parts)
+    """A field of the config as figures and tables name it."""
+    return SETTING_NAMES.get(field, field.replace("_", " "))
 
 
 def setting_value(value: Any) -> str:

@@ -1,6 +1,6 @@
 """Figures of one notebook's question each: arrays or records in, a matplotlib Figure out."""
 
-from .attention import attention_distances, attention_maps, cost_growth, shift_steps, token_windows
+from .attention import attention_distances, attention_maps, shift_steps, token_windows
 from .comparison import (
     accuracy_cost,
     band_iou,
@@ -19,14 +19,10 @@ from .exploration import (
     survival,
 )
 from .hyperparameters import (
-    cost_gain,
     factor_intervals,
     halving_work,
-    importance,
-    interactions,
     marginal_effects,
     parallel_coordinates,
     seed_spread,
-    step_decay,
     sweep_rungs,
 )

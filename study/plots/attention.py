@@ -1,19 +1,16 @@
-"""Attention: tokens and windows on a scene, the shift and its mask, where heads look, its cost."""
+"""Attention: tokens and windows on a scene, the shift and its mask, where heads look."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullLocator
 
-from seglib.plots.style import TEXT_WIDTH, axes_row, looks, picture_axes, series, styled
+from seglib.plots.style import TEXT_WIDTH, axes_row, looks, picture_axes, styled
 
 from ..attention import window_ids
-from .parts import binary_axis
 
 QUERY_COLOR = "#33CCEE"
 PASTELS = ("#BBCCEE", "#CCEEFF", "#CCDDAA", "#EEEEBB", "#FFCCCC", "#DDDDDD", "#EECCDD", "#DDEEDD",
@@ -127,35 +124,6 @@ def attention_distances(
         axis.set(title=title, xlabel="block", xlim=(0.4, len(heads) + 0.6))
     axes[0].set(ylabel="mean distance (pixels)", ylim=(0, None))
     axes[0].legend(loc="lower left")
-    return figure
-
-
-@styled
-def cost_growth(table: pd.DataFrame, exponents: Mapping[tuple[str, str], float]) -> Figure:
-    """Cost of attention by image side, both axes logarithmic, with fitted exponents.
-
-    `table`: `growth.load_growth` (columns `attention`, `side`, `seconds`, `megabytes`,
-    `multiply_adds`). `exponents`: by (attention, column) the p of cost ∝ pixels^p.
-    """
-    figure, axes = axes_row(3, 2.6)
-    panels = {"seconds": ("time", "seconds", 1), "megabytes": ("memory", "megabytes", 1),
-              "multiply_adds": ("work", "multiply-adds (G)", 1e9)}
-    kinds = list(dict.fromkeys(table["attention"]))
-    for axis, (column, (title, label, unit)) in zip(axes, panels.items(), strict=True):
-        for i, kind in enumerate(kinds):
-            rows = table[table["attention"] == kind]
-            power = f"{exponents[kind, column]:.2f}"
-            axis.plot(rows["side"], rows[column] / unit, label=power, **series(i))
-        sides = sorted(table["side"].unique())
-        binary_axis(axis, sides[::2])
-        axis.set_yscale("log")
-        axis.yaxis.set_minor_locator(NullLocator())
-        axis.set(title=title, xlabel="image side (pixels)", ylabel=label,
-                 xlim=(sides[0] * 0.85, sides[-1] * 1.18))
-        axis.grid(True)
-        axis.legend(loc="upper left", handlelength=2.6, title="∝ pixels$^p$ with p =",
-                    title_fontsize=7.5)
-    figure.legend(axes[0].lines, kinds, loc="outside lower center", ncols=3)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""A hyper-parameter search: its rungs as they went, effects of settings, single factors, cost.
+"""A hyper-parameter search: its rungs as they went, effects of settings, single factors, seeds.
 
 `panels` is everywhere a mapping from a title, such as a network's name, to a table. Scores are
 shares of 1; diverged runs (score -inf) stand at the lower edge, runs without a score are left out.
@@ -11,43 +11,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from seglib.plots import style
 from seglib.text import percent, setting_name, setting_value
 
+from ..effects import first_rung, mean_scores
 from .parts import legend_above, ratio_axis
 
 Panels = Mapping[str, pd.DataFrame]
 SCORE = "val mIoU (%)"
 KEPT, FADED = style.COLORS[0], "#9AA4AE"
 TICK = {"color": style.INK, "marker": "|", "linestyle": "none"}
-
-
-@style.styled
-def step_decay(rates: Mapping[str, Sequence[float]], marked: int) -> Figure:
-    """Learning rates by epoch, and the distance that they add up to, in epochs at the first rate.
-
-    `rates`: label to the rate of every epoch. `marked`: the epoch after which a sweep's runs end.
-    """
-    figure, (rate, way) = style.axes_row(2, 2.3)
-    for i, (label, values) in enumerate(rates.items()):
-        values = np.asarray(values, dtype=np.float64)
-        epochs = np.arange(len(values) + 1)
-        look = {"markevery": 10, "label": label, **style.series(i)}
-        rate.step(epochs, [*values, values[-1]], where="post", **look)
-        way.plot(epochs, [0, *values.cumsum() / values[0]], **look)
-    rate.set_yscale("log")
-    rate.yaxis.set_minor_locator(NullLocator())
-    rate.set(ylabel="learning rate")
-    way.set(ylabel="distance (epochs at full rate)", ylim=(0, None))
-    for axis in (rate, way):
-        axis.axvline(marked, color=style.UNCLEAR, linewidth=0.8, zorder=0)
-        axis.set_xlabel("epoch")
-        axis.margins(x=0)
-    style.note(rate, "a sweep's run ends", (marked, rate.get_ylim()[0]), (3, 8), ha="left")
-    figure.legend(*rate.get_legend_handles_labels(), loc="outside upper center", ncols=len(rates))
-    return figure
 
 
 @style.styled
@@ -171,85 +145,25 @@ def _heights(scores: pd.Series) -> pd.Series:
 
 
 @style.styled
-def marginal_effects(panels: Panels) -> Figure:
-    """Mean score of each setting's values, 95 % intervals; values: `anova.marginal_effects`."""
-    fields = list(dict.fromkeys(next(iter(panels.values()))["field"]))
+def marginal_effects(panels: Panels, fields: Sequence[str]) -> Figure:
+    """Scores on the first rung by each setting's values: a dash per run, and the means, joined.
+
+    Values: `halving.sweep_table` with a complete first rung.
+    """
     figure, axes = style.axes_grid(len(panels), len(fields), 0.35 + 1.55 * len(panels),
                                    sharey="row")
     for row, (title, table) in zip(axes, panels.items(), strict=True):
-        overall = 100 * np.average(table["mean"], weights=table["runs"])
-        for axis, (_, rows) in zip(row, table.groupby("field", sort=False), strict=True):
-            _interval_line(axis, rows, "value", style.looks([title])[title])
-            axis.axhline(overall, color=style.UNCLEAR, linewidth=0.8, zorder=0)
-        row[0].set_ylabel(f"{title}\nmean {SCORE}")
+        runs = first_rung(table)
+        for axis, name in zip(row, fields, strict=True):
+            means = mean_scores(table, [name])
+            places = runs[name].map({value: place for place, value in enumerate(means.index)})
+            axis.plot(places, 100 * runs["score"], **TICK | {"marker": "_", "alpha": 0.4})
+            axis.plot(range(len(means)), 100 * means, **style.looks([title])[title])
+            axis.set_xticks(range(len(means)), map(setting_value, means.index))
+            axis.set_xlim(-0.5, len(means) - 0.5)
+        row[0].set_ylabel(f"{title}\n{SCORE}")
     for axis, name in zip(axes[-1], fields, strict=True):
         axis.set_xlabel(setting_name(name))
-    return figure
-
-
-@style.styled
-def interactions(tables: Sequence[pd.DataFrame], title: str = "") -> Figure:
-    """Mean scores of pairs of settings with 95 % intervals; parallel lines: no interaction.
-
-    `tables`: `anova.mean_scores` each, whose first two columns are the pair: a line for each value
-    of the first over the values of the second. `title`: such as the network.
-    """
-    columns = min(3, len(tables))
-    rows = -(-len(tables) // columns)
-    figure, axes = style.axes_grid(rows, columns, 0.15 + 1.95 * rows, sharey=True)
-    for axis in axes.flat[len(tables) :]:
-        axis.set_visible(False)
-    for axis, table in zip(axes.flat, tables, strict=False):
-        first, second = table.columns[:2]
-        for i, (value, part) in enumerate(table.groupby(first, sort=False)):
-            look = {"label": setting_value(value), **style.series(i)}
-            shift = 0.1 * (i - (table[first].nunique() - 1) / 2)
-            _interval_line(axis, part, second, look, shift)
-        axis.set_xlabel(setting_name(second))
-        axis.legend(
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), title=setting_name(first), ncols=3,
-            title_fontsize=7.5, handlelength=1.8, columnspacing=0.8, borderaxespad=0.1,
-        )
-    for axis in axes[:, 0]:
-        axis.set_ylabel(f"mean {SCORE}")
-    figure.suptitle(title)
-    return figure
-
-
-def _interval_line(axis, rows: pd.DataFrame, column: str, look: dict, shift: float = 0) -> None:
-    """Means of a setting's values, joined, with their intervals; `column` holds the values."""
-    places = np.arange(len(rows)) + shift
-    axis.vlines(places, 100 * rows["low"], 100 * rows["high"], color=look["color"], linewidth=1)
-    axis.plot(places, 100 * rows["mean"], **look | {"linewidth": 0.9})
-    axis.set_xticks(range(len(rows)), map(setting_value, rows[column]))
-    axis.set_xlim(-0.5, len(rows) - 0.5)
-
-
-@style.styled
-def importance(panels: Panels) -> Figure:
-    """Share of the scores' variance of each setting and each pair, with 95 % intervals.
-
-    Values: `anova.importance`. Filled is what exceeds the share, marked by a tick, that a part
-    without effect reaches in one of twenty cases. The axis shows square roots, on which small
-    shares are seen.
-    """
-    parts = list(next(iter(panels.values()))["part"])
-    figure, axes = style.axes_row(len(panels), 0.75 + 0.17 * len(parts), sharey=True)
-    real = {"color": KEPT, "marker": "o", "markersize": 4.5}
-    rest = real | {"color": FADED}
-    chance = rest | {"markerfacecolor": "white"}
-    tick = TICK | {"markersize": 9}
-    for axis, (title, table) in zip(axes, panels.items(), strict=True):
-        for place, row in enumerate(table.itertuples()):
-            look = rest if row.part == "rest" else real if row.share > row.by_chance else chance
-            style.whisker(axis, place, (row.share, row.low, row.high), **look)
-            axis.plot(100 * row.by_chance, place, **tick)
-        axis.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
-        axis.set_xticks([0, 1, 5, 20, 50, 100])
-        style.name_rows(axis, [setting_name(part) for part in parts])
-        axis.set(title=title, xlabel="share of the variance (%)", xlim=(0, 101))
-    legend_above(figure, {"more than chance": real, "maybe chance": chance,
-                          "reached by chance, 1 in 20": tick})
     return figure
 
 
@@ -257,9 +171,9 @@ def importance(panels: Panels) -> Figure:
 def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """What changing one factor at a time does to a run, and what it costs.
 
-    `summary`: `run.one_factor_summary` with `cost`, the work of training relative to the unchanged
-    run. `runs`: `run.one_factor_table`: every seed's gain, a small mark, and which level is the
-    unchanged run itself, drawn hollow.
+    `summary`: `effects.one_factor_summary` with `cost`, the work of training relative to the
+    unchanged run. `runs`: `effects.one_factor_table`: every seed's gain, a small mark, and which
+    level is the unchanged run itself, drawn hollow.
     """
     base = runs[runs["is_base"]].groupby("factor")["level"].first()
     names: list[str] = []
@@ -291,46 +205,6 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     verdicts = {"better": style.BETTER, "worse": style.WORSE, "unclear": style.UNCLEAR}
     shown = {name: {"color": color, "marker": "o"} for name, color in verdicts.items()}
     legend_above(figure, shown | {"one seed": tick, "unchanged": unchanged})
-    return figure
-
-
-@style.styled
-def cost_gain(summary: pd.DataFrame, sweeps: Panels) -> Figure:
-    """What more work brings: levels of single factors, and the rungs of the sweeps.
-
-    `summary`: as `factor_intervals` takes it; levels of factors that change the work by half or
-    more are joined and named. `sweeps`: title to a row per rung: `work` up to and with it, as a
-    share of the full grid's, `best` score, and `images` (NaN: all).
-    """
-    figure, (left, *others) = style.axes_row(1 + len(sweeps), 2.5)
-    dear = summary.groupby("factor")["cost"].transform(lambda cost: cost.max() / cost.min() >= 1.5)
-    same = summary[~dear]
-    left.plot(same["cost"], 100 * same["gain"], "_", color=style.UNCLEAR, markersize=7,
-              label="other factors")
-    for i, (factor, rows) in enumerate(summary[dear].groupby("factor", sort=False)):
-        rows = rows.sort_values("cost")
-        gains = 100 * rows["gain"]
-        spans = np.abs(style.percentages(rows[["low", "high"]]).T - gains.to_numpy())
-        left.errorbar(rows["cost"], gains, np.nan_to_num(spans), elinewidth=0.8, label=factor,
-                      **style.series(i))
-        for cost, gain, level in zip(rows["cost"], gains, rows["level"], strict=True):
-            if abs(np.log2(cost)) > 0.1:
-                side, anchor = (-1, "right") if cost < 1 else (1, "left")
-                style.note(left, level, (cost, gain), (6 * side, -8 * side), ha=anchor)
-    ratio_axis(left, max(1, np.abs(np.log2(summary["cost"])).max()) + 0.6)
-    left.axhline(0, zorder=1, **style.ZERO)
-    left.set(xlabel="work of training", ylabel="gain in val mIoU (points)", title="single factors")
-    left.legend(loc="lower right")
-    for axis, (title, rungs) in zip(others, sweeps.items(), strict=True):
-        axis.sharey(others[0])
-        work, best = 100 * rungs["work"], 100 * rungs["best"]
-        axis.plot(work, best, **style.looks([title])[title])
-        for x, y, images in zip(work, best, rungs["images"], strict=True):
-            text = "all" if pd.isna(images) else f"{images:.0f}"
-            style.note(axis, text, (x, y), (-4, 6), ha="right")
-        axis.set(title=f"{title}'s rungs", xlabel="work (% of the grid's)", xlim=(0, None))
-        axis.margins(0.1)
-    others[0].set_ylabel("best val mIoU (%)")
     return figure
 
 

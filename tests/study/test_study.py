@@ -14,7 +14,7 @@ from seglib.files import read_json, write_json
 from seglib.records import find_record, list_records
 from seglib.training.loop import OutOfTime, fit
 from study import run as study_run
-from study.anova import one_factor_summary, one_factor_table
+from study.effects import one_factor_summary, one_factor_table
 from study.plan import SCALES, StudyRun, StudySweep, ablation_configs, find_sweep, load_study
 from study.run import Status, deadline_of, listing, run_study, status, unique
 from study.work import epoch_images, image_work

@@ -1,6 +1,5 @@
 """The study's figures say what their tables hold, a network always in its own colour."""
 
-import itertools
 import math
 
 import matplotlib
@@ -14,7 +13,6 @@ from seglib.config import RunConfig
 from seglib.labels import CITYSCAPES_19
 from seglib.plots import style
 from study import attention, plots
-from study.anova import importance, marginal_effects, mean_scores
 from study.halving import Rung, SweepPlan, sweep_table
 from study.plots.hyperparameters import FADED, KEPT
 
@@ -104,14 +102,10 @@ def test_maps_are_brightest_where_the_weight_is_largest_and_the_window_of_the_qu
     assert (windows.get_array()[0, ::10, 0] < 200).tolist() == [True, True, False, False]
 
 
-def test_every_head_has_its_dot_and_every_cost_its_exponent():
+def test_every_head_has_its_dot():
     heads = [np.array([10.0, 20.0]), np.array([5.0, 40.0])]
     axis = plots.attention_distances([("Swin", heads, [30.0, 50.0])]).axes[0]
     assert np.concatenate([line.get_ydata() for line in axis.lines]).tolist() == [10, 20, 5, 40]
-    columns = ["seconds", "megabytes", "multiply_adds"]
-    table = pd.DataFrame(1.0, range(2), columns).assign(attention="windows", side=[64, 128])
-    figure = plots.cost_growth(table, {("windows", column): 1.25 for column in columns})
-    assert [axis.get_legend().get_texts()[0].get_text() for axis in figure.axes] == ["1.25"] * 3
 
 
 # --- comparison -------------------------------------------------------------------------------
@@ -193,18 +187,14 @@ def test_parallel_coordinates_draw_every_candidate_and_mark_the_winner():
     assert {"0.001", "0.1", "step decay γ", "val mIoU (%)\non 8 images"} <= set(texts(figure))
 
 
-def test_effects_are_drawn_with_their_intervals():
-    effects = marginal_effects(made_up(), FIELDS)
-    axis = plots.marginal_effects({"U-Net": effects, "Swin": effects}).axes[0]
-    mine = effects[effects["field"] == "learning_rate"]
-    assert axis.lines[0].get_ydata().tolist() == pytest.approx((100 * mine["mean"]).tolist())
-    shares = importance(made_up(), FIELDS)
-    axis = plots.importance({"U-Net": shares}).axes[0]
-    real = shares[shares["share"] > shares["by_chance"]]
-    assert [x for x, _ in marks(axis, "o", KEPT)] == pytest.approx((100 * real["share"]).tolist())
-    pairs = [mean_scores(made_up(), pair, FIELDS) for pair in itertools.combinations(FIELDS, 2)]
-    axes = plots.interactions(pairs).axes
-    assert [len(axis.lines) for axis in axes] == [2, 2, 2] and axes[1].get_xlabel() == "dropout"
+def test_every_run_has_its_dash_and_every_value_its_mean():
+    table = made_up()
+    axis = plots.marginal_effects({"U-Net": table, "Swin": table}, FIELDS).axes[0]
+    runs, means = (line.get_xydata() for line in axis.lines)
+    first = 100 * table.loc[table["rung"] == 1, ["learning_rate", "score"]]
+    assert sorted(runs[:, 1]) == pytest.approx(sorted(first["score"]))
+    mean = first.loc[first["learning_rate"] == 0.1, "score"].mean()
+    assert means[0].tolist() == [0, pytest.approx(mean)]
 
 
 @pytest.fixture
@@ -221,7 +211,7 @@ def factors() -> tuple[pd.DataFrame, pd.DataFrame]:
     return summary.assign(cost=[1, 1, 0.25, 1, 4]), runs
 
 
-def test_single_factors_are_coloured_by_how_sure_they_are_and_stand_against_their_cost(factors):
+def test_single_factors_are_coloured_by_how_sure_they_are(factors):
     figure = plots.factor_intervals(*factors)
     left, right = figure.axes
     assert marks(left, "o", style.BETTER) == [(pytest.approx(5), 6)]
@@ -229,21 +219,13 @@ def test_single_factors_are_coloured_by_how_sure_they_are_and_stand_against_thei
     assert [y for _, y in marks(left, "o", style.UNCLEAR)] == [2]
     assert len(marks(left, "|", style.INK)) == 6 and len(marks(right, "D", style.INK)) == 5
     assert {"loss", "Dice", "÷4", "×4", "worse"} <= set(texts(figure))
-    rungs = pd.DataFrame({"work": [0.1, 0.3], "best": [0.2, 0.5], "images": [8, None]})
-    gain, sweep = plots.cost_gain(factors[0], {"U-Net": rungs}).axes
-    assert [line.get_xdata().tolist() for line in gain.lines[:2]] == [[1, 1], [0.25, 1, 4]]
-    assert [text.get_text() for text in sweep.texts] == ["8", "all"]
-    assert [x for x, _ in marks(sweep, "o", UNET)] == pytest.approx([10, 30])
 
 
-def test_work_rates_and_seeds_are_drawn():
+def test_work_and_seeds_are_drawn():
     rungs = pd.DataFrame({"name": ["rung 1", "full grid"], "candidates": [4, 4], "images": [8, 32],
                           "work": [32, 128]})
     drawn = texts(plots.halving_work(rungs))
     assert {"4 × 8 images", "25.0 %", "100.0 %", "full grid"} <= set(drawn)
-    rate, way = plots.step_decay({"a": [1e-3] * 4, "b": [1e-3, 1e-3, 1e-4, 1e-4]}, marked=2).axes
-    assert way.lines[1].get_ydata().tolist() == pytest.approx([0, 1, 2, 2.1, 2.2])
-    assert rate.get_yscale() == "log"
     axis = plots.seed_spread({"U-Net": [0.4, 0.5]}, {"U-Net": (0.45, 0.3, 0.6)}).axes[0]
     assert marks(axis, "o", UNET) == [(pytest.approx(45), 0)]
     assert marks(axis, "|", style.INK) == [(40, 0), (50, 0)]

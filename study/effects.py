@@ -1,0 +1,85 @@
+"""What a setting changes: means over a sweep's grid, one factor at a time, and other seeds.
+
+All intervals are of 95 %, of means by Student's t.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.stats import sem, t
+
+from seglib.errors import ConfigError
+from seglib.records import find_record
+
+from .plan import Entry, StudyRun
+
+
+def student(freedom: int) -> float:
+    """97.5 % quantile of Student's t, the half width of a 95 % interval in standard errors."""
+    return float(t.ppf(0.975, freedom))
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean of independent, normally scattered values and its interval (NaN for a single value)."""
+    mean = float(np.mean(values))
+    if len(values) < 2:
+        return mean, math.nan, math.nan
+    half = student(len(values) - 1) * float(sem(values))
+    return mean, mean - half, mean + half
+
+
+def pooled_deviation(groups: Collection[Sequence[float]]) -> float:
+    """Standard deviation within groups of values, such as the seeds of several networks."""
+    squares = sum(len(values) * np.var(values) for values in groups)
+    return math.sqrt(squares / sum(len(values) - 1 for values in groups))
+
+
+def first_rung(table: pd.DataFrame) -> pd.DataFrame:
+    """The first rung's rows of a `sweep_table`; a diverged run counts with score 0.
+
+    Raises `ConfigError` while a candidate lacks its score.
+    """
+    rows = table[table["rung"] == 1].replace({"score": {-math.inf: 0.0}})
+    if rows["score"].isna().any():
+        raise ConfigError("the sweep's first rung is incomplete; run: seglib study")
+    return rows
+
+
+def mean_scores(table: pd.DataFrame, fields: Sequence[str]) -> pd.Series:
+    """Mean score on the first rung by the values of `fields`, over all values of the others."""
+    return first_rung(table).groupby(list(fields), sort=False)["score"].mean()
+
+
+def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
+    """The one-factor runs that are recorded, each beside the unchanged run of the same seed.
+
+    Columns: `dataset`, `model`, `factor`, `level`, `seed`, `run`, `miou` (val, 0 to 1), `gain` over
+    the unchanged run (NaN while that is missing) and `is_base`, whether it is that run itself.
+    """
+    terms = ["group", "dataset", "model", "seed"]
+    rows = []
+    for run in (entry for entry in entries if isinstance(entry, StudyRun)):
+        config, record = run.config, find_record(run.config)
+        where = run.group, config.dataset, config.model, config.seed
+        rows.append((*where, run.factor, run.level, run.id, record.miou() if record else math.nan))
+    runs = pd.DataFrame(rows, columns=[*terms, "factor", "level", "run", "miou"])
+    unchanged = runs.loc[runs["factor"].isna(), [*terms, "run", "miou"]]
+    table = runs.dropna(subset=["factor", "miou"]).merge(unchanged, on=terms, suffixes=("", "_0"))
+    table["gain"] = table["miou"] - table["miou_0"]
+    table["is_base"] = table["run"] == table["run_0"]
+    columns = ["dataset", "model", "factor", "level", "seed", "run", "miou", "gain", "is_base"]
+    return table[columns]
+
+
+def one_factor_summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Means over the seeds of a `one_factor_table`, in its order.
+
+    Columns: `dataset`, `model`, `factor`, `level`, `seeds`, `miou`, `gain` with `low` and `high`
+    (over the seeds' paired gains; NaN for a single seed).
+    """
+    keys = ["dataset", "model", "factor", "level"]
+    rows = [(*values, len(group), group["miou"].mean(), *mean_interval(group["gain"]))
+            for values, group in table.groupby(keys, sort=False)]
+    return pd.DataFrame(rows, columns=[*keys, "seeds", "miou", "gain", "low", "high"])

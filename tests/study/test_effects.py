@@ -1,0 +1,41 @@
+"""Means over a grid and intervals over seeds, held against values worked out by hand."""
+
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seglib.errors import ConfigError
+from study import effects
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    """Two rungs over 2 × 3 × 4 values; on the first, a moves the score by 0.1, b by 0.05."""
+    rows = pd.DataFrame(itertools.product((-1, 1), (-1, 0, 1), range(4)), columns=["a", "b", "c"])
+    rows = rows.assign(rung=1, score=0.5 + 0.1 * rows["a"] + 0.05 * rows["b"])
+    return pd.concat([rows, rows.assign(rung=2, score=np.nan)], ignore_index=True)
+
+
+def test_means_are_those_of_the_first_rung(table):
+    assert effects.mean_scores(table, ["a"]).to_dict() == pytest.approx({-1: 0.4, 1: 0.6})
+    pairs = effects.mean_scores(table, ["a", "b"])
+    assert pairs[-1, 1] == pytest.approx(0.45) and len(pairs) == 6
+    table.loc[0, "score"] = -np.inf  # diverged: counts as zero
+    assert effects.mean_scores(table, ["a"])[-1] == pytest.approx(0.4 - 0.35 / 12)
+    table.loc[0, "score"] = np.nan
+    with pytest.raises(ConfigError, match="incomplete; run: seglib study"):
+        effects.mean_scores(table, ["a"])
+
+
+def test_mean_interval_is_student_s():
+    mean, low, high = effects.mean_interval([1.0, 2.0, 3.0])
+    half = 4.302653 / 3**0.5
+    assert (mean, low, high) == pytest.approx((2, 2 - half, 2 + half))
+    assert np.isnan(effects.mean_interval([1.0])[1:]).all()
+
+
+def test_pooled_deviation_is_within_the_groups():
+    groups = [[1.0, 3.0], [10.0, 10.0, 13.0]]  # squares 2 and 6, degrees of freedom 1 and 2
+    assert effects.pooled_deviation(groups) == pytest.approx((8 / 3) ** 0.5)
