@@ -7,6 +7,7 @@ main.pdf, so that LaTeX alone compiles the report. As another LaTeX writes other
 pages, main.pdf is made anew only when one of its parts differs from generated/inputs.sha256.
 """
 
+import dataclasses
 import difflib
 import math
 import os
@@ -94,7 +95,7 @@ def percent(share: float | None, digits: int = 1, bounds: Sequence = ()) -> Numb
 
 def points(difference: Sequence[float], form: str = "+.1f") -> Number:
     """A difference of shares in points with its interval."""
-    value, *bounds = (100 * part for part in difference)
+    value, *bounds = (100 * part for part in difference[:3])
     return number(value, form, "~points", bounds)
 
 
@@ -211,8 +212,9 @@ def training_numbers(record: Record) -> Named:
     yield "minutes", number(record.environment["seconds"] / 60)
     for name, column in (("last loss", "train_loss"), ("last val loss", "val_loss")):
         yield name, number(record.history[column].dropna().iloc[-1], ".2f")
+    options = dataclasses.asdict(record.config) | record.config.model_options()
     for field in RECIPE:
-        yield f"set {field}", setting(getattr(record.config.resolved(), field))
+        yield f"set {field}", setting(options[field])
     yield "field", number(receptive_field(network_shape(record.config)) or math.inf)
 
 

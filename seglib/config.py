@@ -116,8 +116,8 @@ class RunConfig:
         Sizes and precision get values; settings without effect, and those that spell a default out,
         get the field's own. `ConfigError` for unknown names and options of other models.
         """
-        size = self.image_size or dataset_spec(self.dataset).train_size
-        own = self._own_options()
+        spec, own = dataset_spec(self.dataset), self._own_options()
+        size = self.image_size or spec.train_size
         without_effect = {
             "crop_size": self.crop_size == size, "decay_all": self.decay_all is False,
             "encoder_rate": self.encoder_rate == 1.0, "gamma": self.schedule == "one_cycle",

@@ -49,6 +49,11 @@ def is_native(precision: str, device: torch.device) -> bool:
     return precision == "fp32" or device.type == "cuda"
 
 
+def inference_precision(precision: str, device: torch.device) -> str:
+    """The precision in which to use a network trained in `precision`: fp32 where it is imitated."""
+    return precision if is_native(precision, device) else "fp32"
+
+
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:
     """The context in which a forward pass computes in a resolved precision."""
     if precision == "fp32":

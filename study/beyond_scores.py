@@ -7,6 +7,7 @@ pixel of the kept scenes. `seglib measure` writes them; notebooks and the viewer
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +21,10 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from seglib.data.cache import resize_mask
-from seglib.data.datasets import dataset_spec, prepare
+from seglib.data.datasets import DatasetSpec, dataset_spec, prepare
 from seglib.data.images import read_label_ids, read_photo
 from seglib.data.tree import Scene, list_scenes
-from seglib.devices import choose_device, resolve_precision
+from seglib.devices import choose_device, inference_precision
 from seglib.errors import RecordError, choose
 from seglib.evaluation import intervals
 from seglib.evaluation.boundaries import boundary_distance
@@ -85,6 +86,8 @@ def measure(
     device, `RecordError` if the record keeps no weights, `DatasetError` if a dataset is missing.
     """
     origin = _origin(record)
+    if problem := record.other_data("train", *scored_splits(record)):
+        raise RecordError(problem)
     asked = missing_parts(record) if parts is None else parts
     wanted = [choose("part", part, PARTS) for part in asked]
     made: list[str] = []
@@ -100,7 +103,7 @@ def measure(
         else:
             results = {part: transfer(record, device, progress)}
         chosen = choose_device("cpu" if part == "cost" else device)
-        precision = resolve_precision(record.config.precision, chosen)
+        precision = inference_precision(record.config.precision, chosen)
         machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
         for name, values in results.items():
             write_json(_file(record, name), {"made_by": origin | machine, **_rounded(values)})
@@ -141,7 +144,8 @@ def certainty_and_boundaries(record: Record, device: str | None, progress: bool)
         for split in scored_splits(record):
             (maps / split).mkdir()
             kept, counts = record.predictions(split), []
-            bands = [ScoreAccumulator(class_set) for _ in (*BANDS, "inside")]
+            block = record.dataset.block
+            bands = [ScoreAccumulator(class_set, block) for _ in (*BANDS, "inside")]
             scenes = list_scenes(record.dataset.root(), split)
             for chunk in _batches(scenes, progress, f"{split}: calibration, boundaries"):
                 answers = predictor.label([image for _, image, _ in chunk], confidence=True)
@@ -158,7 +162,7 @@ def certainty_and_boundaries(record: Record, device: str | None, progress: bool)
                         half = tuple((side + 1) // 2 for side in steps.shape)
                         picture = Image.fromarray(CONFIDENCE_STEP * resize_mask(steps, half))
                         picture.save(maps / split / f"{scene.name}.png", optimize=True)
-            parts["calibration"][split] = calibration(np.stack(counts))
+            parts["calibration"][split] = calibration(np.stack(counts), scenes, block)
             *near, inside = (
                 {"pixels": int(band.confusion.sum()), **main_scores(band.scores())}
                 for band in bands
@@ -181,15 +185,16 @@ def reliability_counts(truth: np.ndarray, guess: np.ndarray, sure: np.ndarray) -
     return np.stack([np.bincount(place, each, BINS) for each in (None, sure, right)], axis=1)
 
 
-def calibration(images: np.ndarray) -> dict[str, Any]:
+def calibration(images: np.ndarray, scenes: Sequence[Scene], block: int) -> dict[str, Any]:
     """Whether a network is as often right as it is sure, JSON-ready, from counts (N, BINS, 3).
 
     Keys: `bins` (from unsure to sure: `pixels`, mean `confidence` and `accuracy`), `confidence` and
     `accuracy` over all pixels, `ece` (the expected calibration error, 0 to 1) and its 95 % interval
-    over resampled images in `low` and `high`.
+    over resampled images, or blocks of frames, in `low` and `high`.
     """
-    drawn = np.tensordot(intervals.resample(len(images)), images, axes=1)  # (R, BINS, 3)
-    low, high = intervals.percentile_interval(calibration_error(drawn))
+    weights = intervals.resample(tuple(scene.name for scene in scenes), block)
+    drawn = np.tensordot(weights, images, axes=1)  # (R, BINS, 3)
+    low, high = np.quantile(calibration_error(drawn), [0.025, 0.975]).tolist()
     total = pd.DataFrame(images.sum(axis=0), columns=["pixels", "confidence", "accuracy"])
     bins = total.div(total["pixels"], axis=0).assign(pixels=total["pixels"].astype(int))
     whole = total.sum() / total["pixels"].sum()
@@ -212,11 +217,13 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
     95 % interval.
     """
     predictor = Predictor.from_record(record, device)
-    scenes = evenly(list_scenes(record.dataset.root(), "val"), ROBUSTNESS_SCENES)
+    whole = list_scenes(record.dataset.root(), "val")
+    scenes = evenly(whole, ROBUSTNESS_SCENES)
+    block = math.ceil(record.dataset.block * len(scenes) / len(whole))  # the same stretch of video
     batches = list(_batches(scenes, progress, "val: reading"))
 
     def scores(kind: str = "", strength: int = 0) -> dict[str, Any]:
-        found = ScoreAccumulator(predictor.class_set)
+        found = ScoreAccumulator(predictor.class_set, block)
         for chunk in batches:
             images = [corrupt(i, kind, strength, s.name) if kind else i for s, i, _ in chunk]
             for (scene, _, label_ids), label in zip(chunk, predictor.label(images), strict=True):
@@ -230,7 +237,7 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
     cases = list(itertools.product(CORRUPTIONS, STRENGTHS))
     for kind, strength in tqdm(cases, "val: robustness", disable=not progress, leave=False):
         found = only_classes(scores(kind, strength), present)
-        loss = list(intervals.paired_difference(clean, found))
+        loss = list(intervals.paired_difference(clean, found)[:3])
         levels[kind].append({"strength": strength, **main_scores(found), "loss": loss})
     return {
         "split": "val",
@@ -260,16 +267,19 @@ def transfer(record: Record, device: str | None, progress: bool) -> dict[str, An
         if len(rows) == own.class_set.num_classes:  # what the record holds already
             home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}
         else:
-            home = {s: _scores_in(asked, own.root(), s, progress) for s in splits}
-        abroad = {s: _scores_in(asked, other.root(), s, progress) for s in ("val", "test")}
+            home = {s: _scores_in(asked, own, s, progress) for s in splits}
+        abroad = {s: _scores_in(asked, other, s, progress) for s in ("val", "test")}
         found[name] = {"classes": list(shared.names), "home": home, "abroad": abroad}
     return found
 
 
-def _scores_in(predictor: Predictor, root: Path, split: str, progress: bool) -> dict[str, Any]:
-    """The scores of a predictor on a split of any tree."""
-    found = ScoreAccumulator(predictor.class_set)
-    for chunk in _batches(list_scenes(root, split), progress, f"{root.name} {split}"):
+def _scores_in(
+    predictor: Predictor, dataset: DatasetSpec, split: str, progress: bool
+) -> dict[str, Any]:
+    """The scores of a predictor on a split of any dataset."""
+    scenes = list_scenes(dataset.root(), split)
+    found = ScoreAccumulator(predictor.class_set, dataset.block)
+    for chunk in _batches(scenes, progress, f"{dataset.name} {split}"):
         for scene, image, label_ids in chunk:
             found.add(scene.name, label_ids, predictor(image).indices)
     return main_scores(found.scores())
@@ -289,7 +299,7 @@ class Restricted(nn.Module):
 def cost(record: Record) -> dict[str, Any]:
     """What one image of the run's size takes, on one thread of this machine's CPU."""
     config, model = record.config.resolved(), record.load_model("cpu")
-    precision = resolve_precision(config.precision, torch.device("cpu"))
+    precision = inference_precision(config.precision, torch.device("cpu"))
     return {
         "image_size": list(config.image_size),
         "parameters": count_parameters(model),
@@ -300,8 +310,9 @@ def cost(record: Record) -> dict[str, Any]:
 
 
 def scored_splits(record: Record) -> list[str]:
-    """The splits that the record has scores of, train left out: val, and test if it was scored."""
-    return [split for split in ("val", "test") if split in record.scores]
+    """Those of val and test of which the record has scores, of at least one pixel."""
+    found = {split: scores["miou"] for split, scores in record.scores.items()}
+    return [split for split in ("val", "test") if found.get(split) is not None]
 
 
 def _batches(scenes: Sequence[Scene], progress: bool, what: str) -> Iterator[list[tuple]]:
@@ -325,6 +336,7 @@ def only_classes(scores: dict[str, Any], columns: Sequence[int]) -> dict[str, An
     images = {key: np.asarray(scores["images"][key])[:, columns] for key in ("tp", "fp", "fn")}
     images |= {f"category_{key}": counts for key, counts in images.items()}
     return {
+        "block": scores["block"],
         "classes": names,
         "categories": names,  # a class is its own: no one asks for their scores
         "iou": iou,

@@ -4,6 +4,7 @@
 in which tables and figures show them.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ import pandas as pd
 from seglib.data.images import read_photo
 from seglib.data.tree import list_scenes
 from seglib.evaluation.boundaries import boundary_distance
-from seglib.evaluation.intervals import PairedDifference, paired_difference
+from seglib.evaluation.intervals import PairedDifference, holm, paired_difference
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text
 
@@ -22,6 +23,7 @@ from .beyond_scores import is_measured, measurement
 from .exploration import class_shares, masks, pixel_counts
 from .plan import Entry, StudyRun, load_study, start_dataset
 
+SEEDS = range(10)  # of which records are looked for
 NEAR = 4  # pixels from a boundary within which a pixel counts as near it
 RARE = 0.01  # share of all pixels below which a class counts as rare
 
@@ -93,16 +95,16 @@ class Pair(NamedTuple):
 
     better: str
     worse: str
-    difference: PairedDifference  # of the mIoU; intervals of all pairs hold together with 95 %
+    difference: PairedDifference  # of the mIoU; its p-value is corrected for all pairs
 
     @property
     def is_real(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.difference.low > 0
+        """Whether so large a difference would be seen in under 5 % of cases if there were none."""
+        return self.difference.p_value < 0.05
 
     def sentence(self) -> str:
         """What this pair shows, in words."""
-        value, low, high = (100 * part for part in self.difference)
+        value, low, high = (100 * part for part in self.difference[:3])
         gap = f"{value:.1f} points ({low:+.1f} to {high:+.1f})"
         if self.is_real:
             return f"{self.better} is better than {self.worse} by {gap}."
@@ -112,16 +114,25 @@ class Pair(NamedTuple):
 def pairs(runs: Mapping[str, Record], split: str = "test", seed: int = 0) -> list[Pair]:
     """All pairs of runs, the largest difference first; `seed` is that of the resampled scenes.
 
-    With k pairs, each interval has the level 1 - 0.05/k (Bonferroni).
+    Compared are the means over all recorded seeds; each interval holds by itself with 95 %, and the
+    p-values are corrected for the number of pairs (Holm).
     """
-    ranked = sorted(runs, key=lambda name: -runs[name].miou(split))
+    scores = {name: scores_of_seeds(record, split) for name, record in runs.items()}
+    ranked = sorted(runs, key=lambda name: -np.mean([each["miou"] for each in scores[name]]))
     couples = list(itertools.combinations(ranked, 2))
-    level = 1 - 0.05 / max(1, len(couples))
-    found = []
-    for better, worse in couples:
-        scores = (runs[name].scores[split] for name in (better, worse))
-        found.append(Pair(better, worse, paired_difference(*scores, seed=seed, level=level)))
-    return sorted(found, key=lambda pair: -pair.difference.difference)
+    found = [paired_difference(scores[a], scores[b], seed=seed) for a, b in couples]
+    corrected = holm([difference.p_value for difference in found])
+    pairs = [Pair(*names, difference._replace(p_value=p_value))
+             for names, difference, p_value in zip(couples, found, corrected, strict=True)]
+    return sorted(pairs, key=lambda pair: -pair.difference.difference)
+
+
+def scores_of_seeds(record: Record, split: str = "test") -> list[dict[str, Any]]:
+    """The scores on a split of a run and of all recorded ones that differ from it in the seed."""
+    configs = [dataclasses.replace(record.config, seed=seed) for seed in SEEDS]
+    others = [found for config in configs if (found := find_record(config)) is not None]
+    return [record.scores[split]] + [other.scores[split] for other in others
+                                     if other.id != record.id and split in other.scores]
 
 
 def largest_confusions(scores: Mapping[str, Any], count: int = 3) -> list[tuple[str, str, float]]:

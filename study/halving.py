@@ -31,7 +31,7 @@ from seglib.data.tree import has_instances, list_scenes
 from seglib.errors import ConfigError, choose
 from seglib.files import write_json
 from seglib.provenance import RESULTS_VERSION, commit
-from seglib.records import Record, find_record, save_record
+from seglib.records import Record, find_record, save_record, write_scores
 from seglib.text import setting_name, setting_value
 from seglib.training.checkpoints import checkpoint_folder, remove_checkpoint
 from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
@@ -123,7 +123,7 @@ class SweepPlan:
 
 def score_of(record: Record, name: str) -> float:
     """A record's validation score, higher is better; -inf where there is none (it diverged)."""
-    scores = record.scores["val"]
+    scores = record.scores[record.config.scored_split]
     kind, _, label = name.partition(":")  # of "iou:pole"
     if scores["miou"] is None:
         return -math.inf
@@ -229,8 +229,8 @@ def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:
 def _compact(record: Record) -> Record:
     """The record without pictures and the counts per image, which would swell the git."""
     shutil.rmtree(record.path / "predictions", ignore_errors=True)
-    if record.scores["val"].pop("images", None):
-        write_json(record.path / "scores.json", record.scores)
+    if record.scores[record.config.scored_split].pop("images", None):
+        write_scores(record.path / "scores.json", record.scores)
     return Record(record.path)
 
 

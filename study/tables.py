@@ -5,8 +5,10 @@ in README.md (the full run of every dataset, architecture and start that the stu
 """
 
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from seglib import paths
@@ -15,28 +17,30 @@ from seglib.errors import RecordError
 from seglib.evaluation.intervals import bootstrap_interval
 from seglib.files import atomic_path
 from seglib.models.inspection import count_parameters, multiply_adds
-from seglib.records import Record, list_records
+from seglib.records import Record, list_records, load_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, describe_options, percent
 
+from .comparison import scores_of_seeds
 from .plan import SCALES, StudyRun, load_study, start_dataset
 from .work import network_shape
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 COLUMNS = """
     run dataset model options start height width epochs seed parameters multiply_adds
-    val_miou test_miou test_low test_high scored_on pixel_accuracy iiou minutes
+    val_miou test_miou test_low test_high scored_on pixel_accuracy iiou cities minutes
 """.split()
 HEADER = """
-| dataset | model | input | parameters | multiply-adds | val mIoU | test mIoU (95 % interval) \
-| pixel accuracy | iIoU | training |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+| dataset | model | input | parameters | multiply-adds | seeds | test mIoU (95 % interval) \
+| by city or drive | pixel accuracy | iIoU | training |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |
 """.strip()
 NOTE = """
 For every dataset, architecture and start (fresh weights, or those learned on another dataset) the \
 run that the study compares, or if there is none yet the best on val; all {count} recorded runs \
-are in [`results/summary.csv`](results/summary.csv). Pixel accuracy and iIoU are the test \
-split's{marked}. Scores are percentages; the interval resamples the test images, so it says how \
-much the choice of scenes matters, not the choice of a seed."""
+are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, in percent\
+{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The interval \
+resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them the seeds \
+where there are several; of a single run it says nothing about another seed."""
 
 
 def summary() -> pd.DataFrame:
@@ -44,9 +48,10 @@ def summary() -> pd.DataFrame:
 
     Scores are shares (0 to 1). `start` is the dataset from whose weights the run went on, empty for
     fresh ones. `test_low` and `test_high` bound the 95 % interval over resampled test images.
-    `pixel_accuracy` and `iiou` are of the split in `scored_on`: test where it was scored, else val.
+    `pixel_accuracy`, `iiou` and `cities` (mIoU of each city or drive, as text) are of the split in
+    `scored_on`: test where it was scored, else what training scored, val or the held-out cities.
     `multiply_adds` are for one image of the training size. Raises `RecordError` for a record that
-    is damaged or lacks its validation scores.
+    is damaged or lacks these scores.
     """
     table = pd.DataFrame([_row(record) for record in list_records()], columns=COLUMNS)
     order = ["dataset", "model", "val_miou", "run"]
@@ -54,11 +59,11 @@ def summary() -> pd.DataFrame:
 
 
 def _row(record: Record) -> dict[str, Any]:
-    config, scores = record.config.resolved(), record.scores
-    if "val" not in scores:
-        raise RecordError(f"{record.path / 'scores.json'}: no scores of the val split")
+    config, scores = record.config, record.scores
+    if config.scored_split not in scores:
+        raise RecordError(f"{record.path / 'scores.json'}: no scores of {config.scored_split}")
     network, seconds = network_shape(config), record.environment.get("seconds")
-    split = "test" if "test" in scores else "val"
+    split = "test" if "test" in scores else config.scored_split
     low, high = bootstrap_interval(scores["test"]) if split == "test" else (None, None)
     return {
         "run": record.id, "dataset": config.dataset, "model": config.model,
@@ -67,10 +72,12 @@ def _row(record: Record) -> dict[str, Any]:
         "epochs": config.epochs, "seed": config.seed,
         "parameters": count_parameters(network),
         "multiply_adds": multiply_adds(network, config.image_size),
-        "val_miou": scores["val"]["miou"],
+        "val_miou": scores["val"]["miou"] if "val" in scores else None,
         "test_miou": scores["test"]["miou"] if split == "test" else None,
         "test_low": low, "test_high": high, "scored_on": split,
         "pixel_accuracy": scores[split]["pixel_accuracy"], "iiou": scores[split]["miiou"],
+        "cities": ", ".join(f"{city} {_score(found['miou'])}"
+                            for city, found in scores[split]["cities"].items()),
         "minutes": None if seconds is None else seconds / 60,
     }
 
@@ -94,7 +101,7 @@ def readme_section(table: pd.DataFrame) -> str:
     if table.empty:
         return "No runs are recorded yet: `seglib train` adds the first."
     shown = main_runs(table)
-    marked = ", or where marked * val's" if (shown["scored_on"] == "val").any() else ""
+    marked = ", or where marked * those of val" if (shown["scored_on"] != "test").any() else ""
     note = NOTE.format(count=len(table), marked=marked)
     return "\n".join([HEADER, *map(_line, shown.itertuples()), note])
 
@@ -103,24 +110,32 @@ def _line(row: Any) -> str:
     """One line of the Markdown table."""
     mark = "" if row.scored_on == "test" else " *"
     start = f"from {DATASET_NAMES[row.start]}" if row.start else ""
-    name = ", ".join(filter(None, [MODEL_NAMES[row.model], row.options, start]))
-    test = f"{_score(row.test_miou)} ({_score(row.test_low)}–{_score(row.test_high)})"
+    runs = scores_of_seeds(load_record(row.run), row.scored_on)
+    mious, low, high = _values(runs, "miou"), *bootstrap_interval(runs)
+    spread = f" ± {100 * mious.std():.1f}" if len(runs) > 1 else ""
+    cities = {city: np.mean([run["cities"][city]["miou"] for run in runs], dtype=float)
+              for city in runs[0]["cities"]}
     cells = (
         DATASET_NAMES[row.dataset],
-        name,
+        ", ".join(filter(None, [MODEL_NAMES[row.model], row.options, start])),
         f"{row.height}×{row.width}",
         f"{row.parameters / 1e6:.2f} M", f"{row.multiply_adds / 1e9:.2f} G",
-        _score(row.val_miou),
-        "–" if pd.isna(row.test_miou) else test,
-        _score(row.pixel_accuracy, mark), _score(row.iiou, mark),
+        str(len(runs)),
+        f"{_score(mious.mean())}{spread}{mark} ({_score(low)}–{_score(high)})",
+        ", ".join(f"{city} {_score(miou)}" for city, miou in cities.items()),
+        _score(_values(runs, "pixel_accuracy").mean()), _score(_values(runs, "miiou").mean()),
         "n/a" if pd.isna(row.minutes) else f"{row.minutes:.0f} min",
     )
     return "| " + " | ".join(cells) + " |"
 
 
-def _score(share: float | None, mark: str = "") -> str:
+def _values(runs: Sequence[dict[str, Any]], metric: str) -> pd.Series:
+    return pd.Series([run[metric] for run in runs], dtype=float)
+
+
+def _score(share: float | None) -> str:
     """A share in percent without the sign, which the table's note says once."""
-    return "n/a" if pd.isna(share) else percent(share).removesuffix(" %") + mark
+    return "n/a" if pd.isna(share) else percent(share).removesuffix(" %")
 
 
 def replace_section(text: str, section: str, where: str = "README.md") -> str:

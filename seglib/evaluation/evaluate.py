@@ -66,7 +66,7 @@ def evaluate(
         return read_label_ids(scene.label_ids), instance_ids
 
     predictor = Predictor.from_model(model, config)
-    accumulator = ScoreAccumulator(spec.class_set)
+    accumulator = ScoreAccumulator(spec.class_set, spec.block)
     predictions: dict[str, np.ndarray] = {}
     batches = [slice(start, start + BATCH) for start in range(0, len(scenes), BATCH)]
     with ThreadPoolExecutor() as pool:
@@ -85,11 +85,11 @@ def evaluate(
                     predictions[scene.name] = predicted
     if processes > 1:
         gathered = gather_object([(accumulator.counts, predictions)])
-        accumulator = ScoreAccumulator(spec.class_set)
+        accumulator = ScoreAccumulator(spec.class_set, spec.block)
         for counts, others in gathered:
             accumulator.counts |= counts
             predictions |= others
-    scores = {"data": data, "block": spec.block, **accumulator.scores()}
+    scores = {"data": data, **accumulator.scores()}
     return Evaluation(scores, dict(sorted(predictions.items())))
 
 

@@ -68,7 +68,8 @@ def bootstrap_interval(
     class or category as in "iou:person". `block`: length of the blocks (None: the dataset's).
     """
     found = _interval([_runs(scores)], metric, block, seed, level)
-    return max(0.0, found.low), min(1.0, found.high)
+    low, high = np.clip([found.low, found.high], 0, 1)
+    return float(low), float(high)
 
 
 def paired_difference(

@@ -101,10 +101,10 @@ _INSTANCE_COUNTS = ("instance_tp", "instance_fn", "category_instance_tp", "categ
 
 
 class ScoreAccumulator:
-    """Collects the counts of a split image by image."""
+    """Collects the counts of a split image by image; `block` goes into its scores."""
 
-    def __init__(self, class_set: ClassSet) -> None:
-        self.class_set = class_set
+    def __init__(self, class_set: ClassSet, block: int = 1) -> None:
+        self.class_set, self.block = class_set, block
         # Confusion matrix and, where there is an instance mask, `_INSTANCE_COUNTS` by image. Those
         # of several processes are joined by `|=`.
         self.counts: dict[str, tuple[np.ndarray, list[np.ndarray] | None]] = {}
@@ -167,12 +167,13 @@ class ScoreAccumulator:
     def scores(self) -> dict[str, Any]:
         """Every score of the split, JSON-ready: NaN is None, and so is what needs missing masks.
 
-        Keys: "classes", "categories", "confusion", `METRICS`, "cities" (see `by_city`), "images"
-        (see `images`).
+        Keys: "block" (neighbouring scenes that intervals keep together), "classes", "categories",
+        "confusion", `METRICS`, "cities" (see `by_city`), "images" (see `images`).
         """
         images = self.images()
         values = dict.fromkeys(METRICS) | aggregate(images)
         return {
+            "block": self.block,
             "classes": list(self.class_set.names),
             "categories": list(self.class_set.categories),
             "confusion": self.confusion.tolist(),

@@ -17,7 +17,7 @@ from ..config import RunConfig
 from ..data.cache import resize_image
 from ..data.datasets import dataset_spec
 from ..data.transforms import normalize
-from ..devices import autocast, choose_device, memory_format, resolve_precision
+from ..devices import autocast, choose_device, inference_precision, memory_format
 from ..labels import ClassSet
 from ..records import Record
 
@@ -47,7 +47,7 @@ class Predictor:
         config, dataset = config.resolved(), dataset_spec(config.dataset)
         device = _device_of(model)
         model = model.to(memory_format=memory_format(device))
-        precision = resolve_precision(config.precision, device)
+        precision = inference_precision(config.precision, device)
         return cls(model, dataset.class_set, config.image_size, dataset.image_size, precision)
 
     @classmethod

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from seglib.plots import style
 
+from ..comparison import Pair
 from .parts import binary_axis, legend_above, run_panels
 
 Panels = Mapping[str, Mapping[str, Any]]
@@ -21,24 +22,24 @@ Difference = tuple[float, float, float]
 
 @style.styled
 def pair_matrix(
-    names: Mapping[str, Sequence[str]], differences: Mapping[str, Mapping[tuple, Difference]]
+    names: Mapping[str, Sequence[str]], pairs: Mapping[str, Sequence[Pair]]
 ) -> Figure:
     """Difference in mIoU of every pair of runs: the row's minus the column's, in points.
 
-    `names`: of the runs, by the title of the panel. `differences`: by title, (first, second) to
-    (difference, low, high), shares of 1, every pair in one order. Grey where the interval holds 0.
+    `names`: of the runs, by the title of the panel; `pairs` likewise. Grey are those that cannot be
+    told apart.
     """
     counts = [len(runs) for runs in names.values()]
     height = 0.4 * sum(counts) + 0.8 * len(counts)
     figure, axes = style.axes_grid(len(counts), 1, height, height_ratios=counts)
-    values = [value for found in differences.values() for value, _, _ in found.values()]
+    values = [pair.difference.difference for found in pairs.values() for pair in found]
     largest = max(map(abs, values), default=1) or 1
     for axis, (title, runs) in zip(axes[:, 0], names.items(), strict=True):
-        for (first, second), points in differences[title].items():
-            i, j = runs.index(first), runs.index(second)
-            value, low, high = style.percentages(points)
-            _pair(axis, (j, i), (value, low, high), largest)
-            _pair(axis, (i, j), (-value, -high, -low), largest)
+        for pair in pairs[title]:
+            i, j = runs.index(pair.better), runs.index(pair.worse)
+            value, low, high = style.percentages(pair.difference[:3])
+            _pair(axis, (j, i), (value, low, high), largest, pair.is_real)
+            _pair(axis, (i, j), (-value, -high, -low), largest, pair.is_real)
         axis.set_xticks(range(len(runs)), [name.replace(", ", ",\n") for name in runs])
         style.name_rows(axis, runs)
         axis.grid(False)
@@ -50,9 +51,8 @@ def pair_matrix(
     return figure
 
 
-def _pair(axis, place: tuple[int, int], points: Difference, largest: float) -> None:
+def _pair(axis, place: tuple[int, int], points: Difference, largest: float, real: bool) -> None:
     (x, y), (value, low, high) = place, points
-    real = low > 0 or high < 0
     shade = plt.get_cmap("PRGn")(0.5 + 0.0025 * value / largest) if real else "#EEEEEE"
     look = {"facecolor": shade, "edgecolor": "white", "linewidth": 1.5}
     axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, **look))

@@ -11,6 +11,7 @@ from torch import nn
 from seglib import cli
 from seglib.config import RunConfig
 from seglib.data.datasets import MARKER
+from seglib.data.tree import Scene
 from seglib.errors import ConfigError, RecordError
 from seglib.evaluation.evaluate import score_split
 from seglib.files import read_json, write_json
@@ -65,7 +66,8 @@ def test_calibration_error_is_that_of_the_hand() -> None:
     truth = np.array([[0, 0, 0, 0, 255]], dtype=np.uint8)
     guess = np.array([[0, 0, 0, 1, 0]], dtype=np.uint8)
     sure = np.array([[0.9, 0.9, 0.5, 0.5, 0.1]])
-    found = beyond.calibration(beyond.reliability_counts(truth, guess, sure)[None])
+    scenes = [Scene(Path(), "val", "a", "a_0_0")]
+    found = beyond.calibration(beyond.reliability_counts(truth, guess, sure)[None], scenes, 1)
     # Two of 0.9, both right (off by 0.1); two of 0.5, one right (exact); void is not counted.
     assert found["ece"] == pytest.approx((2 * 0.1 + 2 * 0) / 4)
     assert (found["confidence"], found["accuracy"]) == (0.7, 0.75)
@@ -86,7 +88,8 @@ def test_the_interval_covers_the_error_of_other_images() -> None:
     for _ in range(60):  # sure of 0.8, right in 60 to 80 of a hundred: off by 0.1 on average
         wrong = random.random(100) >= random.uniform(0.6, 0.8)
         images.append(beyond.reliability_counts(truth, wrong.astype(np.uint8), sure))
-    found = beyond.calibration(np.stack(images))
+    scenes = [Scene(Path(), "val", "a", f"a_0_{number}") for number in range(60)]
+    found = beyond.calibration(np.stack(images), scenes, 1)
     assert 0.06 < found["low"] < found["ece"] < found["high"] < 0.14
     assert found["low"] < 0.1 < found["high"]
 
@@ -162,7 +165,8 @@ def test_only_shared_classes_are_asked_for_elsewhere(record: Record) -> None:
     assert found["classes"] == [n for n in CITYSCAPES_19.names if n in CAMVID_11.names]
     # The same scenes under both names, and the same classes: the same scores but for the scale.
     assert set(found["home"]) == {"val", "test"} == set(found["abroad"])
-    assert found["home"]["val"] == found["abroad"]["val"]
+    for key in ("miou", "pixel_accuracy", "iou"):
+        assert found["home"]["val"][key] == found["abroad"]["val"][key]
     model = beyond.Restricted(record.load_model(), [0, 13])
     assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 8, 8)
 

@@ -11,7 +11,7 @@ from processes import Process
 from seglib.config import RunConfig
 from seglib.errors import ConfigError
 from seglib.files import read_json, write_json
-from seglib.records import find_record, list_records
+from seglib.records import find_record, list_records, seal, write_scores
 from seglib.training.loop import OutOfTime, fit
 from study import run as study_run
 from study.effects import one_factor_summary, one_factor_table
@@ -194,8 +194,9 @@ def test_a_compact_run_is_scored_before_its_weights_go(cityscapes_home, plan):
 
     file = record.path / "environment.json"
     write_json(file, {**read_json(file), "results_version": 0})
+    seal(record.path)
     assert "of another results version" in listing([more])
-    write_json(record.path / "scores.json", {"val": record.scores["val"]})
+    write_scores(record.path / "scores.json", {"val": record.scores["val"]})
     assert status(more) == Status("not scored", "on test, train")
 
 

@@ -10,9 +10,11 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from seglib.config import RunConfig
+from seglib.evaluation.intervals import PairedDifference
 from seglib.labels import CITYSCAPES_19
 from seglib.plots import style
 from study import attention, plots
+from study.comparison import Pair
 from study.halving import Rung, SweepPlan, sweep_table
 from study.plots.hyperparameters import FADED, KEPT
 
@@ -112,7 +114,8 @@ def test_every_head_has_its_dot():
 
 
 def test_pairs_are_drawn_both_ways_and_grey_where_unclear():
-    pairs = {("A", "B"): (0.1, 0.05, 0.2), ("C", "A"): (0.01, -0.02, 0.03)}
+    pairs = [Pair("A", "B", PairedDifference(0.1, 0.05, 0.2, 0.01)),
+             Pair("C", "A", PairedDifference(0.01, 0.0, 0.02, 0.06))]
     figure = plots.pair_matrix({"CamVid": ["A", "B", "C"]}, {"CamVid": pairs})
     drawn = texts(figure)
     assert {"+10.0", "−10.0", "+5.0 to +20.0", "−20.0 to −5.0", "+1.0", "−1.0"} <= set(drawn)
