@@ -99,7 +99,7 @@ class Record:
         None too for a split that was not recorded, or of a dataset that is not there.
         """
         root, known = self.dataset.root(), dict(self.environment.get("data", {}))
-        known |= {split: found["data"] for split, found in self.scores.items()}
+        known |= {split: found.get("data") for split, found in self.scores.items()}
         for split in splits:
             mode = self.config.mode if split == "train" else "fine"
             part = "train" if split == "held_out" else split
@@ -179,7 +179,7 @@ class Record:
         lock = paths.checkpoints_dir() / f"{self.id}.scores.lock"
         with locked(lock, f"adds scores of {self.id}"):
             self.__dict__.pop("scores", None)  # read again
-            write_scores(self.path / "scores.json", self.scores | {split: scores})
+            _write_scores(self.path / "scores.json", self.scores | {split: scores})
         self.__dict__.pop("scores", None)
 
 
@@ -204,8 +204,7 @@ def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def write_scores(path: Path, scores: Mapping[str, dict[str, Any]]) -> None:
-    """Write `scores.json` from scores by split, with its digest."""
+def _write_scores(path: Path, scores: Mapping[str, dict[str, Any]]) -> None:
     # through JSON and back, where a tuple is a list
     values = json.loads(json.dumps({split: _packed(found) for split, found in scores.items()}))
     write_json(path, values | {"sha256": _digest(values)})
@@ -294,22 +293,17 @@ def save_record(
     with atomic_folder(folder) as temporary:
         write_json(temporary / "config.json", config.to_dict())
         (temporary / "history.csv").write_text(history_text(history), "utf-8", newline="\n")
-        write_scores(temporary / "scores.json", scores)
+        _write_scores(temporary / "scores.json", scores)
         write_json(temporary / "environment.json", environment)
         for split, images in predictions.items():
             _write_predictions(temporary, split, images)
         if state is not None:
             # `save_file` hides the number of an error such as a full disk
             (temporary / "weights.safetensors").write_bytes(save(dict(state)))
-        seal(temporary)
+        parts = sorted(file for file in temporary.iterdir() if file.is_file())
+        sums = [f"{sha256_of(part)}  {part.name}\n" for part in parts if part.stem != "scores"]
+        (temporary / SUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
     return Record(folder)
-
-
-def seal(folder: Path) -> None:
-    """Write the digests of a record's unchanging parts as they are."""
-    parts = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS)
-    sums = [f"{sha256_of(part)}  {part.name}\n" for part in parts if part.stem != "scores"]
-    (folder / SUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
 
 
 def history_text(rows: list[dict[str, Any]]) -> str:

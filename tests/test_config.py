@@ -36,6 +36,7 @@ BAD_VALUES = {
     "rotation": [-1, NAN, INFINITY, "10"],
     "jitter": [-0.1, 1.1, NAN],
     "train_images": [0, 2.5],
+    "hold_out": [(), "ulm", ("ulm", "ulm"), (1,)],
     "loss": [None, 1, "focal"],
     "class_weights": ["median", None, {"road": 1}],
     "optimizer": ["sgd", "AdamW"],
@@ -51,7 +52,8 @@ BAD_VALUES = {
     "batch_size": [0, 2.0, np.float64(2)],
     "accumulation": [0, 3],  # 3 does not divide the default batch of 8
     "precision": ["fp64", None],
-    "select_by": ["accuracy"],
+    "ema": [0, 1, NAN, "0.9"],
+    "select_by": ["accuracy", "best"],
     "validate_every": [0],
     "seed": [-1, 2**63, 0.5],
 }
@@ -90,7 +92,7 @@ def test_a_name_that_is_not_there_is_refused_when_the_run_is_resolved(changes, m
 
 def test_ids_are_the_recorded_ones() -> None:
     # A change would orphan the records: a run is found by its id alone.
-    assert RunConfig().run_id == "miniscapes-unet-686ecf4a"
+    assert RunConfig(precision="fp32").run_id == "miniscapes-unet-c7f91f31"
     files = sorted(Path(__file__).parents[1].glob("results/*/config.json"))
     configs = [RunConfig.from_dict(json.loads(file.read_text())) for file in files]
     assert [config.run_id for config in configs] == [file.parent.name for file in files]
@@ -111,12 +113,12 @@ def test_another_value_of_any_field_is_another_run() -> None:
     unet |= {"dataset": "camvid", "mode": "coarse", "image_size": (8, 8), "crop_size": (8, 8)}
     unet |= {"scale": (0.5, 1.0), "flip": False, "rotation": 0.0, "jitter": 0.1, "train_images": 3}
     unet |= {"loss": "dice", "class_weights": "sqrt_median", "optimizer": "adam", "gamma": 0.5}
-    unet |= {"learning_rate": 0.1, "encoder_rate": 0.1, "warm_up": 0.2, "schedule": "one_cycle"}
+    unet |= {"learning_rate": 0.1, "encoder_rate": 0.1, "schedule": "one_cycle"}
     unet |= {"weight_decay": 0.0, "decay_all": True, "clip_norm": 1.0, "model": "fcn", "seed": 1}
-    unet |= {"epochs": 1, "batch_size": 4, "accumulation": 2, "precision": "fp32"}
-    unet |= {"select_by": "loss", "validate_every": 2}
-    assert unet.keys() | vit.keys() == set(FIELDS)
-    runs = [RunConfig(), RunConfig(model="vit")]
+    unet |= {"epochs": 1, "batch_size": 4, "accumulation": 2, "precision": "fp16"}
+    unet |= {"select_by": "loss", "validate_every": 2, "ema": 0.9, "hold_out": ("ulm",)}
+    assert unet.keys() | vit.keys() | {"warm_up"} == set(FIELDS)
+    runs = [RunConfig(), RunConfig(model="vit"), RunConfig(schedule="one_cycle", warm_up=0.2)]
     runs += [RunConfig(**{field: value}) for field, value in unet.items()]
     runs += [RunConfig(model="vit", **{field: value}) for field, value in vit.items()]
     assert len({run.run_id for run in runs}) == 2 + len(FIELDS)
@@ -156,9 +158,9 @@ def test_model_options_are_the_fields_that_the_constructor_has(monkeypatch) -> N
         kernel: int | None = None
 
     options = RunConfig(width=4, skips=False).model_options()
-    assert options == {"width": 4, "skips": False, "dropout": 0.0}
+    assert options == {"width": 4, "norm": True, "skips": False, "dropout": 0.0}
     monkeypatch.setitem(MODELS, "tinynet", TinyNet)
-    assert NewerConfig(model="tinynet").model_options() == {}
+    assert NewerConfig(model="tinynet").model_options() == {"kernel": 3}
     model = NewerConfig(model="tinynet", dataset="camvid", kernel=5).build_model()
     assert model.head.weight.shape == (11, 3, 5, 5)
     with pytest.raises(ConfigError, match="dropout 0.1: not an option of tinynet"):

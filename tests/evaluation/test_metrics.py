@@ -343,11 +343,11 @@ def scored_pixels(right: int, total: int) -> dict:
 
 
 def test_interval_equals_the_binomial_where_it_is_known() -> None:
-    """The bootstrap of a share of N images is exactly Binomial(N, share) / N."""
+    """The bootstrap of a share of N images is Binomial(N, share) / N, mirrored at the share."""
     scores = scored_pixels(60, 80)
     low, high = intervals.bootstrap_interval(scores, "pixel_accuracy")
-    assert low == pytest.approx(binom.ppf(0.025, 80, 0.75) / 80, abs=1 / 80)
-    assert high == pytest.approx(binom.ppf(0.975, 80, 0.75) / 80, abs=1 / 80)
+    assert low == pytest.approx(1.5 - binom.ppf(0.975, 80, 0.75) / 80, abs=1 / 80)
+    assert high == pytest.approx(1.5 - binom.ppf(0.025, 80, 0.75) / 80, abs=1 / 80)
     narrow = intervals.bootstrap_interval(scores, "pixel_accuracy", level=0.5)
     assert low < narrow[0] < 0.75 < narrow[1] < high
 
@@ -379,10 +379,12 @@ def test_paired_difference_is_narrower_than_its_parts() -> None:
     difference = intervals.paired_difference(better, worse, "pixel_accuracy")
     assert difference.difference == pytest.approx(1 / 80)
     low, high = intervals.bootstrap_interval(better, "pixel_accuracy")
-    assert 0.0 <= difference.low < difference.high <= 4 / 80 < high - low
-    assert intervals.paired_difference(better, better) == (0.0, 0.0, 0.0)
+    assert difference.low < 0.0 < difference.high < 4 / 80 < high - low  # one image may be chance
+    assert 0.05 < difference.p_value < 1.0
+    assert intervals.paired_difference(better, better) == (0.0, 0.0, 0.0, 1.0)
     reverse = intervals.paired_difference(worse, better, "pixel_accuracy")
     assert reverse.low == pytest.approx(-difference.high)
+    assert reverse.p_value == pytest.approx(difference.p_value)
     with pytest.raises(ConfigError, match="different images"):
         intervals.paired_difference(better, scored_pixels(3, 4))
 

@@ -26,6 +26,7 @@ RECORDS = Path(__file__).parent / "records"
 SHARED = RunConfig(
     image_size=(64, 128), crop_size=(48, 96), scale=(0.8, 1.5), rotation=5.0, jitter=0.4,
     dropout=0.1, schedule="one_cycle", learning_rate=1e-2, epochs=4, batch_size=4, precision="fp32",
+    select_by="miou",
 )
 OPTIONS: dict[str, dict[str, Any]] = {
     "fcn": {"width": 8, "optimizer": "adam", "clip_norm": 1.0},
@@ -43,7 +44,7 @@ def train(model: str, home: Path) -> dict[str, Any]:
     config = dataclasses.replace(SHARED, model=model, **OPTIONS[model])
     record = fit(config, device="cpu", retrain=True, progress=False)
     scores, environment = record.scores["val"], record.environment
-    kept = ("processor", "threads", "dataset_fingerprint", "parameters", "versions")
+    kept = ("processor", "threads", "data", "parameters", "versions")
     return {
         "run": record.id,
         "history": (record.path / "history.csv").read_text().splitlines(),
@@ -62,7 +63,7 @@ def test_a_recorded_run_is_reproduced(model: str, home: Path, seglib_home: Path)
     recorded, again = read_json(RECORDS / f"{model}.json"), train(model, home)
     before, now = recorded["environment"], again["environment"]
     assert again["run"] == recorded["run"]
-    for name in ("dataset_fingerprint", "parameters"):
+    for name in ("data", "parameters"):
         assert now[name] == before[name]
     if all(now[name] == before[name] for name in ("processor", "threads", "versions")):
         assert again["history"] == recorded["history"]
@@ -103,11 +104,14 @@ def test_records_are_complete_and_of_this_code(record: Record):
 
 
 def test_records_share_one_dataset_each():
-    by_dataset: dict[str, set[str]] = {}
+    found: dict[tuple[str, ...], set[str]] = {}
     for record in list_records():
-        fingerprint = record.environment["dataset_fingerprint"]
-        by_dataset.setdefault(record.config.dataset, set()).add(fingerprint)
-    assert all(len(fingerprints) == 1 for fingerprints in by_dataset.values())
+        dataset, known = record.config.dataset, record.environment["data"]
+        found.setdefault((dataset, "train", record.config.mode), set()).add(known["train"])
+        for split, scores in record.scores.items():
+            assert scores["data"] == known.get(split, scores["data"])
+            found.setdefault((dataset, split), set()).add(scores["data"])
+    assert found and all(len(fingerprints) == 1 for fingerprints in found.values())
 
 
 if __name__ == "__main__":
