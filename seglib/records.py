@@ -179,7 +179,7 @@ class Record:
         lock = paths.checkpoints_dir() / f"{self.id}.scores.lock"
         with locked(lock, f"adds scores of {self.id}"):
             self.__dict__.pop("scores", None)  # read again
-            _write_scores(self.path / "scores.json", self.scores | {split: scores})
+            write_scores(self.path / "scores.json", self.scores | {split: scores})
         self.__dict__.pop("scores", None)
 
 
@@ -204,7 +204,8 @@ def _digest(values: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def _write_scores(path: Path, scores: Mapping[str, dict[str, Any]]) -> None:
+def write_scores(path: Path, scores: Mapping[str, dict[str, Any]]) -> None:
+    """Write `scores.json` from scores by split, with its digest."""
     # through JSON and back, where a tuple is a list
     values = json.loads(json.dumps({split: _packed(found) for split, found in scores.items()}))
     write_json(path, values | {"sha256": _digest(values)})
@@ -293,17 +294,22 @@ def save_record(
     with atomic_folder(folder) as temporary:
         write_json(temporary / "config.json", config.to_dict())
         (temporary / "history.csv").write_text(history_text(history), "utf-8", newline="\n")
-        _write_scores(temporary / "scores.json", scores)
+        write_scores(temporary / "scores.json", scores)
         write_json(temporary / "environment.json", environment)
         for split, images in predictions.items():
             _write_predictions(temporary, split, images)
         if state is not None:
             # `save_file` hides the number of an error such as a full disk
             (temporary / "weights.safetensors").write_bytes(save(dict(state)))
-        parts = sorted(file for file in temporary.iterdir() if file.is_file())
-        sums = [f"{sha256_of(part)}  {part.name}\n" for part in parts if part.stem != "scores"]
-        (temporary / SUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
+        seal(temporary)
     return Record(folder)
+
+
+def seal(folder: Path) -> None:
+    """Write the digests of a record's unchanging parts as they are."""
+    parts = sorted(file for file in folder.iterdir() if file.is_file() and file.name != SUMS)
+    sums = [f"{sha256_of(part)}  {part.name}\n" for part in parts if part.stem != "scores"]
+    (folder / SUMS).write_text("".join(sums), encoding="utf-8", newline="\n")
 
 
 def history_text(rows: list[dict[str, Any]]) -> str:
