@@ -27,18 +27,18 @@ from seglib.cli import exit_code
 from seglib.data.camvid import published_checksums
 from seglib.data.datasets import dataset_spec
 from seglib.errors import RecordError, SeglibError, choose
-from seglib.evaluation.boundaries import boundary_phases, errors_by_distance
 from seglib.evaluation.intervals import bootstrap_interval, paired_difference
 from seglib.evaluation.metrics import aggregate
-from seglib.evaluation.shown_scenes import load_gallery
 from seglib.files import read_json, sha256_of
 from seglib.models.inspection import receptive_field
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, setting_name, setting_value
 from study import comparison, effects
 from study.beyond_scores import TRANSFER_DATASETS, measurement
+from study.boundaries import errors_by_distance
 from study.corruptions import CORRUPTIONS
 from study.exploration import facts_file
+from study.gallery import load_gallery
 from study.halving import sweep_table
 from study.plan import load_study
 from study.work import epoch_images, network_shape
@@ -244,14 +244,11 @@ def beside_numbers(record: Record) -> Named:
 
 def mistake_numbers(record: Record) -> Named:
     """Where the kept val scenes of a run are wrong."""
-    shown, size = load_gallery(record, "val"), record.config.resolved().image_size
+    shown = load_gallery(record, "val")
     table = errors_by_distance(shown.truths, shown.predictions)  # 1, 2, 3–4, 5–8, …, > 32 pixels
     for name, rows in (("near", table[:2]), ("far", table[-1:])):
         yield f"wrong {name}", percent(rows["wrong"].sum() / rows["pixels"].sum())
     yield "wrong within 8", percent(table[:4]["wrong"].sum() / table["wrong"].sum(), 0)
-    for name, masks in (("grid", shown.predictions), ("true grid", shown.truths)):
-        phases = boundary_phases(masks, size)  # of the FCN's grid
-        yield name, percent(phases[0] / phases.sum())
 
 
 def drive_numbers(runs: Mapping[str, Record]) -> Named:

@@ -27,7 +27,6 @@ from seglib.data.tree import Scene, list_scenes
 from seglib.devices import choose_device, inference_precision
 from seglib.errors import RecordError, choose
 from seglib.evaluation import intervals
-from seglib.evaluation.boundaries import boundary_distance
 from seglib.evaluation.evaluate import BATCH
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.evaluation.predictor import Predictor
@@ -37,6 +36,7 @@ from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import RESULTS_VERSION, describe_machine, versions
 from seglib.records import Record
 
+from .boundaries import boundary_distance
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from .exploration import evenly
 from .footprint import latency, peak_bytes

@@ -12,20 +12,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from seglib.data.images import read_photo
-from seglib.data.tree import list_scenes
-from seglib.evaluation.boundaries import boundary_distance
 from seglib.evaluation.intervals import PairedDifference, holm, paired_difference
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text
 
 from .beyond_scores import is_measured, measurement
-from .exploration import class_shares, masks, pixel_counts
 from .plan import Entry, StudyRun, load_study, start_dataset
 
 SEEDS = range(10)  # of which records are looked for
-NEAR = 4  # pixels from a boundary within which a pixel counts as near it
-RARE = 0.01  # share of all pixels below which a class counts as rare
 
 
 def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
@@ -218,22 +212,3 @@ def scene_accuracies(runs: Mapping[str, Record], split: str = "test") -> pd.Data
         right, missed = (np.sum(images[key], axis=1) for key in ("tp", "fn"))
         columns[name] = pd.Series(right / (right + missed), images["names"])
     return pd.DataFrame(columns)
-
-
-def scene_traits(record: Record, split: str = "test") -> pd.DataFrame:
-    """What might make a scene hard, by scene: read from its mask and its photograph.
-
-    Columns: `near boundaries` (share of pixels at most 4 from one), `rare classes` (share of pixels
-    of classes that hold less than 1 % of the split) and `darkness` (1 minus the mean brightness).
-    """
-    class_set, scenes = record.dataset.class_set, list_scenes(record.dataset.root(), split)
-    counts = pixel_counts(scenes, class_set)
-    scored, rare = counts[:, :-1].sum(axis=1), class_shares(counts) < RARE
-    near = [(boundary_distance(m, NEAR) <= NEAR).sum() for m in masks(scenes, class_set)]
-    light = [read_photo(scene.image).mean() / 255 for scene in scenes]
-    traits = {
-        "near boundaries": near / scored,
-        "rare classes": counts[:, :-1][:, rare].sum(axis=1) / scored,
-        "darkness": 1 - np.array(light),
-    }
-    return pd.DataFrame(traits, [scene.name for scene in scenes])

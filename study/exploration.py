@@ -1,22 +1,21 @@
-"""Notebook 01: what a dataset's classes, objects, coarse masks and splits are like.
+"""Notebook 01: what a dataset's classes, objects and coarse masks are like.
 
 Masks are read at their own resolution, one scene at a time.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import ndimage
-from scipy.spatial.distance import jensenshannon
 
 from seglib import paths
 from seglib.data.cache import resize_mask
 from seglib.data.datasets import DatasetSpec, fingerprint
-from seglib.data.images import read_instance_ids, read_label_ids, read_photo
+from seglib.data.images import read_instance_ids, read_label_ids
 from seglib.data.tree import Scene, has_coarse, has_instances, list_scenes
 from seglib.errors import ConfigError
 from seglib.evaluation.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
@@ -26,8 +25,6 @@ from seglib.provenance import RESULTS_VERSION
 LIMIT = 320  # scenes that are read per split, evenly spread; more only matters for Cityscapes
 TINY = 16  # side in pixels, in a frame of 256 rows, below which an object counts as tiny
 GRID_STRIDES = (1, 8)  # of the resized mask itself, and of the FCN's coarsest maps
-DRAWS = 200  # of random parts of a split
-Tables = Mapping[str, np.ndarray]  # by split, a row per scene
 
 
 def evenly(scenes: Sequence[Scene], limit: int) -> list[Scene]:
@@ -53,16 +50,6 @@ def class_shares(counts: np.ndarray) -> np.ndarray:
     """Share of each class among the pixels that are not ignored: (N, C + 1) to float64 (C,)."""
     totals = counts[:, :-1].sum(axis=0)
     return totals / max(totals.sum(), 1)
-
-
-def cooccurrence(counts: np.ndarray) -> np.ndarray:
-    """Share of the scenes with the row's class that also hold the column's, float64 (C, C).
-
-    `counts`: from `pixel_counts`. A class that is in no scene has a row of NaN.
-    """
-    present = (counts[:, :-1] > 0).astype(np.float64)
-    together = present.T @ present
-    return _share(together, np.diagonal(together)[:, None])
 
 
 def spatial_priors(
@@ -201,42 +188,6 @@ def survival(scenes: Sequence[Scene], class_set: ClassSet, widths: Sequence[int]
         }
         tables.append(pd.DataFrame(values)[total > 0])
     return pd.concat(tables, ignore_index=True)
-
-
-def color_histograms(scenes: Iterable[Scene], bins: int = 8, step: int = 2) -> np.ndarray:
-    """Joint RGB histogram of each image, int64 (N, bins³), from every `step`-th row and column."""
-    rows = []
-    for scene in scenes:
-        levels = read_photo(scene.image)[::step, ::step].astype(np.int64) * bins // 256
-        codes = levels @ (bins**2, bins, 1)
-        rows.append(np.bincount(codes.ravel(), minlength=bins**3))
-    return np.array(rows, dtype=np.int64).reshape(-1, bins**3)
-
-
-def split_distances(counts: Tables, colors: Tables, seed: int = 0) -> pd.DataFrame:
-    """Jensen-Shannon distances (0 to 1) between the splits, next to what chance alone gives.
-
-    `counts`, `colors`: split to `pixel_counts` and to `color_histograms` of its scenes; the first
-    split is compared with each other one. Returns rows `pair`, `classes`, `colors`: square roots of
-    the divergence to base 2. The first row, "chance", is above 95 % of the `DRAWS` in which a
-    random part of the first split, as large as the smallest other one, is compared with the rest.
-    """
-    base, *others = counts
-    size = min([len(counts[base]) // 2, *(len(counts[split]) for split in others)])
-    generator = np.random.default_rng(seed)
-    orders = [generator.permutation(len(counts[base])) for _ in range(DRAWS)]
-
-    def distance(first: np.ndarray, second: np.ndarray) -> float:
-        return jensenshannon(first.sum(axis=0), second.sum(axis=0), base=2)
-
-    columns = {"pair": ["chance", *(f"{base}–{split}" for split in others)]}
-    classes = {split: table[:, :-1] for split, table in counts.items()}
-    for name, tables in (("classes", classes), ("colors", colors)):
-        whole = tables[base]
-        chance = [distance(whole[order[:size]], whole[order[size:]]) for order in orders]
-        between = [distance(whole, tables[split]) for split in others]
-        columns[name] = [np.quantile(chance, 0.95), *between]
-    return pd.DataFrame(columns)
 
 
 def facts_file(dataset: str) -> Path:

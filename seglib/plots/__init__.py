@@ -5,15 +5,6 @@ with a legend, a network always in its own colour.
 """
 
 from .network import draw_network
-from .results import (
-    class_differences,
-    class_scores,
-    confusion_heatmap,
-    curves,
-    error_distance,
-    grid_phases,
-    receptive_fields,
-    run_intervals,
-)
-from .scenes import closeups, fine_coarse_scenes, label_pictures, predictions, show_scenes
+from .results import class_scores, confusion_heatmap, curves
+from .scenes import closeups, label_pictures, predictions, show_scenes
 from .style import NETWORKS, STYLE, TEXT_WIDTH, looks, overlay, save_figure

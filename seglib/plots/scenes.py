@@ -35,30 +35,9 @@ def predictions(
     """Image, truth, prediction and errors (red, right is grey, void white), one row per scene."""
     errors = [agreement(*masks, void=255) for masks in zip(truths, predicted, strict=True)]
     rows = list(zip(images, truths, predicted, errors, strict=True))
-    titles, wrong = ("image", "truth", "prediction", "errors"), _patch(WRONG, "wrong pixel")
+    titles = ("image", "truth", "prediction", "errors")
+    wrong = Patch(facecolor=np.array(WRONG) / 255, label="wrong pixel")
     return _plate(rows, titles, class_set, names, extra=[wrong])[0]
-
-
-@styled
-def fine_coarse_scenes(
-    images: Pictures, fine: Pictures, coarse: Pictures, class_set: Any
-) -> Figure:
-    """Overlays of the fine and the coarse mask, and where they disagree, one row per scene.
-
-    There, white is what coarse leaves out, grey agrees, red contradicts, black is void in fine.
-    """
-    rows = []
-    for image, exact, rough in zip(images, fine, coarse, strict=True):
-        same = agreement(exact, rough, void=0)
-        same[(rough == IGNORE_INDEX) & (exact != IGNORE_INDEX)] = 255
-        rows.append((overlay(image, exact, class_set), overlay(image, rough, class_set), same))
-    figure, _ = _plate(rows, ("fine mask", "coarse mask", "agreement"), class_set)
-    extra = [_patch(CORRECT, "same class"),
-             _patch((255, 255, 255), "not in coarse", edgecolor="#666666", linewidth=0.3)]
-    if np.mean([(same == WRONG).all(axis=-1) for *_, same in rows]) > 0.001:
-        extra.append(_patch(WRONG, "contradiction"))  # a legend for what can't be seen would puzzle
-    class_legend(figure, class_set, [*fine, *coarse], extra)
-    return figure
 
 
 @styled
@@ -131,7 +110,3 @@ def _draw_grid(axis, size, grid, offset) -> None:
         first = int(np.ceil(start / step)) * step
         for line in np.arange(first, start + size[side] + 1e-6, step):
             draw(line - start - 0.5, color="white", linewidth=0.35, alpha=0.8)
-
-
-def _patch(color: Sequence[int], label: str, **line: Any) -> Patch:
-    return Patch(facecolor=np.array(color) / 255, label=label, **line)

@@ -11,11 +11,10 @@ from .comparison import (
 )
 from .exploration import (
     class_frequencies,
-    cooccurrence,
     fine_coarse,
+    fine_coarse_scenes,
     instance_sizes,
     spatial_priors,
-    split_shift,
     survival,
 )
 from .hyperparameters import (
@@ -26,3 +25,4 @@ from .hyperparameters import (
     seed_spread,
     sweep_rungs,
 )
+from .networks import error_distance, receptive_fields, run_intervals

@@ -1,4 +1,4 @@
-"""What a dataset is like: its classes, objects, coarse masks, resized masks and splits."""
+"""What a dataset is like: its classes, objects, coarse masks and resized masks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
+from seglib.labels import IGNORE_INDEX
 from seglib.plots import style
-from seglib.plots.results import share_heatmap
+from seglib.plots.scenes import agreement, label_pictures
 
-from .parts import binary_axis, log_axis, ratio_axis
+from .parts import binary_axis, log_axis
 
 
 @style.styled
@@ -38,13 +40,6 @@ def class_frequencies(panels: Mapping[str, tuple[Mapping[str, Any], Any]]) -> Fi
         axis.set(title=title, xlabel="share of labelled pixels (%)", ylim=(most - 0.4, -0.6))
         axis.legend(loc="lower right")
     return figure
-
-
-@style.styled
-def cooccurrence(matrix: np.ndarray, class_set: Any) -> Figure:
-    """Percent of scenes with the row's class that hold the column's; `matrix`: shares (C, C)."""
-    labels = ("… also hold this class", "of the scenes with this class …", "share of scenes (%)")
-    return share_heatmap(style.percentages(matrix), class_set.names, class_set.names, labels)
 
 
 @style.styled
@@ -97,16 +92,40 @@ def instance_sizes(instances: pd.DataFrame, class_set: Any) -> Figure:
 
 
 @style.styled
-def fine_coarse(agreement: pd.DataFrame) -> Figure:
-    """Recall and precision of coarse masks; `agreement`: `exploration.fine_coarse_agreement`."""
-    figure, (axis,) = style.axes_row(1, 0.65 + 0.165 * len(agreement))
+def fine_coarse_scenes(
+    images: Sequence[np.ndarray], fine: Sequence[np.ndarray], coarse: Sequence[np.ndarray],
+    class_set: Any,
+) -> Figure:
+    """Overlays of the fine and the coarse mask, and where they disagree, one row per scene.
+
+    There, white is what coarse leaves out, grey agrees, red contradicts, black is void in fine.
+    """
+    pictures = []
+    for image, exact, rough in zip(images, fine, coarse, strict=True):
+        same = agreement(exact, rough, void=0)
+        same[(rough == IGNORE_INDEX) & (exact != IGNORE_INDEX)] = 255
+        pictures += [*(style.overlay(image, mask, class_set) for mask in (exact, rough)), same]
+    figure = label_pictures(pictures, ["fine mask", "coarse mask", "agreement"] * len(images))
+    marks = {"same class": style.CORRECT, "not in coarse": (255, 255, 255),
+             "contradiction": style.WRONG}
+    thin = {"edgecolor": "#666666", "linewidth": 0.3}
+    extra = [Patch(facecolor=np.array(color) / 255, label=label, **thin)
+             for label, color in marks.items()]
+    style.class_legend(figure, class_set, [*fine, *coarse], extra)
+    return figure
+
+
+@style.styled
+def fine_coarse(table: pd.DataFrame) -> Figure:
+    """Recall and precision of coarse masks; `table`: `exploration.fine_coarse_agreement`."""
+    figure, (axis,) = style.axes_row(1, 0.65 + 0.165 * len(table))
     labels = {"recall": "recall: fine pixels that coarse labels the same",
               "precision": "precision: coarse pixels that fine labels the same"}
-    places, shares = range(len(agreement)), 100 * agreement[list(labels)]
+    places, shares = range(len(table)), 100 * table[list(labels)]
     axis.hlines(places, shares["recall"], shares["precision"], color=style.PALE, linewidth=1)
     for i, (column, label) in enumerate(labels.items()):
         axis.plot(shares[column], places, linestyle="none", label=label, **style.series(i))
-    style.name_rows(axis, agreement["class"])
+    style.name_rows(axis, table["class"])
     axis.set(xlim=(-1, 101), xlabel="share of pixels (%)")
     figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -126,38 +145,6 @@ def survival(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
         axis.tick_params(axis="x", labelsize=6.5)
         axis.set(title=title, xlabel="image width (px)", ylim=(-2, 104))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=7)
-    return figure
-
-
-@style.styled
-def split_shift(shares: Mapping[str, Any], distances: pd.DataFrame, class_set: Any) -> Figure:
-    """How the splits differ: class shares relative to training, and distances of whole splits.
-
-    `shares`: split to class shares (C,). `distances`: rows with `pair`, `classes` and `colors`
-    (Jensen-Shannon distances, 0 identical to 1 disjoint). A class absent on one side has no mark.
-    """
-    height = 0.6 + 0.145 * class_set.num_classes
-    figure, (left, right) = style.axes_row(2, height, width_ratios=(1.7, 1))
-    places = np.arange(class_set.num_classes)
-    ratios = pd.DataFrame(shares).div(shares["train"], axis=0).replace([0, np.inf], np.nan)
-    for i, (split, values) in enumerate(ratios.drop(columns="train").items()):
-        left.plot(values, places, linestyle="none", label=split, **style.series(i))
-    left.axvline(1, **style.ZERO)
-    left.set_xscale("log", base=2)
-    ratio_axis(left, np.ceil(max(1, *np.abs(np.log2(left.get_xlim())))))
-    style.name_rows(left, class_set.names)
-    left.set_xlabel("class share relative to train")
-    rows = np.arange(len(distances))
-    for i, (column, label) in enumerate((("classes", "class shares"), ("colors", "image colours"))):
-        places, color = rows + (i - 0.5) * 0.36, style.COLORS[i + 2]
-        bars = right.barh(places, distances[column], 0.34, color=color, label=label)
-        right.bar_label(bars, fmt="%.3f", fontsize=7, padding=2)
-    style.name_rows(right, distances["pair"])
-    right.grid(False)
-    right.set_xlabel("Jensen–Shannon distance")
-    right.margins(x=0.2)
-    for axis in (left, right):
-        axis.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, columnspacing=1.0)
     return figure
 
 

@@ -1,6 +1,5 @@
 """Layer tables, multiply-adds and receptive fields, against other sources and by perturbation."""
 
-import numpy as np
 import pytest
 import torch
 import torchvision
@@ -10,7 +9,6 @@ from seglib.errors import ConfigError
 from seglib.models import build_model
 from seglib.models.inspection import (
     count_parameters,
-    effective_receptive_field,
     layer_table,
     multiply_adds,
     receptive_field,
@@ -109,18 +107,6 @@ def test_receptive_field_is_what_gradients_reach(name, size):
         columns = gradient[0].abs().sum(dim=(0, 1)).nonzero().ravel()
         widest = max(widest, int(columns.max() - columns.min()) + 1)
     assert widest == receptive_field(model)
-
-
-def test_effective_receptive_field():
-    torch.manual_seed(0)
-    model = build_model("fcn", 3, width=4)
-    field = effective_receptive_field(model, (32, 48), inputs=4)
-    assert field.shape == (32, 48)
-    assert field.max() == 1
-    rows, columns = np.nonzero(field)
-    assert rows.max() - rows.min() < receptive_field(model)
-    assert columns.min() > 0 and columns.max() < 47  # it ends before the border
-    np.testing.assert_array_equal(field, effective_receptive_field(model, (32, 48), inputs=4))
 
 
 def test_size_must_be_positive():

@@ -82,20 +82,15 @@ def test_networks_differ_in_grey_too():
 
 def test_every_figure_of_runs_has_the_networks_colours():
     scores = {"iou": [0.5] * 11, "miou": 0.5}
-    table = pd.DataFrame({"distance": ["1", "2"], "pixels": [8, 8], "wrong": [4, 2]})
     drawn = [
         plots.curves([run(0.5), run(0.4)], ["Swin", "U-Net"]).axes[1],
         plots.class_scores({"": ({"Swin": scores, "U-Net": scores}, CAMVID_11)}).axes[0],
-        plots.error_distance([("Swin", table), ("U-Net", table)]).axes[0],
     ]
     for axis in drawn:
         lines, labels = axis.get_legend_handles_labels()
         found = {label.split(" ")[0]: to_rgb(line.get_color())
                  for line, label in zip(lines, labels, strict=True)}
         assert found == {name: to_rgb(NETWORKS[name]) for name in ("Swin", "U-Net")}
-    bars = plots.grid_phases([("U-Net", np.array([3, 1]))], np.array([2, 2])).axes[0].patches[:2]
-    assert [bar.get_height() for bar in bars] == [75, 25]
-    assert to_rgb(bars[0].get_facecolor()) == to_rgb(NETWORKS["U-Net"])
 
 
 # --- pictures ---------------------------------------------------------------------------------
@@ -121,16 +116,6 @@ def test_error_map_tells_right_wrong_and_void_apart(scene):
     np.testing.assert_array_equal((errors == style.WRONG).all(axis=-1), mask == 8)
     assert (errors[mask == IGNORE_INDEX] == 255).all()
     assert "wrong pixel" in legend_colors(figure)
-
-
-def test_fine_coarse_scenes_show_gaps_and_contradictions(scene):
-    image, mask = scene
-    coarse = mask.copy()
-    coarse[:4], coarse[8:10] = IGNORE_INDEX, 3
-    agreement = plots.fine_coarse_scenes([image], [mask], [coarse], CLASSES).axes[2]
-    colors = agreement.images[0].get_array()
-    assert (colors[:4] == 255).all() and (colors[-2:] == 0).all()
-    assert (colors[8:10] == style.WRONG).all() and (colors[12:20] == style.CORRECT).all()
 
 
 def test_closeups_put_the_grid_on_its_lines():
@@ -173,27 +158,6 @@ def test_confusion_rows_are_shares_of_the_truth():
     shares = np.asarray(figure.axes[0].collections[0].get_array()).reshape(11, 11)
     assert shares[3, 3] == 75 and shares[3, 4] == 25 and shares.sum() == 100
     assert {"75", "25"} <= set(texts(figure))
-
-
-def test_differences_are_coloured_by_whether_they_may_be_chance():
-    runs = [("U-Net", 0.5, (0.45, 0.55)), ("less", 0.4, (0.36, 0.44))]
-    figure = plots.run_intervals(runs, {"less": (-0.1, -0.12, -0.07)})
-    assert figure.axes[0].lines[0].get_xdata().tolist() == pytest.approx([45, 55])
-    assert {"50.0", "40.0", "−10.0", "reference"} <= set(texts(figure))
-    values = np.zeros((19, 3))
-    values[0], values[1], values[2] = (0.1, 0.05, 0.2), (0.1, -0.05, 0.2), np.nan
-    figure = plots.class_differences(values, CLASSES, "IoU of a minus b")
-    assert [line.get_color() for line in figure.axes[0].lines[:4:2]] == [style.BETTER,
-                                                                         style.UNCLEAR]
-    assert "absent" in texts(figure)
-
-
-def test_receptive_fields_draw_the_theoretical_square_where_the_field_is():
-    strength = np.zeros((32, 64))
-    strength[9:31, 22:44] = 1  # of a pixel whose cell isn't in the middle
-    figure = plots.receptive_fields([("FCN", strength, 22), ("ViT", strength, None)])
-    (square,), none = figure.axes[0].patches, figure.axes[1].patches
-    assert (*square.get_xy(), square.get_width()) == (21.5, 8.5, 22) and not len(none)
 
 
 # --- networks ---------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """The comparison of notebook 06 on made-up records whose numbers can be worked out by hand."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -149,13 +148,6 @@ def test_accuracies_of_scenes_and_their_ranks(runs: dict[str, Record]) -> None:
     table = comparison.scene_accuracies(runs)
     assert table.loc["scene_00"].tolist() == [1 - 10 / 200, 1.0]
     assert table.rank()["FCN"].corr(table.rank()["U-Net"]) == pytest.approx(1)
-
-
-def test_traits_of_scenes(home: Path) -> None:
-    record = save(dataclasses.replace(recipe("miniscapes", "fcn"), epochs=1), SPREAD)
-    traits = comparison.scene_traits(record)
-    assert list(traits) == ["near boundaries", "rare classes", "darkness"] and len(traits) == 3
-    assert (traits > 0).all(axis=None) and (traits < 1).all(axis=None)
 
 
 def test_seeds_count_only_where_there_are_several(seglib_home: Path) -> None:

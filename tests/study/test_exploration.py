@@ -48,15 +48,6 @@ def test_pixel_counts_and_shares(street):
     assert shares[POLE] == 8 / 127 and shares.sum() == pytest.approx(1)
 
 
-def test_cooccurrence_conditions_on_the_row():
-    counts = np.zeros((4, 4), dtype=int)
-    counts[:, 0] = 5  # in every scene
-    counts[:2, 1] = 1  # in half of them; class 2 in none
-    matrix = exploration.cooccurrence(counts)
-    assert matrix[0, 1] == 0.5 and matrix[1, 0] == 1
-    assert np.isnan(matrix[2]).all() and matrix[0, 2] == 0
-
-
 def test_spatial_priors(street):
     priors = exploration.spatial_priors([street, street], CITYSCAPES_19, grid=(2, 4))
     assert priors.shape == (19, 2, 4)
@@ -125,34 +116,6 @@ def test_objects_are_instances_or_connected_regions(tiny_tree):
     instances = read_instance_ids(scene.instance_ids)
     assert (owners == CAR).sum() == len(np.unique(instances[instances // 1000 == 26]))
     assert ((objects > 0) == (indices != 255)).all()
-
-
-def test_color_histograms(tiny_tree):
-    scenes = list_scenes(tiny_tree, "val")
-    histograms = exploration.color_histograms(scenes, bins=4, step=1)
-    assert histograms.shape == (3, 64)
-    assert (histograms.sum(axis=1) == 32 * 64).all()
-    assert (exploration.color_histograms(scenes, bins=1, step=2) == 16 * 32).all()
-
-
-def test_split_distances_know_what_chance_gives():
-    generator = np.random.default_rng(0)
-    train, alike = generator.poisson(100, (2, 40, 6))
-    other = generator.poisson((300, 100, 10, 100, 100, 1), (40, 6))
-    splits = {"train": train, "val": other, "test": alike}
-    table = exploration.split_distances(splits, dict.fromkeys(splits, train))
-    assert table["pair"].tolist() == ["chance", "train–val", "train–test"]
-    chance, far, near = table["classes"]
-    assert far > 5 * chance and near < 1.5 * chance
-    assert table["colors"][1] == 0 < table["colors"][0]
-
-
-def test_distances_of_splits_are_those_of_jensen_and_shannon():
-    first, second = np.array([[1, 0, 9]] * 2), np.array([[5, 5, 9]])  # the last column is ignored
-    by_hand = np.sqrt(0.5 * np.log2(1 / 0.75) + 0.25 * np.log2(0.5 / 0.75) + 0.25)
-    colors = {"train": np.array([[1, 0]] * 2), "val": np.array([[0, 7]])}
-    table = exploration.split_distances({"train": first, "val": second}, colors)
-    assert table.loc[1, ["classes", "colors"]].tolist() == pytest.approx([by_hand, 1])
 
 
 def test_facts_of_a_dataset(home):

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from seglib.config import RunConfig
 from seglib.evaluation.intervals import PairedDifference
-from seglib.labels import CITYSCAPES_19
+from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
 from seglib.plots import style
 from study import attention, plots
 from study.comparison import Pair
@@ -61,9 +61,6 @@ def test_class_frequencies_show_both_datasets_commonest_class_first():
 
 
 def test_exploration_is_drawn():
-    matrix = np.full((19, 19), 0.25)
-    matrix[3] = np.nan
-    assert texts(plots.cooccurrence(matrix, CLASSES)).count("25") == 18 * 19
     priors = np.zeros((19, 4, 8))
     priors[0, 3] = 0.5
     assert {"road: 50 %", "sky: absent"} <= set(texts(plots.spatial_priors(priors, CLASSES)))
@@ -74,9 +71,17 @@ def test_exploration_is_drawn():
     table = pd.DataFrame({"width": [64, 128], "class": "pole", "pixels": 1, "objects": 1,
                           "best_iou": [0.3, 0.5]})
     assert plots.survival(table, ["pole"]).axes[2].lines[0].get_ydata().tolist() == [30, 50]
-    distances = pd.DataFrame({"pair": ["train–val"], "classes": [0.125], "colors": [0.25]})
-    shares = {"train": np.full(19, 1 / 19), "val": np.full(19, 1 / 19)}
-    assert {"0.125", "0.250"} <= set(texts(plots.split_shift(shares, distances, CLASSES)))
+
+
+def test_fine_coarse_scenes_show_gaps_and_contradictions():
+    image, mask = np.zeros((24, 48, 3), dtype=np.uint8), np.full((24, 48), 2, dtype=np.uint8)
+    mask[8:12], mask[-2:] = 8, IGNORE_INDEX
+    coarse = mask.copy()
+    coarse[:4], coarse[8:10] = IGNORE_INDEX, 3
+    agreement = plots.fine_coarse_scenes([image], [mask], [coarse], CLASSES).axes[2]
+    colors = agreement.images[0].get_array()
+    assert (colors[:4] == 255).all() and (colors[-2:] == 0).all()
+    assert (colors[8:10] == style.WRONG).all() and (colors[12:20] == style.CORRECT).all()
 
 
 # --- attention --------------------------------------------------------------------------------
@@ -108,6 +113,24 @@ def test_every_head_has_its_dot():
     heads = [np.array([10.0, 20.0]), np.array([5.0, 40.0])]
     axis = plots.attention_distances([("Swin", heads, [30.0, 50.0])]).axes[0]
     assert np.concatenate([line.get_ydata() for line in axis.lines]).tolist() == [10, 20, 5, 40]
+
+
+# --- single networks --------------------------------------------------------------------------
+
+
+def test_a_network_s_errors_parts_and_fields_are_drawn():
+    table = pd.DataFrame({"distance": ["1", "2"], "pixels": [8, 8], "wrong": [4, 2]})
+    rate, near = plots.error_distance([("U-Net", table)]).axes
+    assert marks(rate, "o", UNET) == [("1", 50), ("2", 25)] and near.lines[0].get_ydata()[-1] == 100
+    runs = [("U-Net", 0.5, (0.45, 0.55)), ("less", 0.4, (0.36, 0.44))]
+    figure = plots.run_intervals(runs, {"less": (-0.1, -0.12, -0.07)})
+    assert figure.axes[0].lines[0].get_xdata().tolist() == pytest.approx([45, 55])
+    assert {"50.0", "40.0", "−10.0", "reference"} <= set(texts(figure))
+    strength = np.zeros((32, 64))
+    strength[9:31, 22:44] = 1  # of a pixel whose cell isn't in the middle
+    figure = plots.receptive_fields([("FCN", strength, 22), ("ViT", strength, None)])
+    (square,), none = figure.axes[0].patches, figure.axes[1].patches
+    assert (*square.get_xy(), square.get_width()) == (21.5, 8.5, 22) and not len(none)
 
 
 # --- comparison -------------------------------------------------------------------------------

@@ -1,9 +1,9 @@
-"""Distances, grids and ceilings against cases worked out by hand."""
+"""Distances from boundaries and the busiest cut-out, against cases worked out by hand."""
 
 import numpy as np
 
-from seglib.evaluation.boundaries import boundary_distance, boundary_phases, errors_by_distance
 from seglib.labels import IGNORE_INDEX
+from study.boundaries import boundary_distance, busiest_window, errors_by_distance
 
 VOID = IGNORE_INDEX
 
@@ -56,12 +56,15 @@ def test_errors_are_counted_by_distance():
     assert table["wrong"].tolist() == [5, 5, 0, 0]
 
 
-def test_phases_tell_a_grid_from_chance():
-    on_grid = np.repeat(np.arange(4, dtype=np.uint8) % 2, 8)[None].repeat(32, axis=0)
-    assert boundary_phases([on_grid], (32, 32)).tolist() == [3 * 32, *[0] * 7]
-    shifted = np.roll(on_grid, 3, axis=1)
-    assert boundary_phases([shifted], (32, 32))[3] == 4 * 32
-    doubled = on_grid.repeat(2, axis=0).repeat(2, axis=1)  # seen by the network at half the size
-    assert boundary_phases([doubled], (32, 32)).tolist() == [3 * 64, *[0] * 7]
-    on_grid[:, 4:12] = VOID
-    assert boundary_phases([on_grid], (32, 32))[0] == 2 * 32
+def test_busiest_window_finds_the_detail_and_avoids_void():
+    mask = np.zeros((20, 40), dtype=np.uint8)
+    mask[10:14, 30:34] = np.indices((4, 4)).sum(axis=0) % 2  # a chequered spot
+    mask[2, 2] = 1
+    rows, columns = busiest_window(mask, (6, 6))
+    assert rows.start <= 10 and rows.stop >= 14 and columns.start <= 30 and columns.stop >= 34
+    mask[9, 26:38] = VOID
+    mask[15:, 26:38] = VOID
+    mask[9:20, 28] = mask[9:20, 35] = VOID  # no cut-out with the spot is free of void
+    rows, columns = busiest_window(mask, (8, 8))
+    assert rows.start <= 2 and columns.start <= 2
+    assert mask[busiest_window(mask, mask.shape)].shape == mask.shape

@@ -1,4 +1,4 @@
-"""Where in the frame a prediction is wrong: near boundaries, along a network's grid, or anywhere.
+"""Where class boundaries lie, and how far from them a prediction is wrong.
 
 Masks are class indices uint8 (H, W), 255 is void. Void separates nothing: its own outline is no
 boundary, and void pixels are not counted.
@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 from scipy.ndimage import distance_transform_cdt
+from scipy.signal import fftconvolve
 
-from ..labels import IGNORE_INDEX
+from seglib.labels import IGNORE_INDEX
 
 BANDS = (1, 2, 4, 8, 16, 32)  # largest distance of each band; one more band holds the rest
 
@@ -51,23 +52,17 @@ def errors_by_distance(
     return pd.DataFrame({"distance": names, "pixels": pixels, "wrong": wrong})
 
 
-def boundary_phases(
-    masks: Iterable[np.ndarray], size: tuple[int, int], stride: int = 8
-) -> np.ndarray:
-    """Where class boundaries lie between the lines of a network's grid, int64 (stride,).
+def busiest_window(mask: np.ndarray, size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of the `size` (height, width) cut-out with the most class boundary in it.
 
-    `masks`: at the labels' resolution. `size`: (height, width) at which the network saw the image;
-    its coarsest maps have one position per `stride` × `stride` pixels of that. Boundaries between
-    neighbouring pixels are counted by the nearest line: element 0 on the lines of the grid, element
-    j at j pixels of `size` beyond them. Without influence of the grid they are spread evenly.
+    `mask`: class indices uint8 (H, W), at least as large as `size`; 255 is void. Cut-outs that are
+    more than a tenth void don't count unless all are.
     """
-    counts = np.zeros(stride, dtype=np.int64)
-    for mask in masks:
-        for axis in (0, 1):
-            turned = np.moveaxis(mask, axis, 0)
-            known = turned != IGNORE_INDEX
-            changes = (turned[:-1] != turned[1:]) & known[:-1] & known[1:]
-            places = np.arange(1, len(turned)) * size[axis] / len(turned)
-            nearest = np.floor(places + 0.5).astype(np.int64) % stride
-            np.add.at(counts, nearest, changes.sum(axis=1))
-    return counts
+    counted = (boundary_distance(mask, 1) == 1, mask == IGNORE_INDEX)
+    boundary, void = (  # pixels in each cut-out
+        np.rint(fftconvolve(each.astype(np.float64), np.ones(size), "valid")) for each in counted
+    )
+    clear = void <= max(0.1 * size[0] * size[1], void.min())
+    corner = np.unravel_index(np.where(clear, boundary, -1).argmax(), boundary.shape)
+    rows, columns = (slice(int(a), int(a) + side) for a, side in zip(corner, size, strict=True))
+    return rows, columns

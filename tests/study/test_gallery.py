@@ -8,8 +8,8 @@ from PIL import Image
 from trees import write_scene
 
 from seglib.errors import ConfigError, RecordError
-from seglib.evaluation.shown_scenes import Gallery, busiest_window, load_gallery
 from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
+from study.gallery import Gallery, load_gallery
 
 ROAD, SKY = 7, 23
 
@@ -67,19 +67,3 @@ def test_ranked_spreads_from_best_to_worst():
     guesses = [(np.arange(10)[None] >= count).astype(np.uint8) for count in right]
     gallery = Gallery(list("abcde"), [], [truth] * 5, guesses)
     assert gallery.ranked(3) == [1, 2, 4]
-
-
-def test_busiest_window_finds_the_detail_and_avoids_void():
-    mask = np.zeros((20, 40), dtype=np.uint8)
-    mask[10:14, 30:34] = np.indices((4, 4)).sum(axis=0) % 2  # a chequered spot
-    mask[2, 2] = 1
-    rows, columns = busiest_window(mask, (6, 6))
-    assert rows.start <= 10 and rows.stop >= 14 and columns.start <= 30 and columns.stop >= 34
-    mask[9, 26:38] = IGNORE_INDEX
-    mask[15:, 26:38] = IGNORE_INDEX
-    mask[9:20, 28] = mask[9:20, 35] = IGNORE_INDEX  # no cut-out with the spot is free of void
-    rows, columns = busiest_window(mask, (8, 8))
-    assert rows.start <= 2 and columns.start <= 2
-    with pytest.raises(ConfigError, match="doesn't fit"):
-        busiest_window(mask, (30, 10))
-    assert mask[busiest_window(mask, mask.shape)].shape == mask.shape

@@ -3,14 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import fftconvolve
 
-from ..data.images import read_label_ids, read_photo
-from ..data.tree import list_scenes
-from ..errors import ConfigError, RecordError
-from ..labels import IGNORE_INDEX
-from ..records import Record
-from .boundaries import boundary_distance
+from seglib.data.images import read_label_ids, read_photo
+from seglib.data.tree import list_scenes
+from seglib.errors import ConfigError, RecordError
+from seglib.labels import IGNORE_INDEX
+from seglib.records import Record
 
 
 @dataclass(frozen=True)
@@ -59,24 +57,3 @@ def load_gallery(record: Record, split: str = "val") -> Gallery:
         [encode(read_label_ids(scenes[name].label_ids)) for name in kept],
         [encode(label_ids) for label_ids in kept.values()],
     )
-
-
-def busiest_window(mask: np.ndarray, size: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of the `size` (height, width) cut-out with the most class boundary in it.
-
-    `mask`: class indices uint8 (H, W), at least as large as `size`; 255 is void. Cut-outs that are
-    more than a tenth void don't count unless all are.
-    """
-    height, width = size
-    if height > mask.shape[0] or width > mask.shape[1]:
-        raise ConfigError(f"a window of {height}x{width} doesn't fit a mask of {mask.shape}")
-    boundary = _window_sums(boundary_distance(mask, 1) == 1, size)
-    void = _window_sums(mask == IGNORE_INDEX, size)
-    clear = void <= max(0.1 * height * width, void.min())
-    row, column = np.unravel_index(np.where(clear, boundary, -1).argmax(), boundary.shape)
-    return slice(int(row), int(row) + height), slice(int(column), int(column) + width)
-
-
-def _window_sums(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Sum of `values` (H, W) in every window of `size`, whole floats (H - height + 1, …)."""
-    return np.rint(fftconvolve(values.astype(np.float64), np.ones(size), mode="valid"))

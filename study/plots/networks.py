@@ -1,0 +1,82 @@
+"""One network, or a few beside each other: where it looks, where it errs, what its parts bring."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from seglib.plots import style
+
+
+@style.styled
+def receptive_fields(fields: Sequence[tuple[str, np.ndarray, int | None]]) -> Figure:
+    """How far the centre pixel's logits look: gradient strength and the theoretical square.
+
+    `fields`: label, strength (H, W) with maximum 1 (`effective_receptive_field`) and
+    side of the theoretical field in pixels (None: everything), drawn where it fits the map.
+    """
+    height, width = fields[0][1].shape
+    figure, axes = style.picture_axes(len(fields), 3, height / width, head=0.2, extra=0.1)
+    for axis, (label, strength, side) in zip(axes, fields, strict=True):
+        picture = axis.imshow(np.log10(np.maximum(strength, 1e-12)), "inferno", vmin=-4, vmax=0)
+        if side is not None and side <= min(height, width):
+            # Not centred on the pixel: a network with strides sees all pixels of a cell alike.
+            corner = [np.flatnonzero(strength.max(axis=i))[0] - 0.5 for i in (0, 1)]
+            axis.add_patch(Rectangle(corner, side, side, fill=False, edgecolor="#33CCEE"))
+        axis.set(title=label, xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    bar = figure.colorbar(picture, ax=axes, shrink=0.85, aspect=25, pad=0.02)
+    bar.set_ticks([-4, -2, 0], labels=["≤ 0.0001", "0.01", "1"])
+    bar.set_label("relative gradient")
+    bar.outline.set_visible(False)
+    return figure
+
+
+@style.styled
+def error_distance(tables: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
+    """Errors by distance from a boundary; `tables`: label and `boundaries.errors_by_distance`."""
+    figure, (rate, near) = style.axes_row(2, 2.2)
+    names, pixels = tables[0][1]["distance"], tables[0][1]["pixels"]
+    near.plot(names, 100 * pixels.cumsum() / pixels.sum(), color=style.UNCLEAR, linewidth=2,
+              zorder=0, label="all pixels")
+    run_looks = style.looks(label for label, _ in tables)
+    for label, table in tables:
+        wrong = table["wrong"]
+        rate.plot(names, 100 * wrong / table["pixels"], label=label, **run_looks[label])
+        near.plot(names, 100 * wrong.cumsum() / max(wrong.sum(), 1), **run_looks[label])
+    rate.set(ylabel="wrong pixels at this distance (%)", ylim=(0, None))
+    near.set(ylabel="errors up to this distance (%)", ylim=(0, 103))
+    for axis, corner in ((rate, "upper right"), (near, "lower right")):
+        axis.set_xlabel("distance to the nearest boundary (pixels)")
+        axis.legend(loc=corner)
+    return figure
+
+
+@style.styled
+def run_intervals(
+    runs: Sequence[tuple[str, float, tuple[float, float]]], differences: Mapping[str, tuple]
+) -> Figure:
+    """Scores of several runs and their paired differences from the first, with 95 % intervals.
+
+    `runs`: label, score and interval, shares of 1. `differences`: another run's label to its
+    (difference, low, high) from the first.
+    """
+    figure, (left, right) = style.axes_row(2, 0.75 + 0.3 * len(runs), sharey=True)
+    run_looks = style.looks(label for label, _, _ in runs)
+    right.axvline(0, **style.ZERO)
+    for place, (label, score, interval) in enumerate(runs):
+        style.whisker(left, place, (score, *interval), **run_looks[label])
+        style.note(left, f"{100 * score:.1f}", (100 * score, place), (0, 8), fontsize=7.5)
+        if label in differences:
+            points, *limits = style.percentages(differences[label][:3])
+            style.whisker(right, place, differences[label][:3])
+            style.note(right, style.signed(points), (points, place), (0, 8), fontsize=7.5,
+                       color=style.verdict(*limits))
+    for axis in (left, right):
+        style.name_rows(axis, [label for label, _, _ in runs])
+        axis.margins(x=0.14)
+    left.set(xlabel="mIoU (%)", ylim=(len(runs) - 0.5, -0.75))
+    right.set(xlabel=f"difference from “{runs[0][0]}” (points)")
+    style.note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color=style.ZERO["color"])
+    return figure
