@@ -1,5 +1,6 @@
 """Every mistake of a user's gets one line and exit code 2, and leaves nothing behind."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -10,7 +11,10 @@ import pytest
 from PIL import Image
 
 from seglib import cli, paths
+from seglib.files import read_json
 from seglib.records import list_records
+
+ROOT = Path(__file__).parent.parent
 
 SMALL = (
     "train --dataset cityscapes --model unet --width 4 --image-size 32 64 --crop-size None "
@@ -55,13 +59,33 @@ def test_train_evaluate_predict(tree, seglib_home, capsys):
         exported = Image.open(seglib_home / "out" / f"{name}_labelIds.png")
         assert np.array_equal(exported, label_ids)
 
-    photo = sorted(tree.glob("leftImg8bit/val/*/*.png"))[0]
-    target = seglib_home / "labelled"
-    assert cli.main(["predict", str(photo), "--run", record.id, "--output", str(target)]) == 0
-    assert np.asarray(Image.open(target / f"{photo.stem}_labelIds.png")).shape == (32, 64)
-
     assert cli.main(["runs"]) == 0
     assert record.id in capsys.readouterr().out
+
+
+def test_the_official_evaluator_takes_what_predict_writes(tree, seglib_home, monkeypatch):
+    pytest.importorskip("cityscapesscripts")
+    assert cli.main(SMALL) == 0
+    (record,) = list_records()
+    monkeypatch.setenv("HOME", str(seglib_home))
+    photos = [str(path) for path in tree.glob("leftImg8bit/val/*/*.png")]
+    assert cli.main(["predict", *photos, "--run", record.id, "--output=~/labelled"]) == 0
+    out = seglib_home / "labelled"
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert len(before) == 9
+    # the same label ids under the same names
+    assert cli.main(["evaluate", record.id, "--export", str(out)]) == 0
+    assert before == {file.name: file.read_bytes() for file in out.iterdir()}
+
+    environment = {"CITYSCAPES_RESULTS": str(out), "CITYSCAPES_EXPORT_DIR": str(seglib_home)}
+    command = [sys.executable, "-m", "tools.official"]
+    subprocess.run(command, env=os.environ | environment, cwd=ROOT, check=True)
+    theirs = read_json(seglib_home / "resultPixelLevelSemanticLabeling.json")
+    ours = record.scores["val"]
+    assert 0 < ours["miou"] == pytest.approx(theirs["averageScoreClasses"], abs=1e-9)
+    for name, score in zip(ours["classes"], ours["iou"], strict=True):
+        score = np.nan if score is None else score
+        assert theirs["classScores"][name] == pytest.approx(score, nan_ok=True), name
 
 
 def test_verify_repeats_the_record_and_notices_a_difference(tree, capsys):

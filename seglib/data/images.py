@@ -4,7 +4,7 @@ Nothing in a file is trusted: whatever is wrong with it becomes one line that na
 """
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,7 +23,7 @@ except ImportError:
 # programs (EPS starts Ghostscript) or have no signature that tells them from noise.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
 SUFFIXES = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".jp2", ".avif")
+    (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif", ".ppm", ".jp2", ".avif")
 )
 SMALLEST_SIDE = 16  # pixels; a street scene below it has nothing to label
 MOST_PIXELS = 100_000_000  # 300 MB as RGB; beyond it a small file may be made to fill the memory
@@ -86,30 +86,6 @@ def image_size(path: Path) -> tuple[int, int]:
     """The (H, W) of an image file as it is stored, from its header; ImageError if there is none."""
     with _opened(path, str(path)) as image:
         return image.height, image.width
-
-
-def find_photos(inputs: Iterable[Path | str], without: Path | None = None) -> list[Path]:
-    """The image files among `inputs`: files as given, folders by all images within, sorted.
-
-    Hidden files are passed over, and so is the folder `without`, which holds results. Raises
-    ImageError for a path that does not exist and a folder without an image.
-    """
-
-    def wanted(path: Path, folder: Path) -> bool:
-        result = without is not None and path.resolve().is_relative_to(without.resolve())
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        return path.suffix.lower() in SUFFIXES and path.is_file() and not result and not hidden
-
-    found: list[Path] = []
-    for given in map(Path, inputs):
-        if not given.exists():
-            raise ImageError(f"{given}: no such file or folder")
-        within = sorted(path for path in given.rglob("*") if wanted(path, given))
-        if given.is_dir() and not within:
-            kinds = " ".join(sorted(SUFFIXES))
-            raise ImageError(f"{given}: no images in this folder, expected files named {kinds}")
-        found += within or [given]
-    return list(dict.fromkeys(found))
 
 
 @contextmanager

@@ -1,50 +1,66 @@
-"""Labelling photographs from anywhere: label ids, colours and an overlay of each as PNG files."""
+"""Labelling photographs from anywhere: label ids, colours and an overlay of each as files."""
 
-from collections.abc import Sequence
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from ..data.images import find_photos, read_photo
+from ..data.images import SUFFIXES, read_photo
+from ..data.tree import IMAGE_FOLDER
 from ..errors import ImageError
 from ..files import atomic_path
 from ..labels import ClassSet
 from ..plots.style import overlay
 from .predictor import Predictor
 
+# In names of masks and of pictures made from them, by us and by Cityscapes.
+_BEFORE = re.compile("^(color|overlay)_")
+_BEHIND = re.compile("_(labelIds|instanceIds|color|overlay)$")
+
 
 def predict_files(
-    predictor: Predictor, inputs: Sequence[Path | str], output: Path, *, progress: bool = True
+    predictor: Predictor, inputs: Sequence[Path | str], output: Path | str, *,
+    progress: bool = True,
 ) -> list[Path]:
-    """Label photographs and write `{stem}_labelIds.png`, `_color.png` and `_overlay.png` of each.
+    """Label photographs and write `{name}_labelIds.png`, `color_{name}.png`, `overlay_{name}.jpg`.
 
-    `inputs`: image files, and folders whose images are all labelled. `output`: the folder to write
-    to, made if it is missing. One that cannot be read does not stop the others. Returns the written
-    files; raises ImageError with one line.
+    `inputs`: image files, and folders with all images in them. `output`: the folder to write to,
+    made if it is missing; the sub-folders in which the images lie are kept. Names are such that the
+    Cityscapes evaluator, which takes whatever begins like a scene, finds the label ids alone. An
+    image that cannot be read does not stop the others. Returns the written files; raises
+    ImageError with one line.
     """
-    output = Path(output)
-    photos = find_photos(inputs, without=output)
+    output = Path(os.path.expanduser(output))
+    photos = find_photos(inputs)
     if not photos:
         raise ImageError("no image was given; name image files or folders")
-    by_stem: dict[str, Path] = {}
-    for photo in photos:
+    by_name: dict[str, Path] = {}
+    for photo, name in photos.items():
         # Some file systems do not tell "A" from "a".
-        other = by_stem.setdefault(photo.stem.casefold(), photo)
+        other = by_name.setdefault(str(name).casefold(), photo)
         if other is not photo:
             raise ImageError(f"{other} and {photo} would be written to the same files; rename one")
-    if output.exists() and not output.is_dir():
-        raise ImageError(f"{output}: is a file, expected a folder to write to")
+    place = next(path for path in (output, *output.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise ImageError(f"{place}: is a file, expected a folder to write to")
+    if not os.access(place, os.W_OK):
+        raise ImageError(f"{place}: this folder can't be written; choose another output")
     written: list[Path] = []
     problems: list[ImageError] = []
-    for photo in tqdm(photos, "predict", unit="image", disable=not progress or len(photos) == 1):
+    bar = tqdm(photos.items(), "predict", unit="image", disable=not progress or len(photos) == 1)
+    for photo, name in bar:
         try:
             image = read_photo(photo)
         except ImageError as problem:
             problems.append(problem)
             continue
-        written += _write(output, photo.stem, image, predictor(image).indices, predictor.class_set)
+        written += _write(output / name, image, predictor(image).indices, predictor.class_set)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         done = f"{len(photos) - len(problems)} of {len(photos)} images labelled"
@@ -52,23 +68,76 @@ def predict_files(
     return written
 
 
-def _write(
-    folder: Path, stem: str, image: np.ndarray, indices: np.ndarray, class_set: ClassSet
-) -> list[Path]:
+def find_photos(inputs: Sequence[Path | str]) -> dict[Path, Path]:
+    """The image files among `inputs`, and for each the relative path, without ending, of results.
+
+    Files as given; of folders all images in them and their sub-folders, sorted. Passed over are
+    hidden files, results of ours and masks of Cityscapes, and with one line on stderr what is no
+    image. Of several inputs a folder keeps its name. Raises ImageError for a path that does not
+    exist and a folder without an image.
+    """
+    names: dict[Path, Path] = {}
+    others: Counter[str] = Counter()
+    for given in (Path(os.path.expanduser(each)) for each in inputs):
+        if not given.is_dir():
+            if not given.exists():
+                raise ImageError(f"{given}: no such file or folder")
+            names.setdefault(given, _result_name(Path(given.name)))
+            continue
+        files = list(_files_in(given, set()))
+        photos = [file for file in files if file.suffix.lower() in SUFFIXES]
+        if not photos:
+            kinds = " ".join(sorted(SUFFIXES))
+            raise ImageError(f"{given}: no images in this folder, expected files named {kinds}")
+        others += Counter(f.suffix.lower() or f.name for f in set(files).difference(photos))
+        kept = os.path.basename(os.path.abspath(given)) if len(inputs) > 1 else ""
+        for photo in photos:
+            if not _is_result(photo):
+                names.setdefault(photo, _result_name(kept / photo.relative_to(given)))
+    if others:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
+        print(f"note: passed over, no images of a known kind: {kinds}", file=sys.stderr)
+    return names
+
+
+def _result_name(photo: Path) -> Path:
+    """As Cityscapes names predictions."""
+    return photo.with_name(photo.stem.removesuffix(f"_{IMAGE_FOLDER}") or photo.stem)
+
+
+def _files_in(folder: Path, entered: set[Path]) -> Iterator[Path]:
+    """Files of a folder and its sub-folders, also of linked ones, each entered once; sorted."""
+    entered.add(folder.resolve())
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name == "__MACOSX":
+            continue
+        if path.is_file():
+            yield path
+        elif path.is_dir() and path.resolve() not in entered:
+            yield from _files_in(path, entered)
+
+
+def _is_result(file: Path) -> bool:
+    """Whether a file is a mask of label ids or made from one, which then lies beside it."""
+    photos = {_BEFORE.sub("", file.stem), _BEHIND.sub("", file.stem)} - {file.stem}
+    return any(file.with_name(f"{photo}_labelIds.png").exists() for photo in photos)
+
+
+def _write(place: Path, image: np.ndarray, indices: np.ndarray, classes: ClassSet) -> list[Path]:
     # Overlays are blended in eight bytes a value: a few rows at a time.
     blocks = [slice(top, top + 256) for top in range(0, len(image), 256)]
+    blended = np.concatenate([overlay(image[b], indices[b], classes) for b in blocks])
     pictures = {
-        "labelIds": class_set.decode(indices),
-        "color": class_set.colorize(indices),
-        "overlay": np.concatenate([overlay(image[b], indices[b], class_set) for b in blocks]),
+        f"{place.name}_labelIds.png": classes.decode(indices),
+        f"color_{place.name}.png": classes.colorize(indices),
+        f"overlay_{place.name}.jpg": blended,
     }
     written = []
-    for kind, picture in pictures.items():
-        target = folder / f"{stem}_{kind}.png"
+    for name, picture in pictures.items():
+        target = place.with_name(name)
         try:
             with atomic_path(target) as temporary:
-                # Overlays are noisy like photographs: more effort takes seconds and saves little.
-                Image.fromarray(picture).save(temporary, compress_level=3)
+                Image.fromarray(picture).save(temporary, compress_level=3, quality=90)
         except OSError as problem:
             reason = problem.strerror or problem
             raise ImageError(f"{target}: cannot be written ({reason})") from None

@@ -6,7 +6,7 @@ logits are enlarged bilinearly to the size at which classes are wanted before th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from ..data.cache import resize_image
 from ..data.datasets import dataset_spec
 from ..data.transforms import normalize
 from ..devices import autocast, choose_device, inference_precision, memory_format
+from ..errors import ImageError
 from ..labels import ClassSet
 from ..records import Record
 
@@ -59,9 +60,9 @@ class Predictor:
         """Label one photograph, uint8 RGB (H, W, 3), of any size and proportions.
 
         A network knows objects at the size at which it was trained on them, so the photograph is
-        scaled to as many pixels as the training images had.
+        scaled to as many pixels as the training images had. Raises ImageError for other arrays.
         """
-        size = full = image.shape[:2]
+        size = full = checked_image(image).shape[:2]
         if self.image_size:
             size = working_size(full, self.image_size, self.scene_size or self.image_size)
         return next(self._label([resize_image(image, size)], [full], confidence))
@@ -72,11 +73,13 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Label a batch of photographs, uint8 RGB (H, W, 3), each at the training images' size.
 
-        `sizes`: (H, W) of each prediction; None is the photograph's own.
+        `sizes`: (H, W) of each prediction; None is the photograph's own. Raises ImageError for
+        other arrays.
         """
-        sizes = sizes or [image.shape[:2] for image in images]
-        resized = [resize_image(image, self.image_size or image.shape[:2]) for image in images]
-        return self._label(resized, sizes, confidence)
+        own = [checked_image(image).shape[:2] for image in images]
+        pairs = zip(images, own, strict=True)
+        resized = [resize_image(image, self.image_size or size) for image, size in pairs]
+        return self._label(resized, sizes or own, confidence)
 
     @torch.inference_mode()
     def _label(
@@ -91,6 +94,18 @@ class Predictor:
             logits = self.model(batch)
         for scene_logits, size in zip(logits.float(), sizes, strict=True):
             yield _winners(scene_logits, size, confidence)
+
+
+def checked_image(image: Any, name: str = "the image") -> np.ndarray:
+    """`image` if it is uint8 RGB (H, W, 3), else ImageError with one line that begins with `name`.
+    """
+    if not isinstance(image, np.ndarray):
+        found = f"a {type(image).__name__}"
+    elif image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+        return image
+    else:
+        found = f"{image.dtype} {image.shape}"
+    raise ImageError(f"{name}: expected an array of uint8 RGB (H, W, 3), 0 to 255, found {found}")
 
 
 def working_size(

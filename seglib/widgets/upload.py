@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.images import SUFFIXES, read_photo
 from ..errors import SeglibError
-from ..evaluation.predictor import Predictor
+from ..evaluation.predictor import Predictor, checked_image
 from ..records import Record
 from .packing import reduced_size, widget_bundle
 from .viewer import SceneView, SceneViewer
@@ -54,7 +54,8 @@ class PhotoPanel(ipywidgets.VBox):
     def segment(self, photo: Path | str | bytes | np.ndarray, name: str | None = None) -> None:
         """Segment and show a photograph of any size, as for the panel itself, under this name."""
         name = name or (Path(photo).name if isinstance(photo, Path | str) else "photograph")
-        image = photo if isinstance(photo, np.ndarray) else read_photo(photo, name)
+        is_file = isinstance(photo, (Path, str, bytes))
+        image = read_photo(photo, name) if is_file else checked_image(photo, name)
         height, width = image.shape[:2]
         self._say(f"Segmenting {_short(name)} ({width}×{height}) …")
         begin = time.perf_counter()

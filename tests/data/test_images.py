@@ -12,7 +12,7 @@ from photographs import BLUE, encoded, halves, noise
 from PIL import Image
 
 from seglib.data import images
-from seglib.data.images import find_photos, read_instance_ids, read_label_ids, read_mask, read_photo
+from seglib.data.images import read_instance_ids, read_label_ids, read_mask, read_photo
 from seglib.errors import DatasetError, ImageError
 
 
@@ -175,21 +175,6 @@ def test_missing_and_special_files_are_named(tmp_path: Path) -> None:
         os.mkfifo(tmp_path / "pipe.jpg")
         with pytest.raises(ImageError, match="not a regular file"):
             read_photo(tmp_path / "pipe.jpg")
-
-
-def test_folders_are_searched_and_sorted(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "deep/c.webp", "notes.txt", ".hidden.png", "out/a_color.png"):
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(b"x")
-    found = find_photos([tmp_path], without=tmp_path / "out")
-    assert [str(path.relative_to(tmp_path)) for path in found] == ["a.png", "b.JPG", "deep/c.webp"]
-    assert find_photos([tmp_path / "a.png", tmp_path], without=tmp_path / "out")[0].name == "a.png"
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(ImageError, match="empty: no images in this folder"):
-        find_photos([tmp_path / "empty"])
-    with pytest.raises(ImageError, match="gone.png: no such file"):
-        find_photos([tmp_path / "gone.png"])
 
 
 # --- masks -------------------------------------------------------------------------------------
