@@ -6,11 +6,16 @@ Commands import what they need when they run, so that `seglib --help` needs no P
 
 import contextlib
 import errno
+import inspect
 import io
+import os
+import re
 import shutil
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial, wraps
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -19,18 +24,32 @@ from typing import Annotated, Any
 
 import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
-from tyro.extras import subcommand_cli_from_dict
 
 from . import __version__
-from .errors import ConfigError, SeglibError, choose
+from .errors import ConfigError, SeglibError, choose, printable
 
+# What Python and tyro say of a value, in our words.
+PLAIN = {
+    r"^Error parsing (.*?): ": r"\1: ",
+    r"no type matching \{None\}\|\{?(.*?)\}? could be instantiated from \[(.*)\]\.":
+        r"expected \1, found \2",
+    r"invalid literal for int\(\) with base 10: (.*)": r"expected INT, found \1",
+    r"could not convert string to float: (.*)": r"expected FLOAT, found \1",
+}
 ADVICE = {errno.ENOSPC: "; free some space and rerun", errno.EACCES: "; choose another folder"}
+# What several commands have, and what help calls the values.
+DEVICE = "Where to compute (default: the first of these that is there)."
+Device = Annotated[
+    str | None, arg(metavar="{cuda,mps,cpu}", help=DEVICE, help_behavior_hint="")
+]
+Folder = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
+Run = Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")]
 
 
 def data(
-    name: Positional[str] = "miniscapes", /,
-    source: Annotated[Path | None, arg(name="from")] = None, download: bool = False,
-    check: bool = False, force: bool = False,
+    name: Positional[Annotated[str, arg(metavar="[DATASET]")]] = "miniscapes", /,
+    source: Annotated[Folder, arg(name="from", metavar="FOLDER", help_behavior_hint="")] = None,
+    download: bool = False, check: bool = False, force: bool = False,
 ) -> None:
     """Make a dataset ready and say what it holds.
 
@@ -56,13 +75,10 @@ def train(
         Annotated[Any, arg(constructor_factory=lambda: import_module("seglib.config").RunConfig)]
     ],
     *,
-    data_from: Path | None = None,
-    device: str | None = None,
-    tracker: str = "none",
-    retrain: bool = False,
-    compact: bool = False,
-    workers: int | None = None,
-    compile: bool = False,
+    data_from: Folder = None, device: Device = None,
+    tracker: Annotated[str, arg(metavar="{none,wandb}")] = "none",
+    retrain: bool = False, compact: bool = False,
+    workers: Annotated[int | None, arg(help_behavior_hint="")] = None, compile: bool = False,
 ) -> None:
     """Train one run and record it: loads the record if there is one, resumes what was interrupted.
 
@@ -71,7 +87,6 @@ def train(
     Args:
         config: The run.
         data_from: Folder to make the dataset from, as in `seglib data NAME --from`.
-        device: cuda, mps or cpu (default: the first of these that is there).
         tracker: none, or wandb (offline unless WANDB_MODE says otherwise).
         retrain: Train even if the run is recorded.
         compact: Leave the weights out of the record.
@@ -79,16 +94,26 @@ def train(
         compile: Compile the network first; pays on a GPU.
     """
     from .data import prepare
-    from .devices import choose_device, keep_memory
+    from .devices import choose_device, keep_memory, resolve_precision
+    from .records import find_record, load_record
     from .text import percent
     from .training import fit
+    from .training.tracking import check_tracker
 
-    choose_device(device)
-    config = config.resolved()  # before any data is made
-    prepare(config.dataset, source=data_from)
+    precision = resolve_precision(config.precision, choose_device(device))
+    config = replace(config, precision=precision).resolved()
+    retrain = retrain or os.environ.get("SEGLIB_RETRAIN") == "1"
+    if workers is not None and workers < 0:
+        raise ConfigError(f"workers {workers} must be 0 or more")
+    if retrain or find_record(config) is None:  # a recorded run is loaded without its dataset
+        check_tracker(tracker)  # all that can be refused, before the data are made
+        config.build_model(download=False)
+        if config.init_from is not None:
+            load_record(config.init_from).weights()
+        prepare(config.dataset, source=data_from)
     keep_memory()
     record = fit(
-        config, device=device, tracker=tracker, retrain=retrain or None,
+        config, device=device, tracker=tracker, retrain=retrain,
         keep_weights=not compact, workers=workers, compile_model=compile,
     )
     split = record.config.scored_split
@@ -96,8 +121,9 @@ def train(
 
 
 def evaluate(
-    run: Positional[str | None] = None, /, split: str = "val", export: Path | None = None,
-    device: str | None = None,
+    run: Positional[Annotated[Run, arg(metavar="[RUN]", help_behavior_hint="")]] = None, /,
+    split: Annotated[str, arg(metavar="{train,val,test}")] = "val",
+    export: Folder = None, device: Device = None,
 ) -> None:
     """Score a recorded run at the labels' own resolution and print the table.
 
@@ -105,15 +131,16 @@ def evaluate(
 
     Args:
         run: Id of the run (default: the one that finished last).
-        split: train, val or test.
+        split: train, val or test; of a run that holds cities of train out, also held_out.
         export: Also write every prediction as label ids, for the official evaluator.
-        device: cuda, mps or cpu.
     """
+    from .data.tree import SPLITS
     from .evaluation.evaluate import score_split
     from .records import load_record
     from .text import score_table
 
     record = load_record(run)
+    choose("split", split, dict.fromkeys((*SPLITS["fine"], record.config.scored_split)))
     scores = score_split(record, split, device=device, export=export)
     print(f"{record.id} on {split}")
     print(score_table(scores))
@@ -122,37 +149,63 @@ def evaluate(
 
 
 def predict(
-    photos: Positional[tuple[Path, ...]], /, output: Path, run: str | None = None,
-    device: str | None = None,
+    photos: Positional[
+        Annotated[tuple[Path, ...], arg(metavar="PHOTO ...", help_behavior_hint="")]
+    ], /,
+    output: Annotated[Path, arg(metavar="FOLDER")], run: Run = None, device: Device = None,
 ) -> None:
     """Segment street photographs of any size: label ids, colours and an overlay of each.
+
+    Folders in folders are kept. Named like scenes of Cityscapes, the label ids can be handed to its
+    evaluator as they lie.
 
     Args:
         photos: Pictures, or folders of them.
         output: Folder for the results; made if it is missing.
         run: Id of the run whose weights are used (default: the best recorded one on CamVid).
-        device: cuda, mps or cpu.
     """
     from .evaluation.predict import predict_files
     from .evaluation.predictor import Predictor
     from .records import best_record, load_record
 
-    record = load_record(run) if run else best_record("camvid")
+    record = best_record("camvid") if run is None else load_record(run)
     written = predict_files(Predictor.from_record(record, device), photos, output)
     print(f"{record.id}: {len(written)} files in {output}")
 
 
-def runs() -> None:
-    """List the recorded runs."""
+def runs(
+    dataset: Positional[
+        Annotated[str | None, arg(metavar="[DATASET]", help_behavior_hint="")]
+    ] = None, /,
+) -> None:
+    """List the recorded runs: their scores (mIoU in %), and where they differ from a recipe.
+
+    Args:
+        dataset: Only runs on this one: miniscapes, camvid or cityscapes.
+    """
+    from .data.datasets import DATASETS
+    from .recipes import command
     from .records import list_records
 
-    for record in list_records():
-        scores = "  ".join(f"{split} {100 * record.miou(split):5.1f}" for split in record.scores)
-        note = "" if record.is_current else "  (of another results version)"
-        print(f"{record.id:32} {scores}{note}")
+    if dataset is not None:
+        choose("dataset", dataset, DATASETS)
+    records = list_records(dataset)
+    if not records:
+        print(f"no run is recorded{f' on {dataset}' if dataset else ''}; start with: seglib train")
+        return
+    splits = list(dict.fromkeys(split for record in records for split in record.scores))
+    print(f"{'run':26}epochs seed", *(f"{split:>5}" for split in splits), " model, options")
+    for record in records:
+        known = {split: f"{100 * record.miou(split):.1f}" for split in record.scores}
+        scores = " ".join(f"{known.get(split, ''):>{max(5, len(split))}}" for split in splits)
+        line = f"{record.id:26}{record.config.epochs:6}{record.config.seed:5} {scores}  "
+        options = re.sub(r" --(epochs|seed) \S+", "", command(record.config))
+        line += options.partition(" --model ")[2]
+        line += "" if record.is_current else "  (of another results version)"
+        print(textwrap.fill(line, 100, subsequent_indent=" " * 28, break_on_hyphens=False))
 
 
-def verify(run: Positional[str], /, epochs: int = 1) -> None:
+def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int = 1) -> None:
     """Train the first epochs of a recorded run again and compare with its history.
 
     Every digit must be equal on the same processor and libraries; elsewhere they must be close.
@@ -180,54 +233,96 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(call: Callable[[], Any]) -> int:
-    """Make a call; returns 0, 1 if it is interrupted, 2 for a user's mistake, told in one line."""
+    """Make a call; returns 0, 1 if it is interrupted, 2 for a user's mistake, told in one line.
+
+    Of the processes that torchrun starts only the first prints.
+    """
+    for stream in (sys.stdout, sys.stderr):  # names of files need not fit the encoding
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    with contextlib.suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGTERM, _interrupt)
+    rank = os.environ.get("RANK", "0")
     try:
-        call()
+        with contextlib.redirect_stdout(open(os.devnull, "w") if rank != "0" else sys.stdout):
+            call()
+            sys.stdout.flush()
         return 0
     except KeyboardInterrupt:
         print("\nseglib: interrupted; the same command goes on from here", file=sys.stderr)
         return 1
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return 1
     except SeglibError as problem:
+        if rank != "0" and isinstance(problem, ConfigError):
+            return 2  # every process has the same options
         message = str(problem)
     except OSError as problem:
         if problem.errno is None:
             raise
         where = f"{problem.filename}: " if problem.filename else ""
         message = f"{where}{problem.strerror}{ADVICE.get(problem.errno, '')}"
-    print("seglib: error: " + " ".join(message.split()), file=sys.stderr)
+    print("seglib: error: " + printable(" ".join(message.split())), file=sys.stderr)
     return 2
 
 
+def _interrupt(number: int, frame: Any) -> None:
+    """Do what Ctrl-C does, also where that is ignored, as for a job in the background."""
+    handler = signal.getsignal(signal.SIGINT)
+    (handler if callable(handler) else signal.default_int_handler)(number, frame)
+
+
 def parse(arguments: list[str]) -> Callable[[], Any] | None:
-    """The call that the arguments ask for; None after `--help`. Raises `ConfigError`."""
-    known, name, rest = commands(), (arguments or ["--help"])[0], arguments[1:]
-    if name == "--version":
+    """The call that the arguments ask for; None after help. Raises `ConfigError`."""
+    known, (name, *rest) = commands(), arguments or ["help"]
+    if name in ("-V", "--version"):
         print(f"seglib {__version__}")
         return None
-    # tyro draws frames that the encoding has
-    output, errors = io.TextIOWrapper(io.BytesIO(), sys.stdout.encoding), io.StringIO()
+    if name in ("-h", "--help", "help"):
+        if not rest:
+            print(_overview(known))
+            return None
+        name, rest = rest[0], ["--help"]
+    command = known[choose("command", name, known)]
+    # as the shell does at the start of a word
+    home = partial(re.sub, "(?<==)~.*", lambda match: os.path.expanduser(match[0]), count=1)
+    rest = [home(word) if word.startswith("--") else os.path.expanduser(word) for word in rest]
+
+    @wraps(command)  # has its options, and returns it with their values
+    def deferred(*given: Any, **options: Any) -> Callable[[], Any]:
+        for option, value in options.items():
+            if value == ():
+                raise ConfigError(f"--{option} needs a value (see: seglib {name} --help)")
+        return partial(command, *given, **options)
+
+    output, errors = io.StringIO(), io.StringIO()  # without an encoding, tyro draws no frames
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-            if name in ("-h", "--help"):
-                title = "Semantic segmentation of street scenes"
-                subcommand_cli_from_dict(known, prog="seglib", description=title, args=[name])
-            command = known[choose("command", name, known)]
-            # has the options of the command, and returns it with their values
-            deferred = wraps(command)(lambda *given, **options: partial(command, *given, **options))
             if name == "train":
                 config, _ = tyro.cli(_recipe, args=rest, return_unknown_args=True, add_help=False)
                 deferred = partial(deferred, config=config)
             return tyro.cli(deferred, args=rest, prog=f"seglib {name}", description=None)
     except SystemExit as stop:
         if stop.code:
-            problem = _first_paragraph(errors.getvalue())
+            problem = _problem(errors.getvalue())
             raise ConfigError(f"{problem} (see: seglib {name} --help)") from None
-    output.seek(0)
-    width = shutil.get_terminal_size().columns  # to which tyro wraps only what is in frames
-    print("\n".join(textwrap.fill(line, width) for line in output.read().splitlines()))
+    # The word None need not be named for every option; the columns of the table stay.
+    text = re.sub(r"\{None\}\|(?:\{(.*?)\}|(\S+))|(\{)None,(True,False\})",
+                  lambda match: "".join(filter(None, match.groups())).ljust(len(match[0])),
+                  output.getvalue())
+    width = shutil.get_terminal_size().columns  # to which tyro wraps only what is in tables
+    print("\n".join(textwrap.fill(line, width) for line in text.splitlines()))
     return None
+
+
+def _overview(known: dict[str, Callable[..., None]]) -> str:
+    """The commands, each with the first line of its docstring."""
+    lines = ["usage: seglib COMMAND [OPTIONS]", "", "Semantic segmentation of street scenes", ""]
+    for name, command in known.items():
+        text = f"  {name:10}{inspect.getdoc(command).splitlines()[0]}"
+        lines.append(textwrap.fill(text, 80, subsequent_indent=" " * 12))
+    return "\n".join([*lines, "", "seglib COMMAND --help shows the options of a command."])
 
 
 def _recipe(dataset: str = "miniscapes", model: str = "unet") -> Any:
@@ -235,8 +330,12 @@ def _recipe(dataset: str = "miniscapes", model: str = "unet") -> Any:
     return import_module("seglib.recipes").recipe(dataset, model)
 
 
-def _first_paragraph(box: str) -> str:
-    """The first paragraph of tyro's framed message, on one line."""
-    lines = [line.strip(" │╭╮╰╯─") for line in box.splitlines()[1:]]
-    end = lines.index("") if "" in lines else len(lines)  # an empty line, or one that was ruled
-    return " ".join(lines[:end]).removeprefix("Error parsing config: ")
+def _problem(text: str) -> str:
+    """The first paragraph of tyro's message, below its title and a rule, on one line."""
+    lines = [line.strip() for line in text.strip().splitlines()[2:]]
+    paragraph, *more = re.split(r"\n-*\n", "\n".join(lines))
+    found = paragraph.replace("\n", " ")
+    for pattern, words in PLAIN.items():
+        found = re.sub(pattern, words, found)
+    meant = re.search(r"Perhaps you meant:\n(--\S+)", "\n".join(more))
+    return found + (f"; did you mean {meant[1]}?" if meant else "")

@@ -35,7 +35,14 @@ def choose(kind: str, value: Any, known: Iterable[str]) -> Any:
         return value
     close = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ConfigError(f"{kind} {shown(value)} is unknown; choose one of: {', '.join(names)}{hint}")
+    listed = printable(", ".join(map(str, names[:20])) + (", …" if len(names) > 20 else ""))
+    raise ConfigError(f"{kind} {shown(value)} is unknown; choose one of: {listed}{hint}")
+
+
+def printable(text: str) -> str:
+    """The text, what would move a terminal's cursor or is no character spelled out, as in "\\x1b".
+    """
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def shown(value: Any) -> str:

@@ -4,13 +4,24 @@ They join the command line through the entry point group `seglib.commands` in py
 """
 
 from pathlib import Path
+from typing import Annotated
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
+
+from seglib.cli import Device
+from seglib.errors import ConfigError
+
+# What help calls the values of options.
+Budget = Annotated[str | None, arg(metavar="TIME", help_behavior_hint="")]
+Names = Annotated[tuple[str, ...] | None, arg(metavar="NAME ...", help_behavior_hint="")]
+PlanFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+Scale = Annotated[str, arg(metavar="{cpu,gpu}")]
 
 
 def measure(
-    runs: Positional[tuple[str, ...]] = (), /,
-    part: tuple[str, ...] = (), device: str | None = None,
+    runs: Positional[
+        Annotated[tuple[str, ...], arg(metavar="[RUN ...]", help_behavior_hint="")]
+    ] = (), /, part: Names = None, device: Device = None,
 ) -> None:
     """Measure recorded runs beyond their scores, and keep it in their records.
 
@@ -19,21 +30,22 @@ def measure(
     Args:
         runs: Ids of the runs (default: every one that keeps its weights).
         part: Only these parts, and anew: calibration, boundaries, cost, robustness, generalisation.
-        device: cuda, mps or cpu; the cost is always that of the CPU.
     """
     from seglib.records import list_records, load_record
     from study.beyond_scores import measure as measure_record
 
-    with_weights = [record for record in list_records() if record.weights_path.exists()]
-    for record in map(load_record, runs) if runs else with_weights:
-        made = measure_record(record, part or None, device=device)
+    records = [load_record(run) for run in runs] if runs else list_records()
+    if not runs and not (records := [each for each in records if each.weights_path.exists()]):
+        print("no recorded run keeps its weights, which measuring needs")
+    for record in records:
+        made = measure_record(record, part, device=device)
         print(f"{record.id}: {'measured ' + ', '.join(made) if made else 'all is measured'}")
 
 
 def sweep(
     dataset: str = "camvid", model: str = "unet",
-    scale: str = "cpu", budget: str | None = None, plan: Path | None = None,
-    device: str | None = None, list: bool = False,
+    scale: Scale = "cpu", budget: Budget = None, plan: PlanFile = None,
+    device: Device = None, list: bool = False,
 ) -> None:
     """Search settings by successive halving, as the study's plan or another says.
 
@@ -42,11 +54,10 @@ def sweep(
 
     Args:
         dataset: Dataset to search on.
-        model: Architecture to search for.
-        scale: Whose sweep, cpu or gpu.
+        model: Architecture to search for: fcn, unet, vit or swin.
+        scale: Whose sweep.
         budget: Stop after this time, as in 45m or 2h.
         plan: Another plan with sweeps, a file like study/plan.toml.
-        device: cuda, mps or cpu.
         list: Only print what is recorded.
     """
     from seglib.data import prepare
@@ -54,6 +65,7 @@ def sweep(
     from study.plan import find_sweep, load_study
     from study.run import deadline_of, run_study, sweep_listing
 
+    _check_list(list, budget, device)
     chosen = find_sweep(load_study(scale, plan=plan), dataset, model)
     deadline = deadline_of(budget)
     if not list:
@@ -65,9 +77,8 @@ def sweep(
 
 
 def study(
-    scale: str = "cpu", dataset: tuple[str, ...] = (), group: tuple[str, ...] = (),
-    budget: str | None = None, plan: Path | None = None,
-    device: str | None = None, list: bool = False,
+    scale: Scale = "cpu", dataset: Names = None, group: Names = None,
+    budget: Budget = None, plan: PlanFile = None, device: Device = None, list: bool = False,
 ) -> None:
     """Train every run that the notebooks and the report need and that is not recorded yet.
 
@@ -75,22 +86,31 @@ def study(
 
     Args:
         scale: cpu (what results/ holds) or gpu (the full-size study).
-        dataset: Only runs on these datasets.
-        group: Only these groups of the plan.
+        dataset: Only runs on these datasets: miniscapes, camvid, cityscapes.
+        group: Only these groups of the plan, as --list names them.
         budget: Stop after this time, as in 45m or 2h; a run that does not fit is left half done.
         plan: Another plan of runs, a file like study/plan.toml.
-        device: cuda, mps or cpu.
         list: Only show each run's state.
     """
     from seglib.devices import keep_memory
     from study.plan import load_study
     from study.run import deadline_of, listing, run_study
 
+    _check_list(list, budget, device)
     deadline = deadline_of(budget)
-    entries = load_study(scale, datasets=dataset, groups=group, plan=plan)
+    entries = load_study(scale, datasets=dataset or (), groups=group or (), plan=plan)
+    if not entries:
+        other = "gpu" if scale == "cpu" else "cpu"
+        raise ConfigError(f"the plan has no such run at scale {scale}; try --scale {other}")
     if list:
         print(listing(entries))
         return
     keep_memory()
     left = run_study(entries, deadline=deadline, device=device)
     print(f"{left} left to do; the same command goes on" if left else "every run is recorded")
+
+
+def _check_list(only_list: bool, budget: str | None, device: str | None) -> None:
+    """`ConfigError` for options that are about training, where nothing is trained."""
+    if only_list and (budget, device) != (None, None):
+        raise ConfigError("--list trains nothing: leave --budget and --device out")

@@ -132,7 +132,7 @@ def load_study(
     tables = content.get(scale, [])
     names = dict.fromkeys(str(table.get("name")) for table in tables)
     for group in groups:
-        choose("group", group, names)
+        choose(f"{scale} group", group, names)
     entries: list[Entry] = []
     for table in tables:
         with _naming(f"{file.name}: {scale} group {shown(table.get('name'))}"):

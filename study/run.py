@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from seglib.data.datasets import prepare
-from seglib.errors import ConfigError, DatasetError
+from seglib.errors import ConfigError, DatasetError, printable
 from seglib.evaluation.evaluate import score_split
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import find_record
@@ -86,7 +86,7 @@ def listing(entries: Sequence[Entry]) -> str:
             lines.append(f"  {entry.id:30} {entry.label:38} {now.state}  {now.detail}".rstrip())
     done = sum(now.is_done for _, now in states)
     lines.append(f"{done} of {len(states)} recorded; {len(states) - done} to do")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def sweep_listing(plan: SweepPlan) -> str:

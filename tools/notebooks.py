@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
+from seglib.cli import exit_code
 from seglib.errors import SeglibError
 from seglib.files import atomic_path
 from seglib.paths import build_dir, home
@@ -48,14 +50,21 @@ class _Client(NotebookClient):
 
     async def run(self, environment: dict[str, str], silence: float) -> None:
         """Execute all cells; `TimeoutError` after `silence` seconds without a message."""
+        loop = asyncio.get_running_loop()
+        # nbclient's own handlers of signals end in tracebacks
+        loop.add_signal_handler = loop.remove_signal_handler = lambda *given: None
         self.heard = time.perf_counter()
         running = asyncio.ensure_future(self.async_execute(env=environment))
-        while not (await asyncio.wait({running}, timeout=1))[0]:
-            if time.perf_counter() - self.heard > silence:
+        try:
+            while not (await asyncio.wait({running}, timeout=1))[0]:
+                if time.perf_counter() - self.heard > silence:
+                    raise TimeoutError
+        finally:
+            if not running.done():
+                self.shutdown_kernel = "immediate"
                 running.cancel()
                 with suppress(asyncio.CancelledError, DeadKernelError):
                     await running
-                raise TimeoutError
         running.result()
 
 
@@ -166,13 +175,15 @@ def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
         nbformat.write(notebook, temporary)
 
 
-def _run(command: str, path: Path, html: bool) -> bool:
-    """Do one command for one notebook, say how it went, and return whether it went well."""
+def _run(command: str, path: Path, html: bool) -> None:
+    """Do one command for one notebook and say how it went; `SeglibError` if it did not go well."""
     if command == "check":
         problems = check(path)
         for problem in problems:
             print(f"{path.name}: {problem}")
-        return not problems
+        if problems:
+            raise SeglibError(f"{path.name}: breaks the notebook contract")
+        return
     if command == "refresh":
         seconds = refresh(path)
     else:
@@ -182,7 +193,6 @@ def _run(command: str, path: Path, html: bool) -> bool:
         if html:
             write_html(notebook, copy.with_suffix(".html"))
     print(f"{path.name:40} {seconds:6.1f} s", flush=True)
-    return True
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -198,13 +208,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("notebooks", nargs="*", type=Path, metavar="NOTEBOOK")
     parser.add_argument("--html", action="store_true", help="with execute: an HTML page beside")
     options = parser.parse_intermixed_args(arguments)
+    if options.html and options.command != "execute":
+        parser.error(f"--html goes with execute, not with {options.command}")
     ok = True
     for path in options.notebooks or sorted((home() / "notebooks").glob("*.ipynb")):
-        try:
-            ok = _run(options.command, path, options.html) and ok
-        except SeglibError as problem:
-            print(f"seglib: error: {problem}", file=sys.stderr)
-            ok = False
+        code = exit_code(partial(_run, options.command, path.expanduser(), options.html))
+        if code == 1:  # interrupted
+            return 1
+        ok = ok and code == 0
     return 0 if ok else 1
 
 

@@ -47,10 +47,9 @@ def predict_files(
         if other is not photo:
             raise ImageError(f"{other} and {photo} would be written to the same files; rename one")
     place = next(path for path in (output, *output.absolute().parents) if path.exists())
-    if not place.is_dir():
-        raise ImageError(f"{place}: is a file, expected a folder to write to")
-    if not os.access(place, os.W_OK):
-        raise ImageError(f"{place}: this folder can't be written; choose another output")
+    if not place.is_dir() or not os.access(place, os.W_OK):
+        what = "can't be written" if place.is_dir() else "is a file"
+        raise ImageError(f"{place}: {what}, expected a folder to write to")
     written: list[Path] = []
     problems: list[ImageError] = []
     bar = tqdm(photos.items(), "predict", unit="image", disable=not progress or len(photos) == 1)
