@@ -28,33 +28,25 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 from . import __version__
 from .errors import ConfigError, SeglibError, choose, printable
 
-# What Python and tyro say of a value, in our words.
-PLAIN = {
-    r"^Error parsing (.*?): ": r"\1: ",
-    r"no type matching \{None\}\|\{?(.*?)\}? could be instantiated from \[(.*)\]\.":
-        r"expected \1, found \2",
-    r"invalid literal for int\(\) with base 10: (.*)": r"expected INT, found \1",
-    r"could not convert string to float: (.*)": r"expected FLOAT, found \1",
-}
 ADVICE = {errno.ENOSPC: "; free some space and rerun", errno.EACCES: "; choose another folder"}
-# What several commands have, and what help calls the values.
-DEVICE = "Where to compute (default: the first of these that is there)."
-Device = Annotated[
-    str | None, arg(metavar="{cuda,mps,cpu}", help=DEVICE, help_behavior_hint="")
-]
-Folder = Annotated[Path | None, arg(metavar="FOLDER", help_behavior_hint="")]
-Run = Annotated[str | None, arg(metavar="RUN", help_behavior_hint="")]
+# What several commands have, and what help calls the values; its defaults are told in words.
+value = partial(arg, help_behavior_hint="")
+WHERE = "Where to compute (default: the first of these that is there)."
+Dataset = Annotated[str | None, value(metavar="[DATASET]")]
+Device = Annotated[str | None, value(metavar="{cuda,mps,cpu}", help=WHERE)]
+Folder = Annotated[Path | None, value(metavar="FOLDER")]
+Run = Annotated[str | None, value(metavar="RUN")]
 
 
 def data(
-    name: Positional[Annotated[str, arg(metavar="[DATASET]")]] = "miniscapes", /,
-    source: Annotated[Folder, arg(name="from", metavar="FOLDER", help_behavior_hint="")] = None,
+    name: Positional[Dataset] = "miniscapes", /,
+    source: Annotated[Path | None, value(name="from", metavar="FOLDER")] = None,
     download: bool = False, check: bool = False, force: bool = False,
 ) -> None:
     """Make a dataset ready and say what it holds.
 
     Args:
-        name: miniscapes (generated), camvid or cityscapes.
+        name: miniscapes (generated; the default), camvid or cityscapes.
         source: Folder with the published CamVid files, or with your copy of Cityscapes.
         download: Download CamVid (its licence allows research).
         check: Also decode every file and check it against its mask.
@@ -78,7 +70,7 @@ def train(
     data_from: Folder = None, device: Device = None,
     tracker: Annotated[str, arg(metavar="{none,wandb}")] = "none",
     retrain: bool = False, compact: bool = False,
-    workers: Annotated[int | None, arg(help_behavior_hint="")] = None, compile: bool = False,
+    workers: Annotated[int | None, value()] = None, compile: bool = False,
 ) -> None:
     """Train one run and record it: loads the record if there is one, resumes what was interrupted.
 
@@ -121,7 +113,7 @@ def train(
 
 
 def evaluate(
-    run: Positional[Annotated[Run, arg(metavar="[RUN]", help_behavior_hint="")]] = None, /,
+    run: Positional[Annotated[str | None, value(metavar="[RUN]")]] = None, /,
     split: Annotated[str, arg(metavar="{train,val,test}")] = "val",
     export: Folder = None, device: Device = None,
 ) -> None:
@@ -149,9 +141,7 @@ def evaluate(
 
 
 def predict(
-    photos: Positional[
-        Annotated[tuple[Path, ...], arg(metavar="PHOTO ...", help_behavior_hint="")]
-    ], /,
+    photos: Positional[Annotated[tuple[Path, ...], value(metavar="PHOTO ...")]], /,
     output: Annotated[Path, arg(metavar="FOLDER")], run: Run = None, device: Device = None,
 ) -> None:
     """Segment street photographs of any size: label ids, colours and an overlay of each.
@@ -173,11 +163,7 @@ def predict(
     print(f"{record.id}: {len(written)} files in {output}")
 
 
-def runs(
-    dataset: Positional[
-        Annotated[str | None, arg(metavar="[DATASET]", help_behavior_hint="")]
-    ] = None, /,
-) -> None:
+def runs(dataset: Positional[Dataset] = None, /) -> None:
     """List the recorded runs: their scores (mIoU in %), and where they differ from a recipe.
 
     Args:
@@ -187,10 +173,7 @@ def runs(
     from .recipes import command
     from .records import list_records
 
-    if dataset is not None:
-        choose("dataset", dataset, DATASETS)
-    records = list_records(dataset)
-    if not records:
+    if not (records := list_records(dataset and choose("dataset", dataset, DATASETS))):
         print(f"no run is recorded{f' on {dataset}' if dataset else ''}; start with: seglib train")
         return
     splits = list(dict.fromkeys(split for record in records for split in record.scores))
@@ -307,12 +290,9 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
         if stop.code:
             problem = _problem(errors.getvalue())
             raise ConfigError(f"{problem} (see: seglib {name} --help)") from None
-    # The word None need not be named for every option; the columns of the table stay.
-    text = re.sub(r"\{None\}\|(?:\{(.*?)\}|(\S+))|(\{)None,(True,False\})",
-                  lambda match: "".join(filter(None, match.groups())).ljust(len(match[0])),
-                  output.getvalue())
     width = shutil.get_terminal_size().columns  # to which tyro wraps only what is in tables
-    print("\n".join(textwrap.fill(line, width) for line in text.splitlines()))
+    lines = _without_none(output.getvalue()).splitlines()
+    print("\n".join(textwrap.fill(line.rstrip(), width) for line in lines))
     return None
 
 
@@ -330,12 +310,19 @@ def _recipe(dataset: str = "miniscapes", model: str = "unet") -> Any:
     return import_module("seglib.recipes").recipe(dataset, model)
 
 
+def _without_none(text: str) -> str:
+    """tyro's help, the word None not named for every option; the columns of its table stay."""
+    named = r"\{None\}\|(?:\{(.*?)\}|(\S+))|(\{)None,(True,False\})"
+    return re.sub(named, lambda m: "".join(filter(None, m.groups())).ljust(len(m[0])), text)
+
+
 def _problem(text: str) -> str:
     """The first paragraph of tyro's message, below its title and a rule, on one line."""
-    lines = [line.strip() for line in text.strip().splitlines()[2:]]
-    paragraph, *more = re.split(r"\n-*\n", "\n".join(lines))
-    found = paragraph.replace("\n", " ")
-    for pattern, words in PLAIN.items():
-        found = re.sub(pattern, words, found)
-    meant = re.search(r"Perhaps you meant:\n(--\S+)", "\n".join(more))
-    return found + (f"; did you mean {meant[1]}?" if meant else "")
+    lines = "\n".join(line.strip() for line in text.strip().splitlines()[2:])
+    first = re.split(r"\n-*\n", lines)[0].replace("\n", " ")
+    if wrong := re.search(r"^Error parsing --.*?('.*')", first):
+        option = re.search(r"helptext:\n(.*)", lines)[1]
+        return f"expected {_without_none(option).strip()}, found {wrong[1]}"
+    meant = re.search(r"Perhaps you meant:\n(--\S+)", lines)
+    hint = f"; did you mean {meant[1]}?" if meant else ""
+    return first.removeprefix("Error parsing config: ") + hint

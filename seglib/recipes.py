@@ -58,6 +58,7 @@ def command(config: RunConfig) -> str:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if value != getattr(own, field.name):
-            parts = value if isinstance(value, tuple) else [value]
-            words += [f"--{field.name.replace('_', '-')}", *map(str, parts)]
+            parts = value if isinstance(value, tuple) else [] if field.type is bool else [value]
+            off = "no-" if parts == [] and not value else ""
+            words += [f"--{off}{field.name.replace('_', '-')}", *map(str, parts)]
     return " ".join(words)

@@ -8,20 +8,19 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from seglib.cli import Device
+from seglib.cli import Device, value
 from seglib.errors import ConfigError
 
 # What help calls the values of options.
-Budget = Annotated[str | None, arg(metavar="TIME", help_behavior_hint="")]
-Names = Annotated[tuple[str, ...] | None, arg(metavar="NAME ...", help_behavior_hint="")]
-PlanFile = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
+Budget = Annotated[str | None, value(metavar="TIME")]
+Names = Annotated[tuple[str, ...] | None, value(metavar="NAME ...")]
+PlanFile = Annotated[Path | None, value(metavar="FILE")]
 Scale = Annotated[str, arg(metavar="{cpu,gpu}")]
 
 
 def measure(
-    runs: Positional[
-        Annotated[tuple[str, ...], arg(metavar="[RUN ...]", help_behavior_hint="")]
-    ] = (), /, part: Names = None, device: Device = None,
+    runs: Positional[Annotated[tuple[str, ...], value(metavar="[RUN ...]")]] = (), /,
+    part: Names = None, device: Device = None,
 ) -> None:
     """Measure recorded runs beyond their scores, and keep it in their records.
 

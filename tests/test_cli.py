@@ -1,17 +1,24 @@
 """Every mistake of a user's gets one line and exit code 2, and leaves nothing behind."""
 
+import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from edits import edited
 from PIL import Image
+from safetensors.torch import save
 
 from seglib import cli, paths
+from seglib.errors import ConfigError, SeglibError
 from seglib.files import read_json
+from seglib.recipes import command, recipe
 from seglib.records import list_records
 
 ROOT = Path(__file__).parent.parent
@@ -94,14 +101,13 @@ def test_verify_repeats_the_record_and_notices_a_difference(tree, capsys):
     assert cli.main(SMALL) == 0
     (record,) = list_records()
     assert cli.main(["verify", record.id]) == 0
-    history = record.path / "history.csv"
-    header, row = history.read_text().splitlines()
+    header, row = (record.path / "history.csv").read_text().splitlines()
     values = row.split(",")
     values[2] = f"{float(values[2]) * 1.001:.6g}"  # the training loss
-    history.write_text(f"{header}\n{','.join(values)}\n")
+    edited(record, "history.csv", f"{header}\n{','.join(values)}\n".encode())
     capsys.readouterr()
     assert cli.main(["verify", record.id]) == 2
-    assert "another history (train_loss)" in capsys.readouterr().err
+    assert "not repeated: data, libraries and processor are the same" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -114,7 +120,8 @@ def test_verify_repeats_the_record_and_notices_a_difference(tree, capsys):
         ("--batch-size", "7", "at most 6"), ("--epochs", "0", "1 or more"),
         ("--image-size", "0 64", "above 0"), ("--image-size", "32 -1", "above 0"),
         ("--learning-rate", "fast", "learning-rate"), ("--init-from", "nothing", "nothing"),
-        ("--widht", "3", "--widht"),
+        ("--widht", "3", "did you mean --width?"), ("--width", "x", "--width INT, found"),
+        ("--crop-size", "3", "expected --crop-size INT INT, found '3'"), ("--scale", "", "value"),
     ],
 )
 def test_options_that_cannot_work(tree, capsys, option, value, expected):
@@ -154,18 +161,17 @@ def test_damaged_datasets(tree, capsys, pattern, damage, named):
 def test_weights_that_are_damaged_or_foreign(tree, capsys):
     assert cli.main(SMALL) == 0
     (record,) = list_records()
-    (record.path / "scores.json").write_text("{}")  # so that scoring needs the weights
     intact = record.weights_path.read_bytes()
     record.weights_path.write_bytes(intact[: len(intact) // 2])
     capsys.readouterr()
-    assert cli.main(["evaluate", record.id]) == 2
-    assert "weights.safetensors" in capsys.readouterr().err
-
-    narrower = record.path / "config.json"
-    narrower.write_text(narrower.read_text().replace('"width": 4', '"width": 8'))
-    record.weights_path.write_bytes(intact)
-    assert cli.main(["evaluate", record.id]) == 2
-    assert "of another architecture: size mismatch" in capsys.readouterr().err
+    assert cli.main(["evaluate", record.id, "--split", "test"]) == 2
+    assert "weights.safetensors: damaged or edited" in capsys.readouterr().err
+    edited(record, "weights.safetensors", save({"weight": torch.zeros(1)}))
+    assert cli.main(["evaluate", record.id, "--split", "test"]) == 2
+    assert "of another architecture: Missing key" in capsys.readouterr().err
+    record.weights_path.unlink()
+    assert cli.main(["evaluate", record.id, "--split", "Test"]) == 2
+    assert "train, val, test; did you mean 'test'?" in capsys.readouterr().err
 
 
 def test_results_folder_that_cannot_be_written(tree, seglib_home, monkeypatch, capsys):
@@ -192,15 +198,118 @@ def test_full_disk(tree, seglib_home, monkeypatch, capsys, tmp_path):
         subprocess.run(["umount", str(small)], check=True)
 
 
-def test_help_of_every_command(capsys):
-    assert cli.main([]) == 0
+def test_help_of_every_command(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert cli.main([]) == cli.main(["help"]) == 0
     listing = capsys.readouterr().out
+    texts = [listing]
     for name in cli.commands():
         assert f" {name} " in listing
-        assert cli.main([name, "--help"]) == 0
-        assert f"seglib {name}" in capsys.readouterr().out
+        assert cli.main([name, "--help"]) == cli.main(["help", name]) == 0
+        first, second = capsys.readouterr().out.split(f"usage: seglib {name}")[1:]
+        assert first == second and len(first) > 80
+        texts.append(first)
+    assert not [line for text in texts for line in text.splitlines() if len(line) > 80]
+    assert not [noise for noise in ("{None", "(default: )", "STR]", "│") if noise in "".join(texts)]
+    assert " RUN " in texts[1 + list(cli.commands()).index("verify")]
     assert cli.main(["train", "--help", "--dataset", "camvid"]) == 0
-    assert "--weight-decay" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "--weight-decay FLOAT\n" in printed and "--crop-size INT INT\n" in printed
+    assert cli.main(["-V"]) == cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("seglib 0.")
+
+
+def test_a_recorded_run_is_loaded_without_its_dataset(tree, monkeypatch, capsys):
+    assert cli.main(SMALL) == 0
+    monkeypatch.delenv("CITYSCAPES_DATASET")
+    assert cli.main([*SMALL, "--workers", "1"]) == 0
+    assert list_records()[0].id in capsys.readouterr().out
+    assert cli.main([*SMALL, "--retrain"]) == 2
+    assert "CITYSCAPES_DATASET is not set" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", ["--size huge --model swin", "--size tiny", "--workers -1",
+                                     "--init-from nothing", "--tracker tensorboard"])
+def test_options_are_refused_before_a_dataset_is_made(seglib_home, capsys, options):
+    assert options.split()[1] in refused(capsys, "train", *options.split())
+    assert not paths.data_dir().exists()
+
+
+def test_runs_say_what_they_are(tree, capsys):
+    for arguments in (["runs"], ["runs", "camvid"]):
+        assert cli.main(arguments) == 0
+        assert capsys.readouterr().out.startswith("no run is recorded")
+    assert "did you mean 'camvid'" in refused(capsys, "runs", "camvit")
+    assert cli.main([*SMALL, "--no-flip", "--seed", "7", "--hold-out", "northtown"]) == 0
+    capsys.readouterr()
+    assert cli.main(["runs", "cityscapes"]) == 0
+    heading, line, *more = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["run", "epochs", "seed", "held_out", "model,", "options"]
+    (record,) = list_records()
+    score = f"{100 * record.miou():.1f}"
+    assert line.split()[:7] == [record.id, "1", "7", score, "unet", "--width", "4"]
+    assert "--no-flip" in line + "".join(more) and max(map(len, (line, *more))) <= 100
+
+
+def test_the_command_of_a_run_makes_that_run():
+    for changes in ({"flip": False}, {"norm": False, "hold_out": ("a", "b")}, {"clip_norm": None}):
+        config = recipe("camvid", "unet", **changes)
+        assert cli.parse(command(config).split()[1:]).keywords["config"].resolved() == config
+
+
+# --- whatever the terminal, the signal and the process --------------------------------------------
+
+
+def test_no_encoding_is_too_small(monkeypatch):
+    for encoding in ("ascii", "cp1252", "utf-8"):
+        streams = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
+        monkeypatch.setattr(sys, "stdout", streams[0])
+        monkeypatch.setattr(sys, "stderr", streams[1])
+
+        def fail():
+            print("96×192 →", os.fsdecode(b"K\xf6ln"))
+            raise SeglibError(f"{os.fsdecode(b'K')}\x1b[31m\n\udcf6 is no name")
+
+        assert cli.exit_code(fail) == 2
+        assert cli.main(["help", "train"]) == 0
+        for stream in streams:
+            stream.flush()
+        printed, error = (stream.buffer.getvalue().decode(encoding) for stream in streams)
+        assert "192" in printed and "--class-weights" in printed
+        assert error == "seglib: error: K\\x1b[31m \\udcf6 is no name\n"
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_signals_end_in_one_line(monkeypatch, capsys, ignored):
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        if ignored:  # as a shell starts a job in the background
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGTERM,) if ignored else before:
+            assert cli.exit_code(lambda number=number: signal.raise_signal(number)) == 1
+            assert capsys.readouterr().err.strip().startswith("seglib: interrupted")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_only_the_first_process_prints(monkeypatch, capsys):
+    def fail(error):
+        raise error("of an option")
+
+    for rank, printed, told in (("0", "once", 2), ("3", "", 1)):
+        monkeypatch.setenv("RANK", rank)
+        assert cli.exit_code(lambda: print("once")) == 0
+        assert cli.exit_code(lambda: fail(ConfigError)) == 2  # which all have
+        assert cli.exit_code(lambda: fail(SeglibError)) == 2  # which the first may not know
+        captured = capsys.readouterr()
+        assert captured.out.strip() == printed and captured.err.count("of an option") == told
+
+
+def test_a_reader_that_goes_away_is_no_mistake():
+    command = f"{sys.executable} -m seglib help data | true"
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, cwd=ROOT)
+    assert done.stderr == ""
 
 
 def test_the_module_runs_as_a_program():
@@ -210,7 +319,7 @@ def test_the_module_runs_as_a_program():
     assert result.stderr.count("\n") == 1 and "train" in result.stderr
 
 
-def test_sweep_and_study_list_without_training(tree, capsys):
+def test_sweep_and_study_list_without_training(tree, seglib_home, capsys):
     assert cli.main(["study", "--list", "--group", "halving"]) == 0
     assert "0 of 2 recorded; 2 to do\n" in capsys.readouterr().out
     assert cli.main(["sweep", "--list", "--model", "swin"]) == 0
@@ -225,6 +334,12 @@ def test_sweep_and_study_list_without_training(tree, capsys):
         (["study", "--dataset", "paris"], "choose one of: miniscapes"),
         (["sweep", "--model", "fcn"], "one of: camvid unet, camvid swin"),
         (["sweep", "--plan", "nosuch.toml"], "nosuch.toml: cannot be read"),
+        (["sweep", "--list", "--device", "cpu"], "leave --budget and --device out"),
+        (["study", "--list", "--budget", "2h"], "leave --budget and --device out"),
+        (["study", "--dataset"], "--dataset needs a value"),
+        (["study", "--dataset", "cityscapes"], "no such run at scale cpu; try --scale gpu"),
+        (["study", "--group", "model"], "did you mean 'models'?"),
+        (["measure", "nosuch"], "run 'nosuch' has no record"),
     ],
 )
 def test_a_wrong_plan_is_one_line(tree, capsys, arguments, words):

@@ -78,30 +78,25 @@ def find_photos(inputs: Sequence[Path | str]) -> dict[Path, Path]:
     names: dict[Path, Path] = {}
     others: Counter[str] = Counter()
     for given in (Path(os.path.expanduser(each)) for each in inputs):
-        if not given.is_dir():
-            if not given.exists():
-                raise ImageError(f"{given}: no such file or folder")
-            names.setdefault(given, _result_name(Path(given.name)))
-            continue
-        files = list(_files_in(given, set()))
-        photos = [file for file in files if file.suffix.lower() in SUFFIXES]
-        if not photos:
-            kinds = " ".join(sorted(SUFFIXES))
-            raise ImageError(f"{given}: no images in this folder, expected files named {kinds}")
-        others += Counter(f.suffix.lower() or f.name for f in set(files).difference(photos))
-        kept = os.path.basename(os.path.abspath(given)) if len(inputs) > 1 else ""
-        for photo in photos:
-            if not _is_result(photo):
-                names.setdefault(photo, _result_name(kept / photo.relative_to(given)))
+        found = {given: Path(given.name)}
+        if given.is_dir():
+            files = {file: file.relative_to(given) for file in _files_in(given, set())}
+            found = {file: at for file, at in files.items() if file.suffix.lower() in SUFFIXES}
+            if not found:
+                kinds = " ".join(sorted(SUFFIXES))
+                raise ImageError(f"{given}: no images in this folder, expected files named {kinds}")
+            others.update(file.suffix.lower() or file.name for file in files if file not in found)
+            kept = os.path.basename(os.path.abspath(given)) if len(inputs) > 1 else ""
+            found = {file: kept / at for file, at in found.items() if not _is_result(file)}
+        elif not given.exists():
+            raise ImageError(f"{given}: no such file or folder")
+        for file, at in found.items():  # as Cityscapes names predictions
+            name = at.stem.removesuffix(f"_{IMAGE_FOLDER}") or at.stem
+            names.setdefault(file, at.with_name(name))
     if others:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(others.items()))
         print(f"note: passed over, no images of a known kind: {kinds}", file=sys.stderr)
     return names
-
-
-def _result_name(photo: Path) -> Path:
-    """As Cityscapes names predictions."""
-    return photo.with_name(photo.stem.removesuffix(f"_{IMAGE_FOLDER}") or photo.stem)
 
 
 def _files_in(folder: Path, entered: set[Path]) -> Iterator[Path]:
