@@ -9,6 +9,7 @@ from .comparison import (
     robustness,
     transfer,
 )
+from .diagram import draw_network
 from .exploration import (
     class_frequencies,
     fine_coarse,
