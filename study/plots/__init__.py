@@ -26,4 +26,4 @@ from .hyperparameters import (
     seed_spread,
     sweep_rungs,
 )
-from .networks import error_distance, receptive_fields, run_intervals
+from .networks import confusion_heatmap, error_distance, receptive_fields, run_intervals

@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from seglib.config import RunConfig
 from seglib.evaluation.intervals import PairedDifference
-from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
+from seglib.labels import CAMVID_11, CITYSCAPES_19, IGNORE_INDEX
 from seglib.models import build_model
 from seglib.plots import style
 from study import attention, plots
@@ -150,6 +150,15 @@ def test_network_diagram_draws_attention_as_maps_of_tokens():
     kinds = [kind for kind, _ in find_stages(model, (32, 64))[0][1].maps]
     assert kinds[:2] == ["conv", "attention"]
     assert "self-attention" in texts(plots.draw_network(model, (32, 64)))
+
+
+def test_confusion_rows_are_shares_of_the_truth():
+    confusion = np.zeros((11, 11), dtype=int)
+    confusion[3, 3], confusion[3, 4] = 75, 25
+    figure = plots.confusion_heatmap(confusion, CAMVID_11)
+    shares = np.asarray(figure.axes[0].collections[0].get_array()).reshape(11, 11)
+    assert shares[3, 3] == 75 and shares[3, 4] == 25 and shares.sum() == 100
+    assert {"75", "25"} <= set(texts(figure))
 
 
 # --- comparison -------------------------------------------------------------------------------
