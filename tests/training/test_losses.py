@@ -58,6 +58,11 @@ def test_class_weights_by_hand() -> None:
     assert SegmentationLoss("cross_entropy", weights)(logits, TRUTH).item() == pytest.approx(
         weighted
     )
+    smooth = SegmentationLoss("cross_entropy", weights, 0.1)(logits, TRUTH).item()
+    whole = torch.nn.functional.cross_entropy(
+        logits, TRUTH.long(), weights, ignore_index=255, label_smoothing=0.1
+    )
+    assert smooth == pytest.approx(whole.item()) and smooth > weighted
     combined = SegmentationLoss("cross_entropy+dice", weights)(logits, TRUTH).item()
     assert combined == pytest.approx(weighted + DICE)
 
