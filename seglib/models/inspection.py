@@ -18,7 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..errors import ConfigError
 
 # Layers that look at one position only: they leave the receptive field as it is.
-POINTWISE = (nn.Identity, nn.Dropout, nn.Dropout2d, nn.BatchNorm2d, nn.ReLU, nn.GELU, nn.SiLU)
+POINTWISE = (
+    nn.Identity, nn.Dropout, nn.Dropout2d, nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU
+)
 WINDOWED = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
@@ -60,7 +62,8 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
     counter = FlopCounterMode(display=False)
     begun: list[tuple[int, int]] = []  # at the start of each open call: flops and rows so far
     rows: list[dict[str, Any]] = []
-    path: list[nn.Module] = []
+    path: list[nn.Module] = []  # the deepest, with the size of the map after each layer
+    sizes: list[tuple[int, ...]] = []
     counted: set[nn.Parameter] = set()  # a parameter that is used twice is counted once
 
     def enter(module, args):
@@ -75,13 +78,18 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
         if inner and not (own or work):
             return
         counted.update(own)
-        path.append(module)
+        taken, given = _shape(args)[1:], _shape(output if isinstance(output, tuple) else (output,))
+        if sizes and taken < sizes[-1]:  # pooled, but by no layer
+            path.append(nn.AdaptiveAvgPool2d(1))
+        if not sizes or taken <= sizes[-1] or len(taken) != 2:  # else of a branch beside the path
+            path.append(module)
+            sizes.append(given[1:])
         rows.append(
             {
                 "name": names[module] or type(module).__name__,
                 "kind": type(module).__name__,
                 "input_shape": _shape(args),
-                "shape": _shape(output if isinstance(output, tuple) else (output,)),
+                "shape": given,
                 "parameters": sum(parameter.numel() for parameter in own),
                 "multiply_adds": work,
                 "receptive_field": _receptive_field_of(path),
@@ -116,6 +124,9 @@ def _receptive_field_of(layers: list[nn.Module]) -> int | None:
     extent = 1
     for layer in reversed(layers):
         if isinstance(layer, POINTWISE):
+            continue
+        if isinstance(layer, nn.Upsample):  # bilinear, to twice the size
+            extent = extent // 2 + 2
             continue
         if not isinstance(layer, WINDOWED):
             return None
