@@ -5,7 +5,7 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
-EXTRAS := browser,notebooks,speed,test,wandb
+EXTRAS := browser,notebooks,pretrained,speed,test,wandb
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed

@@ -123,15 +123,16 @@ def evaluate(
 
     Args:
         run: Id of the run (default: the one that finished last).
-        split: train, val or test; of a run that holds cities of train out, also held_out. With
-            +flip after it, logits are averaged with those of the mirrored image.
+        split: train, val or test; of a run that holds cities of train out, also held_out.
         export: Also write every prediction as label ids, for the official evaluator.
     """
+    from .data.tree import SPLITS
     from .evaluation.evaluate import score_split
     from .records import load_record
     from .text import score_table
 
     record = load_record(run)
+    choose("split", split, dict.fromkeys((*SPLITS["fine"], record.config.scored_split)))
     scores = score_split(record, split, device=device, export=export)
     print(f"{record.id} on {split}")
     print(score_table(scores))
@@ -187,6 +188,17 @@ def runs(dataset: Positional[Dataset] = None, /) -> None:
         print(textwrap.fill(line, 100, subsequent_indent=" " * 28, break_on_hyphens=False))
 
 
+def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
+    """List the architectures, what they cost and which of them have ImageNet weights.
+
+    Args:
+        dataset: By whose recipes, at whose size: miniscapes, camvid or cityscapes.
+    """
+    from .text import model_table
+
+    print(model_table(dataset))
+
+
 def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int = 1) -> None:
     """Train the first epochs of a recorded run again and compare with its history.
 
@@ -204,7 +216,8 @@ def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int =
 
 def commands() -> dict[str, Callable[..., None]]:
     """Ours, and those that packages add under the entry point group `seglib.commands`."""
-    own = {command.__name__: command for command in (data, train, evaluate, predict, runs, verify)}
+    ours = (data, models, train, evaluate, predict, runs, verify)
+    own = {command.__name__: command for command in ours}
     return own | {point.name: point.load() for point in entry_points(group="seglib.commands")}
 
 

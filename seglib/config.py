@@ -34,7 +34,8 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("learning_rate encoder_rate clip_norm", lambda v: 0 < v < math.inf, "above 0"),
     ("weight_decay rotation", lambda v: 0 <= v < math.inf, "0 or more"),
     ("dropout stochastic_depth warm_up", lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("ema label_smoothing", lambda v: 0 < v < 1, "between 0 and 1"),
+    ("ema", lambda v: 0 < v < 1, "between 0 and 1"),
+    ("freeze", lambda v: v >= 0, "0 or more"),
     ("hold_out", lambda v: len(set(v)) == len(v) > 0, "names of cities, each once"),
     ("jitter", lambda v: 0 <= v <= 1, "between 0 and 1"),
     ("gamma", lambda v: 0 < v <= 1, "above 0 and at most 1"),
@@ -56,11 +57,14 @@ class RunConfig:
 
     dataset: str = "miniscapes"  # Dataset to train on: miniscapes, camvid or cityscapes
     model: str = "unet"  # Architecture, by its name in the registry
-    width: int | None = None  # Channels of the first stage (fcn and unet: 64; 16 suits a CPU)
+    width: int | None = None  # Channels at full size (fcn and unet: 64; 16 suits a CPU; timm: 32)
     norm: bool | None = None  # Batch normalisation after each convolution (unet)
     skips: bool | None = None  # Skip connections from encoder to decoder (unet)
     size: str | None = None  # Named size of a transformer (vit and swin)
-    pretrained: bool | None = None  # Start from torchvision's ImageNet weights (vit and swin)
+    encoder: str | None = None  # Encoder by its name in timm (timm: tf_efficientnet_lite0)
+    pretrained: bool | None = None  # Start from published ImageNet weights (vit, swin and timm)
+    freeze: int | None = None  # First levels of the encoder, strides 2, 4, …, that stay as they are
+    frozen_norm: bool | None = None  # Keep the statistics of the encoder's batch norms (timm)
     stochastic_depth: float | None = None  # Probability of skipping the last block (vit and swin)
     dropout: float = 0.0  # Probability of dropping a channel, 0 up to 1 (1 excluded)
     init_from: str | None = None  # Id of a run from whose weights to start; heads match by name
@@ -76,7 +80,6 @@ class RunConfig:
     hold_out: tuple[str, ...] | None = None  # Cities of train that are scored instead of trained on
 
     loss: str = "cross_entropy"  # cross_entropy, dice, iou, cross_entropy+dice or cross_entropy+iou
-    label_smoothing: float | None = None  # In cross-entropy: share of a target that all classes get
     class_weights: str = "none"  # In cross-entropy: none, or sqrt_median: √(median/own frequency)
     optimizer: str = "adamw"  # adam, adamw or adamax
     learning_rate: float = 1e-3  # Learning rate at the start (step) or at its peak (one_cycle)
@@ -124,7 +127,6 @@ class RunConfig:
             "encoder_rate": self.encoder_rate == 1.0, "gamma": self.schedule == "one_cycle",
             "warm_up": self.schedule == "step" or self.warm_up == WARM_UP,
             "class_weights": "cross_entropy" not in self.loss,
-            "label_smoothing": "cross_entropy" not in self.loss,
         } | {name: getattr(self, name, None) == default for name, default in own.items()}
         fields = dataclasses.fields(self)
         changes = {field.name: field.default for field in fields if without_effect.get(field.name)}

@@ -31,7 +31,11 @@ BY_DATASET: dict[str, dict[str, Any]] = {
 }
 
 # Transformers also have stochastic depth, 0.1 if nothing else is said.
-BY_MODEL: dict[str, dict[str, Any]] = {"vit": {"learning_rate": 5e-4}}
+BY_MODEL: dict[str, dict[str, Any]] = {
+    "vit": {"learning_rate": 5e-4},
+    # Pretrained features change little and their first levels not at all, which also saves time.
+    "timm": {"pretrained": True, "encoder_rate": 0.25, "freeze": 2},
+}
 
 CPU_SIZE = {"unet": {"width": 16}, "vit": {"size": "tiny"}, "swin": {"size": "nano"}}
 GPU_SIZE = {

@@ -4,8 +4,14 @@ import numbers
 from typing import Any
 
 import pandas as pd
+import torch
 
+from .config import RunConfig
 from .evaluation.intervals import PairedDifference, bootstrap_interval
+from .models import MODELS, swin, vit
+from .models.inspection import count_parameters, multiply_adds
+from .models.pretrained import PACKAGES, published_file
+from .recipes import recipe
 from .records import Record
 
 
@@ -18,7 +24,39 @@ class Names(dict):
 
 DATASET_NAMES = Names(miniscapes="MiniScapes", camvid="CamVid", cityscapes="Cityscapes")
 MODEL_NAMES = Names(fcn="FCN", unet="U-Net", vit="ViT", swin="Swin")
+ENCODER_NAMES = Names({name: f"EfficientNet-Lite{name[-1]}" for name in PACKAGES})
 SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words would not do
+
+
+def network_name(config: RunConfig) -> str:
+    """A run's architecture as people read it; where that is any encoder of timm's, the encoder."""
+    encoder = config.model_options().get("encoder")
+    return ENCODER_NAMES[encoder] if encoder else MODEL_NAMES[config.model]
+
+
+def model_table(dataset: str) -> str:
+    """The architectures by their recipes as text: cost, and which ImageNet weights are here."""
+    rows = {}
+    for name in MODELS:
+        config = recipe(dataset, name)
+        with torch.device("meta"):
+            model = config.build_model(download=False)
+        encoder = config.model_options().get("encoder")
+        sizes = {"vit": vit.PUBLISHED, "swin": swin.PUBLISHED}.get(name, {encoder: encoder})
+        weights = [
+            f"{size} ({'here' if published_file(theirs)[0].exists() else 'not here'})"
+            for size, theirs in sizes.items() if theirs
+        ]
+        rows[name] = {
+            "network": network_name(config), "parameters": f"{count_parameters(model) / 1e6:.2f} M",
+            "multiply-adds": f"{multiply_adds(model, config.image_size) / 1e9:.2f} G",
+            "ImageNet weights": ", ".join(weights) or "none",
+        }
+    return (
+        f"{pd.DataFrame.from_dict(rows, orient='index').to_string()}\n"
+        f"by the recipes of {dataset}, at {setting_value(config.image_size)}; timm takes any "
+        "convolutional encoder of that library: seglib train --model timm --encoder resnet34"
+    )
 
 
 def setting_name(field: str) -> str:

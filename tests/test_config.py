@@ -24,6 +24,9 @@ BAD_VALUES = {
     "norm": ["yes", 1],
     "skips": ["no", 0],
     "size": [3],
+    "encoder": [3],
+    "freeze": [-1, 1.5],
+    "frozen_norm": [1],
     "pretrained": [1],
     "stochastic_depth": [-0.1, 1.0, NAN, "0.1"],
     "dropout": [-0.1, 1.0, NAN, "0.1", None],
@@ -117,9 +120,11 @@ def test_another_value_of_any_field_is_another_run() -> None:
     unet |= {"weight_decay": 0.0, "decay_all": True, "clip_norm": 1.0, "model": "fcn", "seed": 1}
     unet |= {"epochs": 1, "batch_size": 4, "accumulation": 2, "precision": "fp16"}
     unet |= {"select_by": "loss", "validate_every": 2, "ema": 0.9, "hold_out": ("ulm",)}
-    assert unet.keys() | vit.keys() | {"warm_up"} == set(FIELDS)
+    timm = {"encoder": "resnet34", "freeze": 1, "frozen_norm": True}
+    assert unet.keys() | vit.keys() | timm.keys() | {"warm_up"} == set(FIELDS)
     runs = [RunConfig(), RunConfig(model="vit"), RunConfig(schedule="one_cycle", warm_up=0.2)]
     runs += [RunConfig(**{field: value}) for field, value in unet.items()]
+    runs += [RunConfig(model="timm", **{field: value}) for field, value in timm.items()]
     runs += [RunConfig(model="vit", **{field: value}) for field, value in vit.items()]
     assert len({run.run_id for run in runs}) == 2 + len(FIELDS)
 

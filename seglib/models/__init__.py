@@ -6,12 +6,15 @@ from typing import Any
 from torch import nn
 
 from ..errors import choose
+from .encoders import TimmUNet
 from .fcn import FCN
 from .swin import Swin
 from .unet import UNet
 from .vit import ViT
 
-MODELS: dict[str, type[nn.Module]] = {"fcn": FCN, "unet": UNet, "vit": ViT, "swin": Swin}
+MODELS: dict[str, type[nn.Module]] = {
+    "fcn": FCN, "unet": UNet, "vit": ViT, "swin": Swin, "timm": TimmUNet
+}
 
 
 def option_defaults(name: str) -> dict[str, Any]:

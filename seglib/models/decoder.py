@@ -1,4 +1,7 @@
-"""The way up that U-Net and Swin share, so that they differ in their encoder."""
+"""The way up that all U-shaped networks share, so that they differ in their encoder."""
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -27,3 +30,26 @@ class Up(nn.Module):
         if skip is not None:
             features = torch.cat([skip, features], dim=1)
         return self.blocks(features)
+
+
+class Decoder(nn.ModuleList):
+    """From the deepest of an encoder's levels up to its finest, an `Up` with a skip for each.
+
+    A level has half the size of the one before it. `levels` are their channels, finest first, 0
+    where the encoder gives nothing of that size; `channels` those of each `Up`, deepest first.
+    """
+
+    def __init__(self, levels: Sequence[int], channels: Sequence[int], norm: bool = True) -> None:
+        *skips, deepest = levels
+        sizes = pairwise([deepest, *channels])
+        super().__init__(
+            Up(before, skip, after, norm)
+            for (before, after), skip in zip(sizes, reversed(skips), strict=True)
+        )
+
+    def forward(self, levels: Sequence[Tensor | None]) -> Tensor:
+        """Map features (N, C, H/2^level, W/2^level) to features of the finest level's size."""
+        *skips, features = levels
+        for up, skip in zip(self, reversed(skips), strict=True):
+            features = up(features, skip)
+        return features

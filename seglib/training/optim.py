@@ -22,7 +22,8 @@ def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]
         raise ConfigError(f"encoder_rate: model {config.model!r} has no separate encoder; leave it")
     exempt = tuple(getattr(model, "no_weight_decay", ()))
     groups: dict[tuple[float, float], dict[str, Any]] = {}
-    for name, parameter in model.named_parameters():
+    trained = [pair for pair in model.named_parameters() if pair[1].requires_grad]
+    for name, parameter in trained:
         decayed = config.decay_all or (parameter.ndim > 1 and not name.endswith(exempt))
         in_encoder = name.startswith("encoder.") and config.encoder_rate is not None
         rate = config.learning_rate * (config.encoder_rate if in_encoder else 1)

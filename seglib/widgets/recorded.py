@@ -10,7 +10,7 @@ from ..data.tree import list_scenes
 from ..errors import ConfigError, RecordError
 from ..evaluation.predictor import Prediction
 from ..records import Record, list_records
-from ..text import MODEL_NAMES, describe_options
+from ..text import describe_options, network_name
 from .viewer import MAX_SIDE, SceneView, SceneViewer
 
 
@@ -63,7 +63,7 @@ def _predictions(record: Record, split: str) -> dict[str, Prediction]:
 
 def _named(records: Sequence[Record]) -> dict[str, Record]:
     """By the architecture's name, with its options and the id's end where several share it."""
-    names = [MODEL_NAMES[record.config.model] for record in records]
+    names = [network_name(record.config) for record in records]
     names = _told_apart(names, [describe_options(record) for record in records])
     names = _told_apart(names, [record.id.rpartition("-")[2] for record in records])
     return dict(zip(names, records, strict=True))

@@ -89,6 +89,18 @@ def test_receptive_field_by_hand(layers, side):
     assert receptive_field(nn.Sequential(*layers)) == side
 
 
+@pytest.mark.parametrize(("name", "side"), [("resnet18", 435), ("resnet50", 427)])  # published
+def test_shortcuts_beside_the_path_are_not_on_it(name, side):
+    layers = list(torchvision.models.get_model(name).children())
+    assert receptive_field(nn.Sequential(*layers[:-2])) == side
+
+
+def test_pooling_without_a_layer_sees_everything():
+    # squeeze-and-excitation takes the mean of each map
+    assert receptive_field(build_model("timm", 2, encoder="test_efficientnet")) is None
+    assert receptive_field(build_model("timm", 2)) == 979
+
+
 @pytest.mark.parametrize(("name", "size"), [("fcn", 48), ("unet", 256)])
 def test_receptive_field_is_what_gradients_reach(name, size):
     model = build_model(name, 2, width=2).double().eval()

@@ -6,16 +6,20 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from seglib.errors import ConfigError
-from seglib.models import MODELS, build_model, option_names
+from seglib.models import MODELS, build_model, option_defaults
 from seglib.models import swin as swin_module
 from seglib.models import vit as vit_module
 from seglib.models.inspection import count_parameters, multiply_adds
+from seglib.training.loop import half
 
 CLASSES = 5
 # Whatever is in the registry is under contract, with few channels where it has that option.
 CASES = {name: (name, {}) for name in MODELS}
 CASES["unet, plain"] = ("unet", {"norm": False, "skips": False})
-SMALL = {"width": 4, "size": "test", "dropout": 0.1}
+FROZEN = {"encoder": "tf_efficientnet_lite0", "freeze": 2, "frozen_norm": True}
+CASES["timm, frozen"] = ("timm", FROZEN)
+CASES["timm, from stride 4"] = ("timm", {"encoder": "test_convnext"})
+SMALL = {"width": 4, "size": "test", "encoder": "test_efficientnet", "dropout": 0.1}
 
 
 @pytest.fixture(autouse=True)
@@ -34,9 +38,13 @@ def model(request: pytest.FixtureRequest) -> nn.Module:
 
 def build(case: str, seed: int = 0, **changed) -> nn.Module:
     name, options = CASES[case]
-    options = {key: value for key, value in SMALL.items() if key in option_names(name)} | options
+    options = {key: value for key, value in SMALL.items() if key in option_defaults(name)} | options
     torch.manual_seed(seed)
     return build_model(name, CLASSES, **options | changed)
+
+
+def trained(model: nn.Module) -> dict[str, nn.Parameter]:
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def image(count: int, height: int, width: int, seed: int = 1) -> torch.Tensor:
@@ -67,7 +75,7 @@ def test_backward_reaches_every_parameter(model):
     model.eval()  # where no branch is dropped at random
     logits = model(image(2, 64, 96))
     (logits * image(2, 64, 96)[:, :1]).sum().backward()
-    for name, parameter in model.named_parameters():
+    for name, parameter in trained(model).items():
         assert parameter.grad is not None, f"{name} has no gradient"
         assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
         assert parameter.grad.abs().max() > 0, f"the gradient of {name} is zero"
@@ -89,7 +97,7 @@ def test_seed_decides_weights_dropout_and_gradients(case):
         net = build(case, seed=seed).train()
         logits = net(image(2, 32, 48))
         logits.square().mean().backward()
-        return [logits, *(parameter.grad for parameter in net.parameters())]
+        return [logits, *(parameter.grad for parameter in trained(net).values())]
 
     first, second, other = train_once(0), train_once(0), train_once(1)
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
@@ -124,7 +132,16 @@ def test_mixed_precision_is_finite(model):
         logits.float().square().mean().backward()
     assert logits.shape == (2, CLASSES, 37, 53)
     assert logits.isfinite().all()
-    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
+    assert all(parameter.grad.isfinite().all() for parameter in trained(model).values())
+
+
+def test_half_precision_keeps_what_the_weights_say(model):
+    model.train()(image(2, 32, 32))
+    batch = image(1, 37, 53)
+    with torch.no_grad():
+        expected = model.eval()(batch)
+        model.load_state_dict({name: half(value) for name, value in model.state_dict().items()})
+        assert (model(batch) - expected).abs().max() < 0.02 * expected.abs().max()
 
 
 def test_what_weight_decay_leaves_out_is_there(model):
@@ -134,7 +151,7 @@ def test_what_weight_decay_leaves_out_is_there(model):
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(ConfigError, match="'resnet' is unknown; .*: fcn, unet, vit, swin"):
+    with pytest.raises(ConfigError, match="'resnet' is unknown; .*: fcn, unet, vit, swin, timm"):
         build_model("resnet", 5)
     with pytest.raises(ConfigError, match="option of fcn 'skips' is unknown.*: width, dropout"):
         build_model("fcn", 5, skips=False)
@@ -185,6 +202,14 @@ def test_encoders_are_the_published_ones(name, size, pixels, millions, billions)
     total = count_parameters(encoder) + count_parameters(classifier)
     assert total / 1e6 == pytest.approx(millions, abs=0.006)
     assert multiply_adds(encoder, pixels) / 1e9 == pytest.approx(billions, rel=0.02)
+
+
+def test_swin_levels_have_strides_4_to_32():
+    with torch.no_grad():
+        levels = build("swin").encoder(image(2, 64, 96))
+    assert [tuple(level.shape) for level in levels] == [
+        (2, 64 // stride, 96 // stride, 2 * stride) for stride in (4, 8, 16, 32)
+    ]
 
 
 def test_swin_encoder_computes_what_torchvision_does():

@@ -135,7 +135,7 @@ def test_a_damaged_download_is_not_kept(hub, server, monkeypatch):
 def test_without_network_the_message_says_what_to_put_where(hub, tmp_path, monkeypatch):
     file = publish({}, tmp_path, monkeypatch)
     message = refusal(hub)
-    assert f"download {NOWHERE}/{file.name} elsewhere and put it in {hub}" in message
+    assert f"download {NOWHERE}/{file.name} elsewhere and put it there as {hub}" in message
     assert not list(hub.glob("*.pth"))
 
 
@@ -153,6 +153,12 @@ def test_a_weights_file_can_not_run_code(hub, monkeypatch, tmp_path):
     publish({"norm.weight": Intruder(tmp_path / "ran")}, hub, monkeypatch)
     refusal(hub)
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_file_that_is_cut_short_is_refused(hub, monkeypatch):
+    file = publish(torchvision_model("swin_t").state_dict(), hub, monkeypatch)
+    file.write_bytes(file.read_bytes()[:-100])
+    refusal(hub)
 
 
 @pytest.mark.parametrize(
