@@ -38,7 +38,7 @@ class PairedDifference(NamedTuple):
 
 @lru_cache(maxsize=8)
 def resample(names: tuple[str, ...], block: int = 1, seed: int = 0) -> np.ndarray:
-    """How often each scene is drawn in each resample, int64 (RESAMPLES, N); read-only.
+    """How often each scene is drawn in each resample, float64 (RESAMPLES, N); read-only.
 
     `names`: of the scenes, sorted, `{city}_{sequence}_{frame}`. `block` 1 draws N scenes of N with
     replacement; more draws runs of so many neighbours within each city, as often as fill it.
@@ -54,6 +54,7 @@ def resample(names: tuple[str, ...], block: int = 1, seed: int = 0) -> np.ndarra
             starts = generator.integers(own, size=(RESAMPLES, -(-own // size), 1))
             drawn = (starts + np.arange(size)).reshape(RESAMPLES, -1)[:, :own] % own
             np.add.at(weights, (rows, members[drawn]), 1)
+    weights = weights.astype(np.float64)  # once, not for every sum
     weights.flags.writeable = False
     return weights
 
