@@ -123,16 +123,15 @@ def evaluate(
 
     Args:
         run: Id of the run (default: the one that finished last).
-        split: train, val or test; of a run that holds cities of train out, also held_out.
+        split: train, val or test; of a run that holds cities of train out, also held_out. With
+            +flip after it, logits are averaged with those of the mirrored image.
         export: Also write every prediction as label ids, for the official evaluator.
     """
-    from .data.tree import SPLITS
     from .evaluation.evaluate import score_split
     from .records import load_record
     from .text import score_table
 
     record = load_record(run)
-    choose("split", split, dict.fromkeys((*SPLITS["fine"], record.config.scored_split)))
     scores = score_split(record, split, device=device, export=export)
     print(f"{record.id} on {split}")
     print(score_table(scores))

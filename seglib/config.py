@@ -34,7 +34,7 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("learning_rate encoder_rate clip_norm", lambda v: 0 < v < math.inf, "above 0"),
     ("weight_decay rotation", lambda v: 0 <= v < math.inf, "0 or more"),
     ("dropout stochastic_depth warm_up", lambda v: 0 <= v < 1, "at least 0 and below 1"),
-    ("ema", lambda v: 0 < v < 1, "between 0 and 1"),
+    ("ema label_smoothing", lambda v: 0 < v < 1, "between 0 and 1"),
     ("freeze", lambda v: v >= 0, "0 or more"),
     ("hold_out", lambda v: len(set(v)) == len(v) > 0, "names of cities, each once"),
     ("jitter", lambda v: 0 <= v <= 1, "between 0 and 1"),
@@ -80,6 +80,7 @@ class RunConfig:
     hold_out: tuple[str, ...] | None = None  # Cities of train that are scored instead of trained on
 
     loss: str = "cross_entropy"  # cross_entropy, dice, iou, cross_entropy+dice or cross_entropy+iou
+    label_smoothing: float | None = None  # In cross-entropy: share of a target that all classes get
     class_weights: str = "none"  # In cross-entropy: none, or sqrt_median: √(median/own frequency)
     optimizer: str = "adamw"  # adam, adamw or adamax
     learning_rate: float = 1e-3  # Learning rate at the start (step) or at its peak (one_cycle)
@@ -127,6 +128,7 @@ class RunConfig:
             "encoder_rate": self.encoder_rate == 1.0, "gamma": self.schedule == "one_cycle",
             "warm_up": self.schedule == "step" or self.warm_up == WARM_UP,
             "class_weights": "cross_entropy" not in self.loss,
+            "label_smoothing": "cross_entropy" not in self.loss,
         } | {name: getattr(self, name, None) == default for name, default in own.items()}
         fields = dataclasses.fields(self)
         changes = {field.name: field.default for field in fields if without_effect.get(field.name)}

@@ -27,26 +27,26 @@ def locked(path: Path, what: str) -> Iterator[None]:
     end, as in a DataLoader's worker that runs its script anew, or the folder can't be written.
     """
     path = Path(path).absolute()
-    lock, held = FileLock(path), f"{os.getpid()} {path}\n"
+    lock, mine = FileLock(path), f"{os.getpid()} {path}\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            lines = os.environ.get(_HELD, "").splitlines(keepends=True)
-            if any(line.endswith(f" {path}\n") and line != held for line in lines):
+            held = os.environ.get(_HELD, "").replace(mine, "")
+            if f" {path}\n" in held:
                 hint = "put what a script does under `if __name__ == \"__main__\":`"
                 raise SeglibError(f"{path}: held by what started this process; {hint}") from None
             print(f"waiting: another process {what} and holds {path}", file=sys.stderr)
             lock.acquire()
     except OSError as problem:
-        what = f"cannot be written ({problem.strerror}); set SEGLIB_HOME to another folder"
-        raise SeglibError(f"{path.parent}: {what}") from None
-    os.environ[_HELD] = os.environ.get(_HELD, "") + held
+        why = f"cannot be written ({problem.strerror}); set SEGLIB_HOME to another folder"
+        raise SeglibError(f"{path.parent}: {why}") from None
+    os.environ[_HELD] = os.environ.get(_HELD, "") + mine
     try:
         yield
     finally:
-        os.environ[_HELD] = os.environ.get(_HELD, "").replace(held, "", 1)
+        os.environ[_HELD] = os.environ.get(_HELD, "").replace(mine, "", 1)
         lock.release()
 
 
@@ -100,7 +100,8 @@ def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     text = re.sub(r"\[\n\s+([^\[\]{}]+)\n\s+\]", on_one_line, text)
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # A file name may hold bytes that are no UTF-8; JSON can tell them as well.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path, error: type[SeglibError] = SeglibError) -> Any:

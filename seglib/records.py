@@ -102,7 +102,7 @@ class Record:
         known |= {split: found.get("data") for split, found in self.scores.items()}
         for split in splits:
             mode = self.config.mode if split == "train" else "fine"
-            part = "train" if split == "held_out" else split
+            part = split.partition("+")[0].replace("held_out", "train")
             there = (root / MASK_FOLDERS[mode] / part).is_dir()
             if there and known.get(split) not in (None, fingerprint(root, part, mode)):
                 return f"{self.id}: recorded on other data than {root} (masks of {part} differ)"

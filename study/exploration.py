@@ -16,7 +16,7 @@ from seglib import paths
 from seglib.data.cache import resize_mask
 from seglib.data.datasets import DatasetSpec, fingerprint
 from seglib.data.images import read_instance_ids, read_label_ids
-from seglib.data.tree import Scene, has_coarse, has_instances, list_scenes
+from seglib.data.tree import IMAGE_FOLDER, SPLITS, Scene, has_coarse, has_instances, list_scenes
 from seglib.errors import ConfigError
 from seglib.evaluation.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
 from seglib.labels import IGNORE_INDEX, ClassSet
@@ -203,12 +203,12 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
     FCN's grid; `void`: share of the training pixels that is not scored.
     """
     root, classes = spec.root(), spec.class_set
-    listed = {split: list_scenes(root, split) for split in ("train", "val", "test")}
+    there = [split for split in SPLITS["fine"] if (root / IMAGE_FOLDER / split).is_dir()]
+    listed = {split: list_scenes(root, split) for split in there}
     scenes = {split: evenly(found, LIMIT) for split, found in listed.items()}
     counts = {split: pixel_counts(part, classes) for split, part in scenes.items()}
     counts = {split: table for split, table in counts.items() if table[:, :-1].any()}
     floor = position_baseline(scenes["val"], spatial_priors(scenes["train"], classes), classes)
-    apart = has_instances(scenes["train"])
     grids = {str(s): grid_ceiling(scenes["val"], classes, input_size, s) for s in GRID_STRIDES}
     return {
         "results_version": RESULTS_VERSION,
@@ -218,7 +218,7 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
         "cities": {split: len({s.city for s in found}) for split, found in listed.items()},
         "shares": {split: class_shares(table).tolist() for split, table in counts.items()},
         "void": float(counts["train"][:, -1].sum() / counts["train"].sum()),
-        "objects": _object_facts(spec, scenes["train"]) if apart else None,
+        "objects": _object_facts(spec, scenes["train"]),
         "floor": _score_facts(floor),
         "grid": {stride: _score_facts(found) for stride, found in grids.items()},
         "coarse": _coarse_facts(spec, scenes["train"]) if has_coarse(root) else None,
@@ -233,8 +233,10 @@ def _score_facts(confusion: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
+def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any] | None:
     table = instance_table(scenes, spec.class_set)
+    if table.empty or not has_instances(scenes):
+        return None
     tiny = table["pixels"] < (TINY * spec.image_size[0] // 256) ** 2
     people = table["class"].isin(["person", "rider"])
     largest = table["pixels"].nlargest(len(table) // 10)
@@ -242,7 +244,7 @@ def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
         "count": len(table),
         "per_scene": len(table) / len(scenes),
         "tiny": float(tiny.mean()),
-        "tiny_people": float(tiny[people].mean()),
+        "tiny_people": float(tiny[people].mean()) if people.any() else None,
         "largest_tenth": float(largest.sum() / table["pixels"].sum()),
     }
 

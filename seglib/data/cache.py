@@ -1,11 +1,14 @@
 """Scenes decoded and resized once, then read from uint8 memory maps.
 
 Decoding a 2048×1024 PNG costs more than a training step on its resized pixels. A cache's name
-holds a hash of everything it depends on, so it is never stale.
+holds a hash of everything it depends on, so it is never stale; one that is damaged is built anew.
 """
 
 import hashlib
 import os
+import sys
+import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +19,14 @@ from torch import Tensor
 from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
-from ..files import atomic_folder, locked
+from ..errors import SeglibError
+from ..files import atomic_folder, locked, read_json, write_json
 from ..labels import ClassSet
 from .images import read_label_ids, read_photo
-from .tree import Scene
+from .tree import Scene, check_labels, stamp
 
-VERSION = 1  # counts changes of how scenes are resized or stored
+FILES = ("images.npy", "masks.npy")
+VERSION = 2  # counts changes of how scenes are resized or stored
 
 
 @dataclass(frozen=True)
@@ -62,40 +67,58 @@ def load_cache(
     Raises `DatasetError` for the first broken file of the scenes.
     """
     folder = paths.cache_dir() / _name(scenes, size, class_set)
-    if not folder.exists():
+    maps = _open(folder)
+    if maps is None:
         with locked(Path(f"{folder}.lock"), "builds this cache"):
-            if not folder.exists():
+            maps = _open(folder)  # another process may have built it meanwhile
+            if maps is None:
+                if folder.exists():
+                    print(f"note: {folder} is damaged, building it anew", file=sys.stderr)
                 with atomic_folder(folder) as temporary:
                     _build(temporary, scenes, size, class_set, progress)
-    images, masks = (np.load(folder / f"{kind}.npy", mmap_mode="r") for kind in ("images", "masks"))
-    return SceneCache([scene.name for scene in scenes], images, masks)
+                maps = _open(folder)
+    return SceneCache([scene.name for scene in scenes], *maps)
 
 
 def _name(scenes: list[Scene], size: tuple[int, int], class_set: ClassSet) -> str:
-    """The cache's folder name; it changes with any input file's name, size or time stamp."""
-    root, split, mode = scenes[0].root, scenes[0].split, scenes[0].mode
-    digest = hashlib.sha256(f"{VERSION} {root.absolute()} {class_set.ids}".encode())
-    for scene in scenes:
-        for path in (scene.image, scene.label_ids):
-            stat = path.stat()
-            digest.update(f"{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-    return f"{root.name}-{split}-{mode}-{size[0]}x{size[1]}-{digest.hexdigest()[:12]}"
+    """The cache's folder name; it changes with any input file's path, size or time stamp."""
+    files = stamp(path for scene in scenes for path in (scene.image, scene.label_ids))
+    digest = hashlib.sha256(f"{VERSION} {files} {class_set.ids}".encode()).hexdigest()
+    scene = scenes[0]
+    return f"{scene.root.name}-{scene.split}-{scene.mode}-{size[0]}x{size[1]}-{digest[:12]}"
+
+
+def _open(folder: Path) -> list[np.ndarray] | None:
+    """The maps of images and masks; None if they are not there, or not as they were built."""
+    with suppress(OSError, ValueError, SeglibError):
+        if read_json(folder / "checksums.json") == _checksums(folder):
+            return [np.load(folder / name, mmap_mode="r") for name in FILES]
+    return None
+
+
+def _checksums(folder: Path) -> list[int]:
+    """CRC-32 of both files, at about 1 GB/s."""
+    return [zlib.crc32(np.memmap(folder / name, mode="r")) for name in FILES]
 
 
 def _build(folder: Path, scenes: list[Scene], size, class_set: ClassSet, progress: bool) -> None:
-    images = _new_map(folder / "images.npy", (len(scenes), *size, 3))
-    masks = _new_map(folder / "masks.npy", (len(scenes), *size))
+    images = _new_map(folder / FILES[0], (len(scenes), *size, 3))
+    masks = _new_map(folder / FILES[1], (len(scenes), *size))
 
-    def resize(position: int) -> None:
+    def resize(position: int) -> np.ndarray:
         image = read_photo(scenes[position].image)
         label_ids = read_label_ids(scenes[position].label_ids, image.shape[:2])
         images[position] = resize_image(image, size)
-        masks[position] = class_set.encode(resize_mask(label_ids, size))
+        label_ids = resize_mask(label_ids, size)
+        masks[position] = class_set.encode(label_ids)
+        return np.bincount(label_ids.ravel(), minlength=256)
 
     title = f"cache {scenes[0].root.name} {scenes[0].split}"
-    thread_map(resize, range(len(scenes)), desc=title, disable=not progress, leave=False)
+    counts = thread_map(resize, range(len(scenes)), desc=title, disable=not progress, leave=False)
+    check_labels(scenes, sum(counts), class_set.ids)
     images.flush()
     masks.flush()
+    write_json(folder / "checksums.json", _checksums(folder))
 
 
 def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:

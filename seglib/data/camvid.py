@@ -7,9 +7,6 @@ Badrinarayanan et al., PAMI 2017), free for research. Published layout:
 
 import re
 import shutil
-import sys
-from collections import Counter
-from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,7 +18,7 @@ from .. import paths
 from ..errors import DatasetError
 from ..labels import CAMVID_11
 from .images import read_mask, read_photo
-from .tree import Scene
+from .tree import Scene, compare_counts
 
 PUBLISHED_COUNTS = {"train": 367, "val": 101, "test": 233}
 UNLABELLED_BYTE = CAMVID_11.num_classes  # the bytes below it are CAMVID_11's indices
@@ -33,7 +30,7 @@ HOW_TO_GET = (
     "or `seglib data camvid --download`"
 )
 # Drive and frame; frames of drive Seq05VD carry an "f" before the number.
-_FILE_NAME = re.compile(r"([A-Za-z0-9]+)_f?(\d{1,6})\.png")
+_FILE_NAME = re.compile(r"([A-Za-z0-9]+)_f?(\d{1,6})\.(?i:png)")
 
 
 def make_tree(
@@ -53,14 +50,12 @@ def make_tree(
     if source is None:
         fetch(store, progress)
     published = store / "CamVid" if (store / "CamVid").is_dir() else store
-    pairs = [pair for split in PUBLISHED_COUNTS for pair in _pairs(published, split)]
-    counts = dict(Counter(split for split, _, _ in pairs))
-    if counts != PUBLISHED_COUNTS:
-        found = ", ".join(f"{count} {split}" for split, count in counts.items())
-        expected = "the published split is 367 train, 101 val, 233 test"
-        print(f"note: {published} holds {found}; {expected}", file=sys.stderr)
-    job = partial(_convert_pair, folder)
-    thread_map(job, *zip(*pairs, strict=True), desc="converting camvid", disable=not progress)
+    found = [_pairs(published, split, folder) for split in PUBLISHED_COUNTS]
+    counts = {split: len(pairs) for split, pairs in zip(PUBLISHED_COUNTS, found, strict=True)}
+    compare_counts(published, counts, PUBLISHED_COUNTS)
+    scenes = {scene: pair for pairs in found for scene, pair in pairs.items()}
+    options = {"desc": "converting camvid", "disable": not progress}
+    thread_map(_convert_pair, scenes, *zip(*scenes.values(), strict=True), **options)
     if source is None:
         shutil.rmtree(store)
     return {"version": COMMIT, "options": {"counts": counts}}
@@ -100,22 +95,27 @@ def published_checksums() -> dict[str, str]:
     return dict(reversed(line.split()) for line in text.splitlines())
 
 
-def _pairs(folder: Path, split: str) -> list[tuple[str, Path, Path]]:
-    """Split, image and mask of every frame; of one that lacks a half, reading that half says so."""
-    images, masks = folder / split, folder / f"{split}annot"
-    names = sorted({path.name for part in (images, masks) for path in part.glob("[!.]*.png")})
+def _pairs(published: Path, split: str, folder: Path) -> dict[Scene, tuple[Path, Path]]:
+    """Image and mask of every frame; of one that lacks a half, reading that half says so."""
+    images, masks = published / split, published / f"{split}annot"
+    files = [path for part in (images, masks) for path in part.glob("[!.]*")]
+    names = sorted({path.name for path in files if path.suffix.lower() == ".png"})
     if not names:
         what = "the split is empty" if images.is_dir() else "no such folder"
         raise DatasetError(f"{images}: {what}, expected *.png in it; {HOW_TO_GET}")
-    return [(split, images / name, masks / name) for name in names]
+    pairs: dict[Scene, tuple[Path, Path]] = {}
+    for name in names:
+        match = _FILE_NAME.fullmatch(name)
+        if match is None:
+            raise DatasetError(f"{images / name}: expected a name such as 0001TP_006690.png")
+        scene = Scene(folder, split, match[1], f"{match[1]}_000000_{int(match[2]):06}")
+        if scene in pairs:
+            raise DatasetError(f"{images / name}: the same frame as {pairs[scene][0].name}")
+        pairs[scene] = (images / name, masks / name)
+    return pairs
 
 
-def _convert_pair(folder: Path, split: str, image: Path, mask: Path) -> None:
-    match = _FILE_NAME.fullmatch(image.name)
-    if match is None:
-        raise DatasetError(f"{image}: expected a name such as 0001TP_006690.png")
-    city, frame = match[1], int(match[2])
-    scene = Scene(folder, split, city, f"{city}_000000_{frame:06}")
+def _convert_pair(scene: Scene, image: Path, mask: Path) -> None:
     size = read_photo(image).shape[:2]  # decodes all of it, so that a truncated file is found
     indices = read_mask(mask, size)
     if indices.max() > UNLABELLED_BYTE:

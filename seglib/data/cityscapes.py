@@ -13,36 +13,55 @@ from pathlib import Path, PureWindowsPath
 from tqdm.auto import tqdm
 
 from .. import paths
-from ..errors import DatasetError
-from .tree import PACKAGES
+from ..errors import ConfigError, DatasetError
+from .tree import PACKAGES, compare_counts
 
+PUBLISHED_COUNTS = {"train": 2975, "val": 500, "test": 1525}
 VARIABLE = "CITYSCAPES_DATASET"  # the official scripts' name for it
 SITE = "https://www.cityscapes-dataset.com/downloads/"
 WANTED = (
-    f"{VARIABLE} must name the folder that holds leftImg8bit and gtFine, or the official files "
+    f"--from or {VARIABLE} must name the folder that holds leftImg8bit and gtFine, or the official "
     f"leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, of your licensed copy ({SITE})"
 )
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 
 
-def tree_root(source: Path | str | None = None) -> Path:
-    """The folder named by `source` or `CITYSCAPES_DATASET`, else a copy in the data folder."""
-    chosen = source or os.environ.get(VARIABLE)
+def tree_root() -> Path:
+    """The folder that `CITYSCAPES_DATASET` names, else a copy or a link in the data folder."""
+    chosen = os.environ.get(VARIABLE)
     return Path(chosen).expanduser().absolute() if chosen else paths.data_dir() / "cityscapes"
 
 
-def prepare_tree(source: Path | str | None = None, *, progress: bool = True) -> Path:
-    """Unpack what is not unpacked yet, return `tree_root(source)`; DatasetError if it lacks data."""
-    root = tree_root(source)
-    if not root.is_dir():
-        chosen = source or os.environ.get(VARIABLE)
-        problem = f"{root}: no such folder" if chosen else f"{VARIABLE} is not set"
+def prepare_tree(source: Path | None = None, *, progress: bool = True) -> Path:
+    """Unpack what is not unpacked yet; returns `tree_root()`, from then on a link to `source`.
+
+    A number of scenes that differs from the published one is reported. Raises DatasetError if data
+    are missing, ConfigError if another folder than `source` is in use.
+    """
+    root, folder = tree_root(), source or tree_root()
+    is_new = source is not None and not (root.exists() and root.samefile(source))
+    if is_new and (os.environ.get(VARIABLE) or (root.exists() and not root.is_symlink())):
+        where = f"{VARIABLE} names" if os.environ.get(VARIABLE) else "in use is the copy"
+        raise ConfigError(f"{source}: {where} {root}; change that or leave this out")
+    if not folder.is_dir():
+        chosen = source or os.environ.get(VARIABLE) or root.is_symlink()
+        problem = f"{folder}: no such folder" if chosen else f"{VARIABLE} is not set"
         raise DatasetError(f"{problem}; {WANTED}")
     for name, parts in PACKAGES.items():
-        if (root / name).is_file() and not all((root / part).is_dir() for part in parts):
-            unpack(root / name, root, progress=progress)
-    if not (root / "leftImg8bit").is_dir():
-        raise DatasetError(f"{root}: neither folders nor zip files of Cityscapes in it; {WANTED}")
+        if (folder / name).is_file() and not all((folder / part).is_dir() for part in parts):
+            unpack(folder / name, folder, progress=progress)
+    if not (folder / "leftImg8bit").is_dir():
+        raise DatasetError(f"{folder}: neither folders nor zip files of Cityscapes in it; {WANTED}")
+    masks = {split: folder.glob(f"gtFine/{split}/*/*_labelIds.png") for split in PUBLISHED_COUNTS}
+    counts = {split: len(list(found)) for split, found in masks.items()}
+    compare_counts(folder, counts, PUBLISHED_COUNTS)
+    if is_new:
+        try:
+            root.unlink(missing_ok=True)
+            root.symlink_to(folder, target_is_directory=True)
+        except OSError as problem:
+            what = f"no link to {folder} ({problem.strerror}); set {VARIABLE} to that folder"
+            raise DatasetError(f"{root}: {what}") from None
     return root
 
 
@@ -61,7 +80,8 @@ def unpack(archive: Path, root: Path, *, progress: bool = True) -> None:
                 link = stat.S_ISLNK(member.external_attr >> 16)
                 if link or path.anchor or ".." in path.parts or "\0" in member.orig_filename:
                     kind = "is a link" if link else "lies outside the folder"
-                    raise DatasetError(f"{archive}: refused, member {member.orig_filename!r} {kind}")
+                    name = member.orig_filename
+                    raise DatasetError(f"{archive}: refused, member {name!r} {kind}")
             needed, free = sum(m.file_size for m in members), shutil.disk_usage(root).free
             if needed > free:
                 sizes = f"{needed / 1e9:.1f} GB in {root}, {free / 1e9:.1f} GB are free"

@@ -3,6 +3,8 @@
 import hashlib
 import inspect
 import json
+import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -10,16 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import miniscapes
 from tqdm.contrib.concurrent import thread_map
+
+import miniscapes
 
 from .. import paths
 from ..errors import ConfigError, DatasetError, choose
-from ..files import atomic_folder, locked, read_json, write_json
+from ..files import atomic_folder, atomic_path, locked, read_json, write_json
 from ..labels import CAMVID_11, CITYSCAPES_19, ClassSet
 from . import camvid, cityscapes
 from .images import read_label_ids
-from .tree import Scene, list_scenes
+from .tree import Scene, list_scenes, stamp
 
 MARKER = "dataset.json"  # what a generated or converted tree was made from
 
@@ -79,14 +82,25 @@ def prepare(
 ) -> Path:
     """Make sure a dataset's tree is on disk and return its root; at once if it already is.
 
-    `source`: the folder to convert, or the licensed copy of Cityscapes. `download`: fetch CamVid's
-    published files. `force`: rebuild a tree that this function made before. `options`: further
-    arguments of the converter, such as `seed` of `generate`. Safe when several processes ask at
-    once. Raises ConfigError for an unknown dataset or an option that the present tree was not made
-    with, DatasetError for a dataset that is missing or damaged and cannot be made.
+    `source`: the folder to convert, or the licensed copy of Cityscapes, to which a link is kept.
+    `download`: fetch CamVid's published files. `force`: rebuild a tree that this function made
+    before. `options`: further arguments of the converter, such as `seed` of `generate`. Safe when
+    several processes ask at once. Raises ConfigError for an unknown dataset and for an option that
+    has no effect or that the present tree was not made with, DatasetError for a dataset that is
+    missing or damaged and cannot be made.
     """
     spec = dataset_spec(name)
     root, marker = spec.root(), spec.root() / MARKER
+    source = source and Path(source).expanduser().resolve()
+    asked = {"source": source, "download": download, "force": force}
+    options |= {key: value for key, value in asked.items() if value}
+    known = {"force", *inspect.signature(spec.convert).parameters} if spec.convert else set()
+    known |= {"source"} if name == "cityscapes" else set()
+    for option in options.keys() - known:
+        flag = "source (--from, --data-from)" if option == "source" else option
+        raise ConfigError(f"{name}: the option {flag} has no effect on this dataset")
+    if source and not source.exists():
+        raise DatasetError(f"{source}: no such folder")
     if name == "cityscapes":
         with _locked(name):
             return cityscapes.prepare_tree(source, progress=progress)
@@ -104,8 +118,7 @@ def prepare(
             why = "was made by another version of the generator, making it anew"
             print(f"note: {root} {why}", file=sys.stderr)
             options = read_json(marker, DatasetError)["options"] | options
-        asked = {"source": source, "download": download}
-        options |= {key: value for key, value in asked.items() if value}
+        options.pop("force", None)
         try:
             inspect.signature(spec.convert).bind(root, progress=progress, **options)
         except TypeError as problem:
@@ -113,22 +126,24 @@ def prepare(
             raise ConfigError(f"{name}: {what}") from None
         with atomic_folder(root) as folder:
             made = spec.convert(folder, progress=progress, **options)
+            made |= {"source": str(source)} if source else {}
             write_json(folder / MARKER, {"name": name, **made})
     return root
 
 
 def _is_current(name: str, marker: Path, options: dict[str, Any]) -> bool:
-    """Whether the tree is there; MiniScapes: made by today's generator and with these options."""
-    if name != "miniscapes" or not marker.is_file():
-        return marker.is_file()
-    made = read_json(marker, DatasetError)
-    if made.get("version") != miniscapes.VERSION:
+    """Whether the tree is there; MiniScapes: made by today's generator. Refuses other options."""
+    if not marker.is_file():
         return False
-    # Through JSON and back, so that a tuple equals the list it was stored as.
-    for key, value in json.loads(json.dumps(options)).items():
-        found = made["options"].get(key)
-        if key != "workers" and value != found:
-            what = f"was made with {key}={found}, not {value}; use --force to make it anew"
+    made = read_json(marker, DatasetError)
+    if name == "miniscapes" and made.get("version") != miniscapes.VERSION:
+        return False
+    found = {**made.get("options", {}), "source": made.get("source", "unknown")}
+    found["download"] = "source" not in made
+    # As JSON has it, so that a tuple equals the list it was stored as.
+    for key, value in json.loads(json.dumps(options, default=str)).items():
+        if key != "workers" and value != found.get(key):
+            what = f"was made with {key}={found.get(key)}, not {value}; use --force to make it anew"
             raise ConfigError(f"{marker.parent} {what}")
     return True
 
@@ -144,23 +159,21 @@ def fingerprint(root: Path, split: str, mode: str = "fine") -> str:
     compression differs between library versions. Raises DatasetError if the split or a mask is
     missing or damaged.
     """
-    root = Path(root)
     scenes = list_scenes(root, split, mode)
-    stats = [(scene.label_ids, scene.label_ids.stat()) for scene in scenes]
-    files = [(str(file.relative_to(root)), stat.st_size, stat.st_mtime_ns) for file, stat in stats]
     # The result is remembered under the files' sizes and times.
-    key = hashlib.sha256(json.dumps([str(root.absolute()), files]).encode()).hexdigest()[:32]
-    memo = paths.cache_dir() / "fingerprints" / f"{key}.json"
-    if memo.is_file():
-        return str(read_json(memo, DatasetError)["fingerprint"])
+    memo = paths.cache_dir() / "fingerprints" / stamp(scene.label_ids for scene in scenes)[:32]
+    with suppress(OSError):
+        if re.fullmatch("[0-9a-f]{16}", value := memo.read_text("ascii", "replace")):
+            return value
     digests = thread_map(_digest, scenes, disable=True)
     value = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
-    with suppress(OSError):  # a memo that can't be kept costs time, nothing else
-        write_json(memo, {"fingerprint": value})
+    # A memo that can't be kept costs time, nothing else.
+    with suppress(OSError), atomic_path(memo) as temporary:
+        temporary.write_text(value, "ascii")
     return value
 
 
 def _digest(scene: Scene) -> str:
     label_ids = read_label_ids(scene.label_ids)
-    header = f"{scene.split}/{scene.city}/{scene.name} {label_ids.shape}"
-    return hashlib.sha256(header.encode() + label_ids.tobytes()).hexdigest()
+    header = os.fsencode(f"{scene.split}/{scene.city}/{scene.name} {label_ids.shape}")
+    return hashlib.sha256(header + label_ids.tobytes()).hexdigest()

@@ -9,8 +9,8 @@ from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms.v2 import functional
 
 from ..config import RunConfig
-from ..labels import IGNORE_INDEX
 from ..devices import memory_format
+from ..labels import IGNORE_INDEX
 from .cache import SceneCache
 
 # The ImageNet statistics, so that torchvision's pretrained encoders see what they were trained on.
@@ -72,7 +72,7 @@ class TrainTransform:
         mask = crop(mask, (top, left, *window), IGNORE_INDEX)
         if window != size:
             image = functional.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
-            # Exact: plain nearest samples at pixel corners and would shift the mask by half a pixel.
+            # Exact: plain nearest samples at pixel corners, which shifts the mask by half a pixel.
             mask = functional.resize(mask, size, InterpolationMode.NEAREST_EXACT)
         return image, mask
 

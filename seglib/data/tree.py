@@ -6,17 +6,23 @@
 torchvision's own index follows the directory's order and takes an image without a mask for a scene.
 """
 
+import hashlib
+import os
+import sys
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from PIL import Image
 from tqdm.contrib.concurrent import thread_map
 
 from ..errors import ConfigError, DatasetError, choose
-from .images import image_size, read_instance_ids, read_label_ids, read_photo
+from ..labels import CITYSCAPES_19
+from .images import SUFFIXES, image_size, read_instance_ids, read_label_ids, read_photo
 
 IMAGE_FOLDER = "leftImg8bit"
 MASK_FOLDERS = {"fine": "gtFine", "coarse": "gtCoarse"}
@@ -110,17 +116,58 @@ def has_instances(scenes: Collection[Scene]) -> bool:
 
 
 def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]]:
-    """Every file of one kind as (scene, city); hidden and foreign files are passed over."""
-    folder = root / part
-    found = {
-        (path.name.removesuffix(ending), path.parent.name)
-        for path in folder.glob(f"[!.]*/[!.]*{ending}")
-    }
-    if not found:
+    """Every file of one kind as (scene, city); refused at another place or with .PNG for .png."""
+    folder, cities, foreign = root / part, {}, []
+    for place, folders, names in os.walk(folder, followlinks=True):
+        depth = len(Path(place).relative_to(folder).parts)
+        # Not deeper: a link may lead round in circles.
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and depth < 4)
+        for name in sorted(name for name in names if not name.startswith(".")):
+            path, stem = Path(place, name), name[: -len(ending)]
+            if name.lower().endswith(ending.lower()):
+                if depth != 1 or not name.endswith(ending):
+                    raise DatasetError(f"{path}: expected {folder}/<city>/{stem}{ending}")
+                if stem in cities:
+                    raise DatasetError(f"{path}: the same scene as in the city {cities[stem]}")
+                cities[stem] = path.parent.name
+            elif f"_{folder.parent.name}" not in name:  # no other mask or polygons of a scene
+                if not path.exists():
+                    raise DatasetError(f"{path}: a link to nothing")
+                foreign += [name] if path.suffix.lower() in SUFFIXES else []
+    if foreign:
+        what = f"{len(foreign)} pictures not named *{ending} are passed over, such as {foreign[0]}"
+        note(f"{folder}: {what}")
+    if not cities:
         missing = [path for path in (root, folder.parent, folder) if not path.is_dir()]
         what = f"{missing[0]}: no such folder" if missing else f"{folder}: the split is empty"
         raise DatasetError(f"{what}, expected <root>/{part}/<city>/*{ending} ({_download(part)})")
-    return found
+    return set(cities.items())
+
+
+@cache
+def note(text: str) -> None:
+    """Print a note on stderr, the same one once in a process."""
+    print(f"note: {text}", file=sys.stderr)
+
+
+def compare_counts(root: Path, found: Mapping[str, int], published: Mapping[str, int]) -> None:
+    """Note on stderr if splits hold other numbers of scenes than the published dataset's."""
+    if found != published:
+        texts = [", ".join(f"{n} {split}" for split, n in c.items()) for c in (found, published)]
+        note(f"{root} holds {texts[0]}; the published split is {texts[1]}")
+
+
+def stamp(files: Iterable[Path]) -> str:
+    """A hash of files' paths, sizes and times of change; DatasetError if one is not there."""
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            stat = file.stat()
+        except OSError as problem:
+            raise DatasetError(f"{file}: {problem.strerror}") from None
+        digest.update(os.fsencode(file.absolute()))
+        digest.update(f"\0{stat.st_size} {stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
 
 
 def _download(part: str) -> str:
@@ -134,7 +181,7 @@ def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[
     `deep`: also decode every image and instance mask, instead of the images' headers only.
     Returns per mode and split: `split`, `mode`, `scenes` (count), `cities` and `sizes` ("HxW"),
     both with the number of scenes of each. Raises DatasetError for the first thing that is
-    missing, damaged or inconsistent.
+    missing, damaged or inconsistent, and for train ids in place of label ids.
     """
     wanted = [(mode, split) for mode in SPLITS for split in SPLITS[mode]]
     wanted = [part for part in wanted if _should_be_there(Path(root), *part)]
@@ -142,7 +189,9 @@ def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[
     for mode, split in wanted or [("fine", "train")]:
         scenes = list_scenes(root, split, mode)
         title, check = f"checking {split} ({mode})", partial(_check, deep=deep)
-        sizes = thread_map(check, scenes, desc=title, disable=not progress)
+        found = thread_map(check, scenes, desc=title, disable=not progress)
+        sizes, counts = zip(*found, strict=True)
+        check_labels(scenes, sum(counts), CITYSCAPES_19.ids)
         cities = dict(Counter(scene.city for scene in scenes))
         sizes = dict(Counter(f"{height}x{width}" for height, width in sizes))
         part = {"split": split, "mode": mode, "scenes": len(scenes)}
@@ -155,13 +204,29 @@ def _should_be_there(root: Path, mode: str, split: str) -> bool:
     images, masks = (root / folder / split for folder in (IMAGE_FOLDER, MASK_FOLDERS[mode]))
     # gtCoarse.zip brings masks of train_extra to everyone; few also fetch its 44 GB of images.
     if split == "train_extra":
-        return images.is_dir()
+        return has_coarse(root, split)
     return masks.is_dir() or (images.is_dir() and mode == "fine")
 
 
-def _check(scene: Scene, deep: bool) -> tuple[int, int]:
+def _check(scene: Scene, deep: bool) -> tuple[tuple[int, int], np.ndarray]:
+    """The size of a scene (H, W), and how often each of 256 label ids occurs in it."""
     size = read_photo(scene.image).shape[:2] if deep else image_size(scene.image)
-    read_label_ids(scene.label_ids, size)
+    label_ids = read_label_ids(scene.label_ids, size)
     if deep and scene.instance_ids.is_file():
         read_instance_ids(scene.instance_ids, size)
-    return size
+    return size, np.array(Image.fromarray(label_ids).histogram())
+
+
+def check_labels(scenes: list[Scene], pixels: np.ndarray, scored: Sequence[int]) -> None:
+    """Raise DatasetError if a split, with `pixels` of each label id, seems to hold train ids.
+
+    These end with 18; numbers that are void as label ids (2, building; 10, sky) are common, and 7
+    (sign; as label id road) is not. Notes on stderr if none of the `scored` ids occurs.
+    """
+    folder, shares = scenes[0].label_ids.parents[1], pixels / pixels.sum()
+    void = [number for number in range(1, 19) if number not in CITYSCAPES_19.ids]
+    if shares[void].sum() > 0.05 > shares[7] and shares[7:19].any() and not shares[19:].any():
+        what = "the masks look like train ids (all are below 19), expected label ids: 7 is road"
+        raise DatasetError(f"{folder}: {what}")
+    if not pixels[list(scored)].any():
+        note(f"{folder}: no pixel of a class that is scored")

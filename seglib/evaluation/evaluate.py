@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from .metrics import ScoreAccumulator
 from .predictor import Predictor
 
 BATCH = 4  # images that go through the network together
+FLIP = "+flip"  # after a split's name: logits are averaged with those of the mirrored image
 SHOWN_SCENES = 12  # whose predictions are kept, evenly spread over the split
 
 
@@ -44,7 +45,8 @@ def evaluate(
 ) -> Evaluation:
     """Score a run's network, on the device where it is, on the fine masks of one split.
 
-    `split`: train, val or test; of a run with `hold_out` also held_out, which train then lacks.
+    `split`: train, val or test; of a run with `hold_out` also held_out, which train then lacks; any
+    of them with "+flip" averages the logits with those of the mirrored images.
     Images are fed at the config's size; classes are scored at the labels' own resolution. The
     processes of an `accelerator` share the scenes, and each returns the whole. `on_scene` is given
     each scene's name and predicted label ids, uint8 (H, W).
@@ -53,7 +55,8 @@ def evaluate(
     spec = dataset_spec(config.dataset)
     rank = accelerator.process_index if accelerator else 0
     processes = accelerator.num_processes if accelerator else 1
-    scenes = list_scenes(spec.root(), split, "fine", config.hold_out or ())
+    part = split.removesuffix(FLIP)
+    scenes = list_scenes(spec.root(), part, "fine", config.hold_out or ())
     data = fingerprint(spec.root(), scenes[0].split)
     instances = has_instances(scenes)
     cache = load_cache(scenes, config.image_size, spec.class_set, progress)
@@ -65,7 +68,7 @@ def evaluate(
         instance_ids = read_instance_ids(scene.instance_ids) if instances else None
         return read_label_ids(scene.label_ids), instance_ids
 
-    predictor = Predictor.from_model(model, config)
+    predictor = replace(Predictor.from_model(model, config), flip=split != part)
     accumulator = ScoreAccumulator(spec.class_set, spec.block)
     predictions: dict[str, np.ndarray] = {}
     batches = [slice(start, start + BATCH) for start in range(0, len(scenes), BATCH)]
@@ -104,7 +107,7 @@ def score_split(
     record, which are told in one line, scores are computed and not added.
     """
     known = ("train", "val", "test", *(["held_out"] if record.config.hold_out else []))
-    choose("split", split, known)
+    choose("split", split, [part + way for way in ("", FLIP) for part in known])
     if problem := record.other_data("train", split):
         print(f"{problem}: scored anew, not recorded")
     elif split in record.scores and export is None:
@@ -121,5 +124,5 @@ def score_split(
     found = evaluate(model, record.config, split, progress=progress, on_scene=write)
     if problem or split in record.scores:
         return found.scores
-    record.add_scores(split, found.scores, found.predictions)
+    record.add_scores(split, found.scores, {} if split.endswith(FLIP) else found.predictions)
     return record.scores[split]

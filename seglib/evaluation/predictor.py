@@ -41,6 +41,7 @@ class Predictor:
     image_size: tuple[int, int] | None = None  # (H, W) it was trained at; None: any photo's own
     scene_size: tuple[int, int] | None = None  # (H, W) of the scenes before they were resized
     precision: str = "fp32"
+    flip: bool = False  # average the logits with those of the mirrored photograph
 
     @classmethod
     def from_model(cls, model: nn.Module, config: RunConfig) -> "Predictor":
@@ -92,6 +93,8 @@ class Predictor:
         batch = normalize(pixels.to(device)).to(memory_format=memory_format(device))
         with autocast(self.precision, device):
             logits = self.model(batch)
+            if self.flip:
+                logits = (logits + self.model(batch.flip(-1)).flip(-1)) / 2
         for scene_logits, size in zip(logits.float(), sizes, strict=True):
             yield _winners(scene_logits, size, confidence)
 

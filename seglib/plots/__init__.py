@@ -4,7 +4,6 @@ Nothing here trains or loads; only `save_figure` writes. Masks are always drawn 
 with a legend, a network always in its own colour.
 """
 
-from .network import draw_network
-from .results import class_scores, confusion_heatmap, curves
+from .results import class_scores, curves
 from .scenes import closeups, label_pictures, predictions, show_scenes
 from .style import NETWORKS, STYLE, TEXT_WIDTH, looks, overlay, save_figure

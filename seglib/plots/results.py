@@ -1,4 +1,4 @@
-"""What training and scoring gave: curves, scores by class, confusions."""
+"""What training and scoring gave: curves, and scores by class."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -68,27 +68,4 @@ def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any
         style.name_rows(axis, names, class_set.colors[order])
         axis.set(title=title, xlabel="IoU (%)", xlim=(-2, 102), ylim=(most + 0.6, -0.6))
     style.joint_legend(figure, "outside lower center")
-    return figure
-
-
-@style.styled
-def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
-    """Percent of each true class's pixels by predicted class; `confusion`: counts, true by row."""
-    import seaborn  # here, since it takes long and nothing else needs it
-
-    counts, names = pd.DataFrame(confusion, dtype=float), class_set.names
-    shares = 100 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
-    cell = min(0.3, (style.TEXT_WIDTH - 1.7) / len(names))
-    figure, (axis,) = style.axes_row(1, cell * len(names) + 0.95, layout="compressed")
-    words = [[f"{share:.0f}" if share >= 0.5 else "" for share in row] for row in shares]
-    axis.grid(False)
-    seaborn.heatmap(
-        shares, vmin=0, vmax=100, cmap="Blues", annot=words, fmt="", square=True, ax=axis,
-        annot_kws={"fontsize": 5.6 if len(names) > 12 else 7}, xticklabels=names, yticklabels=names,
-        cbar_kws={"label": "share of the true class's pixels (%)", "shrink": 0.6, "aspect": 25,
-                  "pad": 0.02},
-    )
-    axis.set_xticks(axis.get_xticks(), names, rotation=55, ha="right", rotation_mode="anchor")
-    axis.tick_params(length=0)
-    axis.set(xlabel="predicted class", ylabel="true class")
     return figure

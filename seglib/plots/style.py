@@ -11,7 +11,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 from matplotlib.transforms import offset_copy
 from PIL import Image
 
@@ -134,16 +133,6 @@ def percentages(shares: Any) -> np.ndarray:
     return 100 * np.asarray(shares, dtype=np.float64)
 
 
-def signed(points: float) -> str:
-    """A difference in points as in "−1.3", with a sign as long as a plus."""
-    return f"{points:+.1f}".replace("-", "−")
-
-
-def verdict(low: float, high: float) -> str:
-    """The colour of a difference by its interval: grey where that holds zero."""
-    return BETTER if low > 0 else WORSE if high < 0 else UNCLEAR
-
-
 def axes_grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
     """A figure as wide as the text with axes (rows, columns); `options` as `plt.subplots` takes."""
     options |= {"squeeze": False, "figsize": (TEXT_WIDTH, height)}
@@ -187,25 +176,6 @@ def name_rows(axis: plt.Axes, names: Sequence[str], colors: Sequence[np.ndarray]
     chip = {"marker": "s", "markersize": 5, "markeredgecolor": "#666666", "markeredgewidth": 0.3}
     for place, color in enumerate(colors):
         axis.plot(0, place, color=color / 255, clip_on=False, transform=beside, **chip)
-
-
-def whisker(axis: plt.Axes, place: float, shares: Sequence[float], **look: Any) -> None:
-    """A dot in row `place` with its interval; `shares` of 1: middle, low, high.
-
-    Without a colour they are a difference, and the colour is its verdict's.
-    """
-    middle, low, high = percentages(shares)
-    look = {"color": verdict(low, high), "marker": "o", "markersize": 4.5} | look
-    axis.plot((low, high), (place, place), color=look["color"])
-    axis.plot(middle, place, **look)
-
-
-def note(axis: plt.Axes, text: str, point: Sequence[float], offset: Sequence[float],
-         **style: Any) -> None:
-    """Small words `offset` points beside a point, readable across lines."""
-    style = {"fontsize": 7, "ha": "center", "va": "center", "zorder": 4} | style
-    halo = [withStroke(linewidth=2, foreground="white")]
-    axis.annotate(text, point, offset, textcoords="offset points", path_effects=halo, **style)
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, class_set: Any, alpha: float = 0.55) -> np.ndarray:

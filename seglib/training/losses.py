@@ -15,11 +15,14 @@ from ..labels import IGNORE_INDEX
 LOSSES = CHOICES["loss"]
 
 
-def cross_entropy(logits: Tensor, mask: Tensor, weight: Tensor | None = None) -> Tensor:
+def cross_entropy(
+    logits: Tensor, mask: Tensor, weight: Tensor | None = None, smoothing: float = 0.0
+) -> Tensor:
     """PyTorch's cross-entropy, but 0 instead of NaN for a batch without a scored pixel."""
     mask = mask.long()
     total = functional.cross_entropy(
-        logits.float(), mask, weight, ignore_index=IGNORE_INDEX, reduction="sum"
+        logits.float(), mask, weight, ignore_index=IGNORE_INDEX, reduction="sum",
+        label_smoothing=smoothing,
     )
     scored = mask != IGNORE_INDEX
     weights = scored.sum() if weight is None else weight[mask[scored]].sum()
@@ -51,16 +54,19 @@ def overlap_loss(logits: Tensor, mask: Tensor, kind: str) -> Tensor:
 
 
 class SegmentationLoss(nn.Module):
-    """The sum of the losses in a name of `LOSSES`; `class_weights` (C,) are of cross-entropy."""
+    """The sum of the losses in a name of `LOSSES`; the rest, weights (C,), is of cross-entropy."""
 
-    def __init__(self, name: str, class_weights: Tensor | None = None) -> None:
+    def __init__(
+        self, name: str, class_weights: Tensor | None = None, smoothing: float = 0.0
+    ) -> None:
         super().__init__()
+        self.smoothing = smoothing
         self.parts = choose("loss", name, LOSSES).split("+")
         self.register_buffer("class_weights", class_weights)
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
         losses = [
-            cross_entropy(logits, mask, self.class_weights)
+            cross_entropy(logits, mask, self.class_weights, self.smoothing)
             if part == "cross_entropy"
             else overlap_loss(logits, mask, part)
             for part in self.parts

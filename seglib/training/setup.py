@@ -129,9 +129,10 @@ def new_state(
     scheduler = build_scheduler(bare_optimizer, config, len(scenes) // config.batch_size)
     if workers is None:
         workers = min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
+    loss = SegmentationLoss(config.loss, weights, config.label_smoothing or 0.0).to(device)
     return TrainingState(
         config, accelerator, training=TrainingSet(scenes, config), validation=validation,
-        workers=workers, loss=SegmentationLoss(config.loss, weights).to(device), model=model,
+        workers=workers, loss=loss, model=model,
         prepared=prepared, optimizer=optimizer, scheduler=scheduler,
         scaler=accelerator.scaler or torch.amp.GradScaler(enabled=False), average=average,
         data=data,

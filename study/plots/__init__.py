@@ -9,6 +9,7 @@ from .comparison import (
     robustness,
     transfer,
 )
+from .diagram import draw_network
 from .exploration import (
     class_frequencies,
     fine_coarse,
@@ -25,4 +26,4 @@ from .hyperparameters import (
     seed_spread,
     sweep_rungs,
 )
-from .networks import error_distance, receptive_fields, run_intervals
+from .networks import confusion_heatmap, error_distance, receptive_fields, run_intervals

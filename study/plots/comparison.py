@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from seglib.plots import style
 
 from ..comparison import Pair
-from .parts import binary_axis, legend_above, run_panels
+from .parts import binary_axis, legend_above, note, run_panels, signed
 
 Panels = Mapping[str, Mapping[str, Any]]
 Difference = tuple[float, float, float]
@@ -57,8 +57,8 @@ def _pair(axis, place: tuple[int, int], points: Difference, largest: float, real
     look = {"facecolor": shade, "edgecolor": "white", "linewidth": 1.5}
     axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, **look))
     words = {"ha": "center", "va": "center", "color": "black" if real else "#666666"}
-    axis.text(x, y - 0.1, style.signed(value), fontsize=8.5, **words)
-    axis.text(x, y + 0.25, f"{style.signed(low)} to {style.signed(high)}", fontsize=5.8, **words)
+    axis.text(x, y - 0.1, signed(value), fontsize=8.5, **words)
+    axis.text(x, y + 0.25, f"{signed(low)} to {signed(high)}", fontsize=5.8, **words)
 
 
 @style.styled
@@ -164,7 +164,7 @@ def transfer(rows: Sequence[tuple[str, float, float]]) -> Figure:
         right = home if home >= away else away
         for value in (home, away):
             side, anchor = (6, "left") if value == right else (-6, "right")
-            style.note(axis, f"{value:.1f}", (value, place), (side, 0), ha=anchor)
+            note(axis, f"{value:.1f}", (value, place), (side, 0), ha=anchor)
     style.name_rows(axis, [label for label, *_ in rows])
     axis.set(xlabel="mIoU over the shared classes (%)", xlim=(0, 100))
     dot = {"color": style.INK, "marker": "o", "linestyle": "none"}

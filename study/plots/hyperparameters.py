@@ -16,7 +16,7 @@ from seglib.plots import style
 from seglib.text import percent, setting_name, setting_value
 
 from ..effects import first_rung, mean_scores
-from .parts import legend_above, ratio_axis
+from .parts import legend_above, note, ratio_axis, whisker
 
 Panels = Mapping[str, pd.DataFrame]
 SCORE = "val mIoU (%)"
@@ -120,9 +120,9 @@ def parallel_coordinates(panels: Panels, fields: Sequence[str]) -> Figure:
             axis.plot(line.tolist(), **(best if candidate == winner else look))
         for place, name in enumerate(fields):
             for value, height in sorted({*zip(rows[name], values[name], strict=True)}):
-                style.note(axis, setting_value(value), (place, height), (-5, 0), **left)
+                note(axis, setting_value(value), (place, height), (-5, 0), **left)
         for share in (0, 0.5, 1):
-            style.note(axis, f"{low + share * span:.1f}", (len(fields), share), (5, 0), **right)
+            note(axis, f"{low + share * span:.1f}", (len(fields), share), (5, 0), **right)
         axis.vlines(range(len(fields) + 1), -0.12, 1.12, color="#444444", linewidth=0.6, zorder=0)
         count = rows["images"].iloc[0]
         where = "" if pd.isna(count) else f"\non {count} images"
@@ -195,7 +195,7 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
                 continue
             mine = runs[(runs["factor"] == factor) & (runs["level"] == row.level)]
             left.plot(100 * mine["gain"], [place] * len(mine), zorder=3, **tick)
-            style.whisker(left, place, (row.gain, row.low, row.high))
+            whisker(left, place, (row.gain, row.low, row.high))
     for axis, unchanged_at in ((left, 0), (right, 1)):
         style.name_rows(axis, names)
         axis.axvline(unchanged_at, zorder=1, **style.ZERO)
@@ -213,7 +213,7 @@ def seed_spread(scores: Mapping[str, Sequence[float]], means: Mapping[str, Any])
     """A run's `scores` by seed, as ticks, and their `means`: (mean, low, high) by name."""
     figure, (axis,) = style.axes_row(1, 0.55 + 0.26 * len(scores))
     for place, (name, look) in enumerate(style.looks(scores).items()):
-        style.whisker(axis, place, means[name], **look)
+        whisker(axis, place, means[name], **look)
         places = [place] * len(scores[name])
         axis.plot(style.percentages(scores[name]), places, **TICK, markersize=7)
     style.name_rows(axis, list(scores))

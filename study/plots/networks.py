@@ -1,6 +1,7 @@
-"""One network, or a few beside each other: where it looks, where it errs, what its parts bring."""
+"""One network, or a few beside each other: where it looks and errs, and what its parts bring."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from seglib.plots import style
+
+from .parts import note, signed, verdict, whisker
 
 
 @style.styled
@@ -66,17 +69,40 @@ def run_intervals(
     run_looks = style.looks(label for label, _, _ in runs)
     right.axvline(0, **style.ZERO)
     for place, (label, score, interval) in enumerate(runs):
-        style.whisker(left, place, (score, *interval), **run_looks[label])
-        style.note(left, f"{100 * score:.1f}", (100 * score, place), (0, 8), fontsize=7.5)
+        whisker(left, place, (score, *interval), **run_looks[label])
+        note(left, f"{100 * score:.1f}", (100 * score, place), (0, 8), fontsize=7.5)
         if label in differences:
             points, *limits = style.percentages(differences[label][:3])
-            style.whisker(right, place, differences[label][:3])
-            style.note(right, style.signed(points), (points, place), (0, 8), fontsize=7.5,
-                       color=style.verdict(*limits))
+            whisker(right, place, differences[label][:3])
+            note(right, signed(points), (points, place), (0, 8), fontsize=7.5,
+                       color=verdict(*limits))
     for axis in (left, right):
         style.name_rows(axis, [label for label, _, _ in runs])
         axis.margins(x=0.14)
     left.set(xlabel="mIoU (%)", ylim=(len(runs) - 0.5, -0.75))
     right.set(xlabel=f"difference from “{runs[0][0]}” (points)")
-    style.note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color=style.ZERO["color"])
+    note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color=style.ZERO["color"])
+    return figure
+
+
+@style.styled
+def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
+    """Percent of each true class's pixels by predicted class; `confusion`: counts, true by row."""
+    import seaborn  # here, since it takes long and nothing else needs it
+
+    counts, names = pd.DataFrame(confusion, dtype=float), class_set.names
+    shares = 100 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
+    cell = min(0.3, (style.TEXT_WIDTH - 1.7) / len(names))
+    figure, (axis,) = style.axes_row(1, cell * len(names) + 0.95, layout="compressed")
+    words = [[f"{share:.0f}" if share >= 0.5 else "" for share in row] for row in shares]
+    axis.grid(False)
+    seaborn.heatmap(
+        shares, vmin=0, vmax=100, cmap="Blues", annot=words, fmt="", square=True, ax=axis,
+        annot_kws={"fontsize": 5.6 if len(names) > 12 else 7}, xticklabels=names, yticklabels=names,
+        cbar_kws={"label": "share of the true class's pixels (%)", "shrink": 0.6, "aspect": 25,
+                  "pad": 0.02},
+    )
+    axis.set_xticks(axis.get_xticks(), names, rotation=55, ha="right", rotation_mode="anchor")
+    axis.tick_params(length=0)
+    axis.set(xlabel="predicted class", ylabel="true class")
     return figure

@@ -18,9 +18,11 @@ from processes import Process
 from seglib import paths
 from seglib.data import cache as cache_module
 from seglib.data.cache import SceneCache, load_cache
+from seglib.data.datasets import fingerprint
 from seglib.data.images import read_label_ids, read_photo
 from seglib.data.tree import list_scenes
 from seglib.errors import DatasetError
+from seglib.files import read_json, write_json
 from seglib.labels import CITYSCAPES_19, CITYSCAPES_34
 
 SIZE = (16, 32)
@@ -100,7 +102,8 @@ def test_the_key_changes_with_everything_it_depends_on(tree: Path) -> None:
     for options in ({}, {"size": (32, 64)}, {"mode": "coarse"}, {"classes": CITYSCAPES_34}):
         build(tree, **options)
     assert len(folders()) == 4
-    for scenes in (list_scenes(tree, split, "fine", ["southtown"]) for split in ("train", "held_out")):
+    for split in ("train", "held_out"):
+        scenes = list_scenes(tree, split, "fine", ["southtown"])
         cached = load_cache(scenes, SIZE, CITYSCAPES_19, progress=False)
         assert cached.names == [scene.name for scene in scenes] and len(cached.masks) == 3
     assert len(folders()) == 6
@@ -132,6 +135,53 @@ def test_a_broken_file_is_named_in_one_line_and_leaves_nothing(tree, damage, mes
         build(tree)
     assert scene.name in str(caught.value) and "\n" not in str(caught.value)
     assert folders() == []
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def cut(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [flip, cut, lambda file: os.truncate(file, 0), Path.unlink])
+@pytest.mark.parametrize("name", ["images.npy", "masks.npy", "checksums.json"])
+def test_a_damaged_cache_is_built_anew(tree: Path, capsys, damage, name: str) -> None:
+    expected = build(tree)
+    images = expected.images.copy()
+    (folder,) = folders()
+    damage(paths.cache_dir() / folder / name)
+    again = build(tree)
+    assert np.array_equal(again.images, images) and again.masks.shape == expected.masks.shape
+    said = capsys.readouterr().err
+    assert said == f"note: {paths.cache_dir() / folder} is damaged, building it anew\n"
+    build(tree)
+    assert not capsys.readouterr().err and folders() == [folder]
+
+
+def test_train_ids_and_files_that_vanished_are_named(tree: Path) -> None:
+    scenes = list_scenes(tree, "val")
+    for scene, train_id in zip(scenes, (0, 2, 10), strict=True):  # road, building, sky
+        mask(train_id, 32, 64)(scene)
+    with pytest.raises(DatasetError, match="gtFine/val: the masks look like train ids"):
+        build(tree, "val")
+    scenes[0].image.unlink()
+    scenes[0].image.symlink_to("nowhere")
+    with pytest.raises(DatasetError, match=f"{scenes[0].name}.*: No such file"):
+        build(tree, "val")
+
+
+def test_names_that_are_no_utf8(tree: Path) -> None:
+    city = os.fsdecode(b"K\xf6ln")
+    for part in ("leftImg8bit", "gtFine"):
+        (tree / part / "val/northtown").rename(tree / part / "val" / city)
+    assert len(build(tree, "val")) == 3
+    assert len(fingerprint(tree, "val")) == 16
+    write_json(tree / "names.json", [city])
+    assert read_json(tree / "names.json") == [city]
 
 
 def test_subsets_are_nested_and_random() -> None:

@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -7,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seglib.data import camvid, list_scenes, prepare, read_photo, read_label_ids
-from seglib.errors import DatasetError
+from seglib.data import camvid, list_scenes, prepare, read_label_ids, read_photo
+from seglib.errors import ConfigError, DatasetError
 
 FRAMES = {
     "train": ("0001TP_006690.png", "0016E5_00390.png"),
@@ -97,7 +98,23 @@ def test_folder_becomes_a_tree(published, home, capsys):
 def test_parent_folder_works_and_a_second_call_does_nothing(published):
     root = prepare("camvid", source=published.parent, progress=False)
     before = (root / "dataset.json").stat().st_mtime_ns
-    assert prepare("camvid") == root and (root / "dataset.json").stat().st_mtime_ns == before
+    assert prepare("camvid") == root == prepare("camvid", source=published.parent)
+    assert (root / "dataset.json").stat().st_mtime_ns == before
+
+
+def test_another_source_is_refused_unless_forced(published, tmp_path, capsys):
+    prepare("camvid", source=published, progress=False)
+    other = shutil.copytree(published, tmp_path / "other")
+    (other / "val/0016E5_07959.png").rename(other / "val/0016E5_07960.PNG")
+    (other / "valannot/0016E5_07959.png").rename(other / "valannot/0016E5_07960.PNG")
+    for options in ({"source": other}, {"download": True}):
+        with pytest.raises(ConfigError, match=f"made with .*{published}|--force"):
+            prepare("camvid", progress=False, **options)
+    with pytest.raises(DatasetError, match="nowhere: no such folder"):
+        prepare("camvid", source=tmp_path / "nowhere")
+    root = prepare("camvid", source=other, force=True, progress=False)
+    assert [scene.name for scene in list_scenes(root, "val")] == ["0016E5_000000_007960"]
+    assert str(other) in (root / "dataset.json").read_text()
 
 
 IMAGE, MASK = "val/0016E5_07959.png", "valannot/0016E5_07959.png"
@@ -117,6 +134,11 @@ def cut(folder):
     (folder / IMAGE).write_bytes((folder / IMAGE).read_bytes()[:-120])
 
 
+def repeat(folder):
+    for part in ("val", "valannot"):
+        shutil.copy(folder / part / "0016E5_07959.png", folder / part / "0016E5_f7959.png")
+
+
 def rename(folder):
     for path in (folder / IMAGE, folder / MASK):
         path.rename(path.with_name("holiday photo.png"))
@@ -130,6 +152,7 @@ def rename(folder):
         (remove(IMAGE, MASK), "val: the split is empty"),
         (cut, f"{IMAGE}: .*truncated"),
         (mask(0, (18, 23)), f"{MASK}: mask is 18x23.*its image is 18x24"),
+        (repeat, "0016E5_f7959.png: the same frame as 0016E5_07959.png"),
         (mask(12), "label byte 12 is not one of CamVid's 0..11"),
         (rename, "holiday photo.png: expected a name such as"),
     ],
@@ -144,6 +167,7 @@ def test_bad_folders_leave_nothing(published, home, damage, message):
 
 def test_missing_folder_and_missing_dataset(tmp_path, home):
     with pytest.raises(DatasetError, match="nowhere/train: no such folder"):
+        (tmp_path / "nowhere").mkdir()
         prepare("camvid", source=tmp_path / "nowhere")
     with pytest.raises(DatasetError) as caught:
         prepare("camvid")

@@ -3,10 +3,12 @@
 import contextlib
 import io
 import json
+import shutil
 import sys
 import time
 import zipfile
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from processes import Process
 from trees import write_scene
 
 import miniscapes
+from seglib import paths
 from seglib.data import cityscapes, datasets, fingerprint, list_scenes, prepare
 from seglib.data.datasets import DATASETS, DatasetSpec, dataset_spec
 from seglib.errors import ConfigError, DatasetError, SeglibError
@@ -68,10 +71,13 @@ def test_a_new_dataset_needs_one_entry_and_a_converter(home, monkeypatch, tmp_pa
     monkeypatch.setitem(DATASETS, "toy", spec)
     with pytest.raises(ConfigError, match="^toy: missing a required argument: 'source'"):
         prepare("toy")
-    root = prepare("toy", tmp_path / "ulm_000003_000019", progress=False)
+    source = tmp_path / "ulm_000003_000019"
+    source.mkdir()
+    root = prepare("toy", source, progress=False)
     assert root == prepare("toy") == home / "data" / "toy"
     assert [scene.name for scene in list_scenes(root, "train")] == ["ulm_000003_000019"]
-    assert json.loads((root / "dataset.json").read_text()) == {"name": "toy", "version": 3}
+    made = {"name": "toy", "version": 3, "source": str(source)}
+    assert json.loads((root / "dataset.json").read_text()) == made
     assert recipe("toy", "unet").image_size == (16, 32)
 
 
@@ -103,10 +109,24 @@ def test_other_options_are_refused_unless_forced(generated):
         prepare("miniscapes", seed=2)
     prepare("miniscapes", seed=2, force=True)
     assert generated == [1, 2]
-    with pytest.raises(ConfigError, match="unexpected keyword argument 'colour'"):
-        prepare("miniscapes", force=True, colour=3)
     with pytest.raises(ConfigError, match=f"choose one of: {', '.join(DATASETS)}"):
         prepare("kitti")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("miniscapes", {"source": "."}), ("miniscapes", {"download": True}),
+        ("miniscapes", {"colour": 3}), ("camvid", {"seed": 3}), ("cityscapes", {"seed": 3}),
+        ("cityscapes", {"download": True}), ("cityscapes", {"force": True}),
+        ("own", {"source": "."}), ("own", {"force": True}),
+    ],
+)
+def test_options_without_effect_are_refused(generated, monkeypatch, name, options):
+    monkeypatch.setitem(DATASETS, "own", DatasetSpec("own", CITYSCAPES_19, (32, 64), (16, 32)))
+    prepare("miniscapes")
+    with pytest.raises(ConfigError, match=f"{name}: the option {next(iter(options))} .*no effect"):
+        prepare(name, **options)
 
 
 def test_a_new_generator_version_makes_the_same_data_anew(generated, monkeypatch, capsys):
@@ -197,6 +217,10 @@ def test_fingerprint_sees_pixels_and_names_only(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(datasets, "read_label_ids", lambda *arguments: pytest.fail("decoded"))
         assert fingerprint(root, "train") == value
+    for content in (b"", b"\xff" * 16, b"0" * 15):
+        for memo in (paths.cache_dir() / "fingerprints").iterdir():
+            memo.write_bytes(content)
+        assert fingerprint(root, "train") == value
 
     for label_id in (8, 7):
         write_scene(root, "train", label_id=label_id)
@@ -244,9 +268,33 @@ def test_zip_files_are_unpacked_once(licensed, monkeypatch):
     assert {path.name for path in root.iterdir()} == folders | cityscapes.PACKAGES.keys()
     before = snapshot(root)
     assert prepare("cityscapes", progress=False) == root
-    monkeypatch.delenv(cityscapes.VARIABLE)
     assert prepare("cityscapes", source=licensed, progress=False) == root
     assert snapshot(root) == before
+
+
+def test_the_source_of_cityscapes_is_remembered(licensed, home, monkeypatch, tmp_path, capsys):
+    other = shutil.copytree(licensed, tmp_path / "~other")
+    with pytest.raises(ConfigError, match="~other: CITYSCAPES_DATASET names .*licensed; change"):
+        prepare("cityscapes", other, progress=False)
+    assert not (other / "gtFine").exists()
+    monkeypatch.delenv(cityscapes.VARIABLE)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for source in ("~/licensed", other):
+        root = prepare("cityscapes", Path(source), progress=False)
+        assert root == prepare("cityscapes") == dataset_spec("cityscapes").root()
+        assert root == home / "data" / "cityscapes" and root.samefile(Path(source).expanduser())
+        assert len(list_scenes(root, "train")) == 1
+    counts = "holds 1 train, 1 val, 1 test; the published split is 2975 train, 500 val, 1525 test"
+    assert capsys.readouterr().err.count(counts) == 2 + 1  # by either name, and by the link's
+    shutil.rmtree(other)
+    refused("data/cityscapes: no such folder", "cityscapes")
+    root.unlink()
+    shutil.copytree(licensed, root)
+    with pytest.raises(ConfigError, match="licensed: in use is the copy .*data/cityscapes; change"):
+        prepare("cityscapes", licensed, progress=False)
+    shutil.rmtree(root)
+    monkeypatch.setattr(Path, "symlink_to", Mock(side_effect=OSError(1, "not permitted")))
+    refused("no link to .*not permitted.; set CITYSCAPES_DATASET", "cityscapes", source=licensed)
 
 
 def test_a_folder_that_cannot_be_written_or_has_no_room_is_named(licensed, monkeypatch):
@@ -309,7 +357,7 @@ def test_damaged_zip_file(licensed, damage):
 
 
 def test_folder_without_anything(tmp_path):
-    refused("CITYSCAPES_DATASET is not set", "cityscapes")
+    refused("CITYSCAPES_DATASET is not set; --from or CITYSCAPES_DATASET must", "cityscapes")
     refused("leftImg8bit_trainvaltest.zip and gtFine_trainvaltest", "cityscapes", source=tmp_path)
     nowhere = tmp_path / "nowhere"
-    refused("nowhere: no such folder; CITYSCAPES_DATASET must", "cityscapes", source=nowhere)
+    refused("nowhere: no such folder", "cityscapes", source=nowhere)

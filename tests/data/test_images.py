@@ -89,12 +89,32 @@ def test_broken_metadata_does_not_refuse_the_picture() -> None:
     assert np.array_equal(read_photo(content), halves())
 
 
-def test_16_bits_are_reduced_to_8() -> None:
-    values = np.linspace(0, 65535, 400).astype(np.uint16).reshape(20, 20)
-    image = read_photo(encoded(values))
-    assert np.array_equal(image, np.repeat(values[..., None] // 257, 3, 2))
+def test_colours_of_16_bits() -> None:
     row = b"\0" + struct.pack(">HHH", 65535, 32768, 0) * 20
     assert read_photo(png(20, 20, 16, 2, row * 20))[5, 5].tolist() == [255, 128, 0]
+    row = b"\0" + struct.pack(">HHHH", 65535, 65535, 32768, 0) * 10  # gray and alpha
+    assert read_photo(png(20, 20, 16, 4, row * 20))[5, 4:6].tolist() == [[255] * 3] * 2
+    row = b"\0" + struct.pack(">HHH", 4095, 2048, 0) * 20  # 12 bits, which Pillow would blacken
+    with pytest.raises(ImageError, match="16-bit colours that use 14 bits or fewer"):
+        read_photo(png(20, 20, 16, 2, row * 20))
+
+
+def pgm(values: np.ndarray, highest: int) -> bytes:
+    height, width = values.shape
+    return b"P5\n%d %d\n%d\n" % (width, height, highest) + values.astype(">u2").tobytes()
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "int32"])
+def test_gray_of_any_number_of_bits_is_neither_black_nor_white(bits: int, kind: str) -> None:
+    ramp = np.linspace(0, 2**bits - 1, 400).round().reshape(20, 20)
+    kind, dtype = ("TIFF", np.int32) if kind == "int32" else (kind, np.uint16)
+    expected = np.linspace(0, 255, 400).reshape(20, 20)
+    image = read_photo(encoded(ramp.astype(dtype), kind))
+    assert np.abs(image[..., 0] - expected).max() < 1.1
+    if bits > 8:  # a dark picture is only known to be dark where its file says how bright it may be
+        image = read_photo(pgm(ramp // 4, 2**bits - 1))
+        assert np.abs(image[..., 0] - expected / 4).max() < 1.3
 
 
 @pytest.mark.parametrize("mode", ("L", "1", "LA", "P", "RGBA", "CMYK", "YCbCr", "I"))
@@ -149,6 +169,7 @@ BAD = {
     "bomb.png": (png(60_000, 60_000, 8, 2, b""), "more than 100 megapixels"),
     "large.png": (png(12_000, 9_000, 8, 2, b""), "more than 100 megapixels"),
     "float.tif": (encoded(Image.new("F", (20, 20)), "TIFF"), "floating-point"),
+    "raw.dng": (encoded(noise(20, 20), "TIFF", tiffinfo={254: 1}), "smaller copy .* raw files do"),
 }
 
 
@@ -171,6 +192,11 @@ def test_missing_and_special_files_are_named(tmp_path: Path) -> None:
         read_photo(tmp_path / "nowhere.jpg")
     with pytest.raises(ImageError, match="folder"):
         read_photo(tmp_path)
+    (tmp_path / "sparse.png").write_bytes(encoded(noise(20, 20)))
+    os.truncate(tmp_path / "sparse.png", 12 * 10**9)
+    for read in (read_photo, read_label_ids):
+        with pytest.raises(ImageError, match="sparse.png: 12.0 GB, more than any picture"):
+            read(tmp_path / "sparse.png")
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe.jpg")
         with pytest.raises(ImageError, match="not a regular file"):
@@ -179,22 +205,27 @@ def test_missing_and_special_files_are_named(tmp_path: Path) -> None:
 
 # --- masks -------------------------------------------------------------------------------------
 
+TURNED = Image.Exif()
+TURNED[0x0112] = 3
 
-@pytest.mark.parametrize("options", [{}, {"compress_level": 0}, {"bits": 2}, {"transparency": 1}])
-@pytest.mark.parametrize(("read", "dtype"), [(read_mask, np.uint8), (read_instance_ids, np.uint16)])
-def test_every_kind_of_mask_is_decoded_as_pillow_does(tmp_path, decoder, read, dtype, options):
+
+@pytest.mark.parametrize("options", [{"compress_level": 0}, {"transparency": 1, "exif": TURNED}])
+@pytest.mark.parametrize("kind", ["8 bits", "16 bits", "palette"])
+@pytest.mark.parametrize("read", [read_mask, read_label_ids, read_instance_ids])
+def test_every_kind_of_mask_gives_the_stored_values(tmp_path, decoder, read, kind, options):
     path = tmp_path / "mask.png"
-    values = np.random.default_rng(0).integers(0, 34, (9, 13)).astype(dtype)
-    Image.fromarray(values).save(path, **options)
-    with Image.open(path) as opened:
-        expected = np.asarray(opened)
-    assert np.array_equal(read(path), expected)
+    values = np.random.default_rng(0).integers(0, 34, (9, 13)).astype(np.uint8)
+    image = Image.fromarray(values.astype(np.uint16) if kind == "16 bits" else values)
+    if kind == "palette":
+        image.putpalette(list(range(255, -1, -1)) * 3)
+    image.save(path, **options)
+    assert np.array_equal(read(path), values)
 
 
 def test_masks_that_do_not_fit(tmp_path: Path, decoder) -> None:
-    def refused(read, pixels: np.ndarray, *arguments) -> str:
+    def refused(read, pixels: np.ndarray, *arguments, **options) -> str:
         path = tmp_path / "mask.png"
-        Image.fromarray(pixels).save(path)
+        Image.fromarray(pixels).save(path, **options)
         with pytest.raises(DatasetError, match="^[^\n]*mask.png: [^\n]*$") as caught:
             read(path, *arguments)
         return str(caught.value)
@@ -202,25 +233,26 @@ def test_masks_that_do_not_fit(tmp_path: Path, decoder) -> None:
     ids, color = np.full((6, 8), 7, np.uint8), np.zeros((6, 8, 4), np.uint8)
     assert "mask is 6x8 (height x width), its image is 6x9" in refused(read_mask, ids, (6, 9))
     assert "its image is 6x9" in refused(read_instance_ids, ids.astype(np.uint16), (6, 9))
-    assert "one channel of 8 bits, found mode RGBA" in refused(read_label_ids, color)
-    assert "one channel of 16 bits, found mode RGBA" in refused(read_instance_ids, color)
+    for read in (read_label_ids, read_instance_ids):
+        assert "one channel of 8 or 16 bits, found mode RGBA" in refused(read, color)
     assert "label id 40 is outside" in refused(read_label_ids, ids + 33)
+    assert "label id 263 is outside" in refused(read_label_ids, ids + np.uint16(256))
+    assert "found mode 1" in refused(read_label_ids, ids > 0)
+    for bits in (2, 4):  # which Pillow would stretch to 0..255
+        assert f"8 or 16 bits, found mode L;{bits}" in refused(read_label_ids, ids, bits=bits)
+    for format, quality in (("JPEG", 100), ("WEBP", 90), ("TIFF", 90)):
+        message = refused(read_label_ids, ids, format=format, quality=quality)
+        assert f"must be a PNG file, found {format}" in message
 
 
-@pytest.mark.parametrize("format", ["PNG", "TIFF"])
-def test_instance_ids_of_the_whole_table(tmp_path, format):
-    """16 bits in PNG files, as everywhere; 32 bits (mode I) in a file that only says so."""
+def test_instance_ids_of_the_whole_table(tmp_path):
     path = tmp_path / "a_instanceIds.png"
-    dtype = np.uint16 if format == "PNG" else np.int32
-    known = np.array([[0, 33, 1000, 1999, 26000, 33999]], dtype)
-    Image.fromarray(known).save(path, format)
+    known = np.array([[0, 33, 1000, 1999, 26000, 33999]], np.uint16)
+    Image.fromarray(known).save(path)
     found = read_instance_ids(path)
     assert found.dtype == np.int32 and np.array_equal(found, known)
-    unknown = {34: 34, 999: 999, 34000: 34, 65535: 65}
-    if format == "TIFF":
-        unknown |= {-1: -1, 1_000_000: 1000}
-    for value, label_id in unknown.items():
-        Image.fromarray(np.array([[7, value, 26000]], dtype)).save(path, format)
+    for value, label_id in {34: 34, 999: 999, 34000: 34, 65535: 65}.items():
+        Image.fromarray(np.array([[7, value, 26000]], np.uint16)).save(path)
         with pytest.raises(DatasetError, match=f"label id {label_id} is outside the table's 0..33"):
             read_instance_ids(path)
 
@@ -228,7 +260,8 @@ def test_instance_ids_of_the_whole_table(tmp_path, format):
 def test_truncated_and_missing_masks(tmp_path: Path, decoder) -> None:
     path = tmp_path / "mask.png"
     content = encoded(np.random.default_rng(0).integers(0, 34, (64, 64), np.uint8))
-    for start, message in ((content[:-500], "truncated"), (content[:9], ""), (b"no", "not an image")):
+    starts = ((content[:-500], "truncated"), (content[:9], ""), (b"no", "not an image"))
+    for start, message in starts:
         path.write_bytes(start)
         with pytest.raises(DatasetError, match=f"mask.png: .*{message}"):
             read_label_ids(path)

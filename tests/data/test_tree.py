@@ -1,5 +1,6 @@
 """The Cityscapes tree: which scenes it holds, what is missing, and its summary."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -65,8 +66,6 @@ def test_cities_are_held_out_of_train(root):
 
 def test_what_a_tree_has_is_asked_of_the_folder(root):
     assert has_coarse(root) and not has_coarse(root, "val")
-    (root / "leftImg8bit/train_extra").rename(root / "images")  # 44 GB that few people fetch
-    assert not has_coarse(root, "train_extra")
     scenes = list_scenes(root, "train")
     assert has_instances(scenes)
     scenes[1].instance_ids.unlink()
@@ -75,12 +74,43 @@ def test_what_a_tree_has_is_asked_of_the_folder(root):
     assert not has_instances(scenes[1:2])
 
 
-def test_stray_files_are_passed_over(root):
+def test_stray_files_are_passed_over(root, capsys):
     for place in ("leftImg8bit/train", "leftImg8bit/train/ulm", "gtFine/train"):
         (root / place / ".DS_Store").touch()
         (root / place / "notes.txt").touch()
     (root / "leftImg8bit/train/ulm/._ulm_000009_000019_leftImg8bit.png").touch()
+    (root / "leftImg8bit/train/ulm/holiday.JPG").touch()
+    for _ in range(2):
+        assert len(list_scenes(root, "train")) == 3
+    note = "1 pictures not named *_leftImg8bit.png are passed over, such as holiday.JPG\n"
+    assert capsys.readouterr().err == f"note: {root}/leftImg8bit/train: {note}"
+
+
+@pytest.mark.parametrize("place", ["ulm/{}.PNG", "{}.png", "ulm/old/{}.png", "ulm copy/{}.png"])
+def test_a_scene_at_another_place_is_not_dropped_in_silence(root, place):
+    for part, kind in (("leftImg8bit", "_leftImg8bit"), ("gtFine", "_gtFine_labelIds")):
+        file = root / part / f"train/ulm/{ULM1}{kind}.png"
+        moved = root / part / "train" / place.format(file.stem)
+        moved.parent.mkdir(exist_ok=True)
+        (shutil.copy if "copy" in place else Path.rename)(file, moved)
+    message = "same scene as in the city ulm" if "copy" in place else "expected .*/train/<city>/"
+    with raises_one_line(place.format(f"{ULM1}_leftImg8bit"), message):
+        list_scenes(root, "train")
+
+
+def test_links_are_followed_unless_they_lead_nowhere_or_in_circles(root):
+    for part in ("leftImg8bit", "gtFine"):
+        (root / part / "train/ulm").rename(root / part / "elsewhere")
+        (root / part / "train/ulm").symlink_to(root / part / "elsewhere")
     assert len(list_scenes(root, "train")) == 3
+    (root / "gtFine/train/jena").symlink_to(root / "gtFine/train")
+    with raises_one_line("train/jena/.*_labelIds.png: expected"):
+        list_scenes(root, "train")
+    for target in ("nowhere", "jena"):
+        (root / "gtFine/train/jena").unlink()
+        (root / "gtFine/train/jena").symlink_to(root / "gtFine/train" / target)
+        with raises_one_line("gtFine/train/jena: a link to nothing"):
+            list_scenes(root, "train")
 
 
 def test_unknown_split_and_mode(root):
@@ -133,6 +163,10 @@ def test_describe(root):
     assert found == ["train fine", "val fine", "train coarse", "train_extra coarse"]
     assert parts[0]["scenes"] == 3 and parts[0]["cities"] == {"aachen": 1, "ulm": 2}
     assert parts[0]["sizes"] == {"16x32": 3}
+    (root / "leftImg8bit/train_extra").rename(root / "images")  # 44 GB that few people fetch
+    assert describe(root) == parts[:3]
+    shutil.rmtree(root / "gtCoarse")
+    assert describe(root) == parts[:2]
 
 
 def test_describe_finds_what_is_wrong(root):
@@ -150,3 +184,27 @@ def test_describe_finds_what_is_wrong(root):
         describe(root)
     with raises_one_line("no such folder"):
         describe(root / "nowhere")
+
+
+def test_describe_knows_void_and_train_ids(root, capsys):
+    shutil.rmtree(root / "gtCoarse")
+    write_scene(root, "val", "bonn_000001_000019", label_id=3)  # out of roi, as in Cityscapes' test
+    describe(root)
+    assert f"note: {root}/gtFine/val: no pixel of a class that is scored" in capsys.readouterr().err
+    for train_id in (2, 10):  # building and sky
+        write_scene(root, "val", f"bonn_{train_id:06}_000019", label_id=train_id)
+    with raises_one_line("gtFine/val: the masks look like train ids", "expected label ids"):
+        describe(root)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
+def test_a_photograph_has_the_size_of_its_mask_when_it_is_upright(tmp_path, kind, deep):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    scene = write_scene(tmp_path, "train")
+    Image.new("RGB", (16, 32)).save(scene.image, kind, exif=exif)
+    assert describe(tmp_path, deep=deep)[0]["sizes"] == {"16x32": 1}
+    Image.new("RGB", (32, 16)).save(scene.image, kind, exif=exif)
+    with raises_one_line("mask is 16x32", "its image is 32x16"):
+        describe(tmp_path, deep=deep)

@@ -112,6 +112,16 @@ def test_dropout_is_off() -> None:
     assert np.array_equal(first, second)
 
 
+def test_with_flip_left_and_right_are_treated_alike() -> None:
+    torch.manual_seed(0)
+    network = nn.Conv2d(3, 3, 5, padding=2)  # with weights that are not symmetrical
+    image = noise(40, 30)
+    plain, both = (Predictor(network, THREE, flip=flip) for flip in (False, True))
+    mirrored = both(image[:, ::-1].copy()).indices[:, ::-1]
+    assert (both(image).indices == mirrored).all()
+    assert (plain(image).indices != mirrored).any()
+
+
 def test_working_size_by_hand() -> None:
     # The training scenes' own proportions give exactly the training size.
     assert working_size((360, 480), (192, 256), (360, 480)) == (192, 256)

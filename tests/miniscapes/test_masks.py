@@ -68,10 +68,3 @@ def test_groups_are_no_objects_and_all_objects_count():
     assert_equal_to_official(annotation)
     found = set(np.unique(draw_instance_ids(annotation)).tolist())
     assert {26000, 26001, 26, 24000} <= found
-
-
-def test_later_objects_hide_earlier_ones():
-    annotation = annotation_of(
-        {"label": "building", "polygon": SQUARE}, {"label": "tunnel", "polygon": SQUARE}
-    )
-    assert set(np.unique(draw_label_ids(annotation)).tolist()) == {0, 16}

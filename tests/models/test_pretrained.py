@@ -155,12 +155,6 @@ def test_a_weights_file_can_not_run_code(hub, monkeypatch, tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_file_that_is_cut_short_is_refused(hub, monkeypatch):
-    file = publish(torchvision_model("swin_t").state_dict(), hub, monkeypatch)
-    file.write_bytes(file.read_bytes()[:-100])
-    refusal(hub)
-
-
 @pytest.mark.parametrize(
     ("change", "reason"),
     [

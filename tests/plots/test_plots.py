@@ -11,8 +11,7 @@ from matplotlib.colors import to_rgb
 
 from seglib import plots
 from seglib.errors import ConfigError
-from seglib.labels import CAMVID_11, CITYSCAPES_19, IGNORE_INDEX
-from seglib.models import build_model
+from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
 from seglib.plots import style
 from seglib.text import MODEL_NAMES
 
@@ -80,19 +79,6 @@ def test_networks_differ_in_grey_too():
     assert min(np.diff(greys)) > 0.15
 
 
-def test_every_figure_of_runs_has_the_networks_colours():
-    scores = {"iou": [0.5] * 11, "miou": 0.5}
-    drawn = [
-        plots.curves([run(0.5), run(0.4)], ["Swin", "U-Net"]).axes[1],
-        plots.class_scores({"": ({"Swin": scores, "U-Net": scores}, CAMVID_11)}).axes[0],
-    ]
-    for axis in drawn:
-        lines, labels = axis.get_legend_handles_labels()
-        found = {label.split(" ")[0]: to_rgb(line.get_color())
-                 for line, label in zip(lines, labels, strict=True)}
-        assert found == {name: to_rgb(NETWORKS[name]) for name in ("Swin", "U-Net")}
-
-
 # --- pictures ---------------------------------------------------------------------------------
 
 
@@ -149,35 +135,6 @@ def test_class_scores_write_values_beside_a_single_panel():
     two = plots.class_scores({name: ({"FCN": scores}, CLASSES) for name in "ab"})
     assert "75.0" not in texts(two) and texts(two).count("FCN") == 1
     assert two.axes[0].get_yticklabels()[0].get_text() == "motorcycle"  # the best comes first
-
-
-def test_confusion_rows_are_shares_of_the_truth():
-    confusion = np.zeros((11, 11), dtype=int)
-    confusion[3, 3], confusion[3, 4] = 75, 25
-    figure = plots.confusion_heatmap(confusion, CAMVID_11)
-    shares = np.asarray(figure.axes[0].collections[0].get_array()).reshape(11, 11)
-    assert shares[3, 3] == 75 and shares[3, 4] == 25 and shares.sum() == 100
-    assert {"75", "25"} <= set(texts(figure))
-
-
-# --- networks ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("options", "skips"), [({}, 4), ({"skips": False}, 0)])
-def test_network_diagram_draws_the_skips_the_model_has(options, skips):
-    model = build_model("unet", 19, width=16, **options)
-    assert len(plots.network.find_stages(model, (64, 128))[1]) == skips
-    words = texts(plots.draw_network(model, (64, 128)))
-    assert ("copied by a skip connection" in words) == bool(skips)
-    assert any(word.endswith("4×8") for word in words)  # the bottleneck's resolution
-    assert any(word.startswith("U-Net: ") for word in words)
-
-
-def test_network_diagram_draws_attention_as_maps_of_tokens():
-    model = build_model("vit", 19, size="tiny")
-    kinds = [kind for kind, _ in plots.network.find_stages(model, (32, 64))[0][1].maps]
-    assert kinds[:2] == ["conv", "attention"]
-    assert "self-attention" in texts(plots.draw_network(model, (32, 64)))
 
 
 # --- files ------------------------------------------------------------------------------------

@@ -20,15 +20,6 @@ def window_layer(shift=(3, 3), channels=12, heads=3):
     return layer
 
 
-def test_windows_are_cut():
-    features = torch.arange(2 * 4 * 6).view(2, 4, 6, 1)
-    windows = attention.partition(features, 2)
-    assert windows.shape == (12, 4, 1)
-    assert windows[0].ravel().tolist() == [0, 1, 6, 7]
-    assert windows[1].ravel().tolist() == [2, 3, 8, 9]  # the next to the right
-    assert windows[6].ravel().tolist() == [24, 25, 30, 31]  # the first of the second map
-
-
 def test_window_numbers_by_hand():
     assert attention.window_ids((2, 5), 2).tolist() == [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2]]
     moved = attention.window_ids((4, 4), 2, (1, 1))

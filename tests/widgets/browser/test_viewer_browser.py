@@ -160,14 +160,6 @@ def test_pointer_reads_truth_prediction_and_confidence(browser, viewer) -> None:
     assert browser.hover(viewer, 0.5, 0.01)["truth"].split() == ["truth", "void"]
 
 
-def test_model_choice_changes_the_picture(browser, viewer) -> None:
-    browser.slide(viewer, 100)
-    assert browser.pixel(viewer, 0.75, 0.37) == close_to(BUILDING)
-    browser.select(viewer, "model", 1)
-    assert browser.pixel(viewer, 0.75, 0.37) == close_to(CAR)
-    assert browser.find("[data-fact=score]", viewer).text == "mIoU 100.0 %"
-
-
 def test_zoom_magnifies_around_the_pointer(browser, viewer) -> None:
     browser.slide(viewer, 100)
     assert browser.pixel(viewer, 0.5, 0.75) == close_to(ROAD)
@@ -232,15 +224,6 @@ def test_redraw_takes_less_than_a_frame(browser, viewer, capsys) -> None:
         )
     assert measured["width"] >= 1024 and measured["height"] >= 512
     assert statistics.median(redraw) < 16
-
-
-def test_no_asset_comes_from_another_server(browser, viewer) -> None:
-    origins = browser.script(
-        "return [...new Set(performance.getEntriesByType('resource')"
-        ".map((entry) => new URL(entry.name)).filter((url) => url.protocol.startsWith('http'))"
-        ".map((url) => url.hostname))]"
-    )
-    assert origins == ["127.0.0.1"]
 
 
 def test_upload_is_shown_segmented_or_refused_in_one_line(browser, viewer, tmp_path) -> None:

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import nn
 
-from ..models.inspection import count_parameters, layer_table, multiply_adds
-from ..text import MODEL_NAMES
-from .style import axes_row, styled
+from seglib.models.inspection import count_parameters, layer_table, multiply_adds
+from seglib.plots.style import axes_row, styled
+from seglib.text import MODEL_NAMES
 
 LEGEND = {
     "image": ("image", "#D9D9D9"), "conv": ("convolution", "#6699CC"),
