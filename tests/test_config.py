@@ -119,7 +119,8 @@ def test_another_value_of_any_field_is_another_run() -> None:
     unet |= {"learning_rate": 0.1, "encoder_rate": 0.1, "schedule": "one_cycle"}
     unet |= {"weight_decay": 0.0, "decay_all": True, "clip_norm": 1.0, "model": "fcn", "seed": 1}
     unet |= {"epochs": 1, "batch_size": 4, "accumulation": 2, "precision": "fp16"}
-    unet |= {"select_by": "loss", "validate_every": 2, "ema": 0.9, "hold_out": ("ulm",)}
+    unet |= {"select_by": "loss", "validate_every": 2, "ema": 0.9, "label_smoothing": 0.1}
+    unet |= {"hold_out": ("ulm",)}
     timm = {"encoder": "resnet34", "freeze": 1, "frozen_norm": True}
     assert unet.keys() | vit.keys() | timm.keys() | {"warm_up"} == set(FIELDS)
     runs = [RunConfig(), RunConfig(model="vit"), RunConfig(schedule="one_cycle", warm_up=0.2)]
