@@ -169,11 +169,13 @@ def runs(dataset: Positional[Dataset] = None, /) -> None:
         dataset: Only runs on this one: miniscapes, camvid or cityscapes.
     """
     from .data.datasets import DATASETS
+    from .paths import results_dir
     from .recipes import command
     from .records import list_records
 
     if not (records := list_records(dataset and choose("dataset", dataset, DATASETS))):
-        print(f"no run is recorded{f' on {dataset}' if dataset else ''}; start with: seglib train")
+        what = f"no run{f' on {dataset}' if dataset else ''} is recorded"
+        print(f"{results_dir()}: {what}; start with: seglib train")
         return
     splits = list(dict.fromkeys(split for record in records for split in record.scores))
     print(f"{'run':26}epochs seed", *(f"{split:>5}" for split in splits), " model, options")

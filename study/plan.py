@@ -12,7 +12,9 @@ from typeguard import CollectionCheckStrategy, TypeCheckError, check_type
 
 from seglib.config import RunConfig
 from seglib.data.datasets import DATASETS
+from seglib.data.tree import SPLITS
 from seglib.errors import ConfigError, choose, shown
+from seglib.models import MODELS
 from seglib.recipes import recipe
 from seglib.records import Record
 from seglib.text import MODEL_NAMES
@@ -23,6 +25,8 @@ PLAN = Path(__file__).with_name("plan.toml")
 SCALES = ("cpu", "gpu")
 # TOML has no None, so `false` stands for a field left empty, but not in these.
 BOOLEAN = {name for name, hint in get_type_hints(RunConfig).items() if hint in (bool, bool | None)}
+
+NAMED = {"per_model": MODELS, "per_dataset": DATASETS}  # tables by name, and the names
 
 
 class SweepOptions(TypedDict, total=False):
@@ -194,11 +198,17 @@ def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
     group, sets, factors = table["name"], content["like"], content["factors"]
     flags = ("weights", "predictions", "measured", "compared")
     asked = {name: table[name] for name in flags if name in table}
-    asked["splits"] = tuple(table.get("splits", ()))
+    splits = table.get("splits", [])
+    asked["splits"] = tuple(choose("split", split, SPLITS["fine"]) for split in splits)
     if table.get("compared") and not table.get("measured"):
         raise ConfigError("compared runs need to be measured")
     parts = [*(sets[choose("like", name, sets)] for name in table.get("like", [])), table]
+    for part, (key, known) in itertools.product(parts, NAMED.items()):
+        for name in part.get(key, {}):
+            choose(key, name, known)
     sweep = {key: value for part in parts for key, value in part.get("sweep", {}).items()}
+    if sweep and (useless := {"seeds", "factors", "splits", *flags} & table.keys()):
+        raise ConfigError(f"a sweep has no {', '.join(sorted(useless))}")
     varied = [(None, None, {})]  # the unchanged run
     for factor in table.get("factors", []):
         levels = factors[choose("factor", factor, factors)]
@@ -209,6 +219,8 @@ def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
             changes |= part.get("set", {})
             changes |= part.get("per_model", {}).get(model, {})
             changes |= part.get("per_dataset", {}).get(dataset, {})
+        for field in {"dataset", "model", "seed"} & changes.keys():
+            raise ConfigError(f"{field!r} is not set among the fields: name {field}s of the group")
         if "init_from" in table:
             changes["init_from"] = recipe(table["init_from"], model).run_id
         if sweep:

@@ -238,7 +238,7 @@ def test_options_are_refused_before_a_dataset_is_made(seglib_home, capsys, optio
 def test_runs_say_what_they_are(tree, capsys):
     for arguments in (["runs"], ["runs", "camvid"]):
         assert cli.main(arguments) == 0
-        assert capsys.readouterr().out.startswith("no run is recorded")
+        assert "is recorded; start with" in capsys.readouterr().out
     assert "did you mean 'camvid'" in refused(capsys, "runs", "camvit")
     assert cli.main([*SMALL, "--no-flip", "--seed", "7", "--hold-out", "northtown"]) == 0
     capsys.readouterr()

@@ -124,6 +124,13 @@ def test_a_run_that_two_groups_need_is_listed_once_with_all_that_is_asked(plan):
         ('models = ["unet"]', "", "required key"),
         ('models = ["unet"]', 'models = ["unet"]\nlike = ["tiny"]', "'tiny' is unknown"),
         ('splits = ["test"]', 'splits = "test"', "'splits' of dict is not a list"),
+        ('splits = ["test"]', 'splits = ["tset"]', "did you mean 'test'?"),
+        ('splits = ["test"]', 'recipes = "recipe"', "'recipes' is unknown"),
+        ('splits = ["test"]', "per_model = { fnc = {} }", "did you mean 'fcn'?"),
+        ('splits = ["test"]', "per_dataset = { camvit = {} }", "did you mean 'camvid'?"),
+        ('splits = ["test"]', "per_model = { unet = { seed = 1 } }", "name seeds of the group"),
+        ('name = "halving"', 'name = "halving"\nseeds = [1]', "a sweep has no seeds"),
+        ('name = "models"', 'name = "\\u001b[31m"\nseeds = 3', "group '\\x1b[31m'"),
         ('splits = ["test"]', 'per_model = ["a"]', "'per_model' of dict is not a dict"),
         ("grid = { dropout = [0.0, 0.1] }", 'grid = "x"', "'grid' of"),
         ('"Dice" = { loss = "dice" }', 'loss = "dice"', "is not a dict"),
@@ -146,6 +153,13 @@ def test_unknown_choices_are_refused(plan):
             load_study(plan=plan, **options)
     with pytest.raises(ConfigError, match="cannot be read"):
         load_study(plan=Path("nosuch.toml"))
+
+
+def test_names_of_a_plan_move_no_cursor(plan, seglib_home):
+    plan.write_text(PLAN.replace('"models"', '"\\u001b[31m"', 1))
+    assert listing(load_study(plan=plan)).startswith("\\x1b[31m\n  cityscapes-unet-")
+    with pytest.raises(ConfigError, match=r"choose one of: \\x1b\[31m, factors, halving"):
+        load_study(plan=plan, groups=["nosuch"])
 
 
 def test_the_study_trains_what_is_missing_and_only_that(cityscapes_home, plan, capsys):

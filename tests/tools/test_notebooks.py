@@ -2,6 +2,10 @@
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import nbformat
@@ -12,6 +16,7 @@ from seglib.paths import home
 from tools import contract, notebooks
 from tools.contract import BOOTSTRAP, KERNELSPEC, METADATA, check
 
+ROOT = home()  # before a test moves it
 COMMITTED = sorted((home() / "notebooks").glob("*.ipynb"))
 
 
@@ -185,6 +190,24 @@ def test_a_notebook_that_hangs_is_stopped_and_a_slow_one_is_not(tmp_path, seglib
     slow = "import time\nfor second in range(8):\n    print(second)\n    time.sleep(1)"
     _, seconds = notebooks.execute(small_notebook(tmp_path, slow), silence=4)
     assert seconds > 8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_ends_in_one_line_and_leaves_no_kernel(tmp_path, seglib_home, number):
+    source = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    command = [sys.executable, "-m", "tools.notebooks", "execute"]
+    command += [str(small_notebook(tmp_path, source))]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(number)
+    assert process.communicate(timeout=60)[1].strip().splitlines() == [
+        "seglib: interrupted; the same command goes on from here"
+    ]
+    assert process.returncode == 1
+    assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
