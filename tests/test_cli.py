@@ -78,13 +78,11 @@ def test_the_official_evaluator_takes_what_predict_writes(tree, seglib_home, mon
     photos = [str(path) for path in tree.glob("leftImg8bit/val/*/*.png")]
     assert cli.main(["predict", *photos, "--run", record.id, "--output=~/labelled"]) == 0
     out = seglib_home / "labelled"
-    assert len(list(out.iterdir())) == 9
     predicted = {file: np.asarray(Image.open(file)) for file in out.glob("*_labelIds.png")}
     # the same label ids under the same names
     assert cli.main(["evaluate", record.id, "--export", str(out)]) == 0
     assert len(list(out.iterdir())) == 9 and len(predicted) == 3
-    for file, label_ids in predicted.items():
-        assert np.array_equal(label_ids, np.asarray(Image.open(file)))
+    assert all(np.array_equal(ids, Image.open(file)) for file, ids in predicted.items())
 
     environment = {"CITYSCAPES_RESULTS": str(out), "CITYSCAPES_EXPORT_DIR": str(seglib_home)}
     command = [sys.executable, "-m", "tools.official"]
@@ -92,9 +90,8 @@ def test_the_official_evaluator_takes_what_predict_writes(tree, seglib_home, mon
     theirs = read_json(seglib_home / "resultPixelLevelSemanticLabeling.json")
     ours = record.scores["val"]
     assert 0 < ours["miou"] == pytest.approx(theirs["averageScoreClasses"], abs=1e-9)
-    for name, score in zip(ours["classes"], ours["iou"], strict=True):
-        score = np.nan if score is None else score
-        assert theirs["classScores"][name] == pytest.approx(score, nan_ok=True), name
+    found = [theirs["classScores"][name] for name in ours["classes"]]
+    assert np.array(ours["iou"], float) == pytest.approx(np.array(found), nan_ok=True)
 
 
 def test_verify_repeats_the_record_and_notices_a_difference(tree, capsys):
@@ -236,19 +233,18 @@ def test_options_are_refused_before_a_dataset_is_made(seglib_home, capsys, optio
 
 
 def test_runs_say_what_they_are(tree, capsys):
-    for arguments in (["runs"], ["runs", "camvid"]):
-        assert cli.main(arguments) == 0
-        assert "is recorded; start with" in capsys.readouterr().out
+    assert cli.main(["runs", "camvid"]) == 0
+    assert "no run on camvid is recorded; start with" in capsys.readouterr().out
     assert "did you mean 'camvid'" in refused(capsys, "runs", "camvit")
     assert cli.main([*SMALL, "--no-flip", "--seed", "7", "--hold-out", "northtown"]) == 0
     capsys.readouterr()
     assert cli.main(["runs", "cityscapes"]) == 0
-    heading, line, *more = capsys.readouterr().out.splitlines()
-    assert heading.split() == ["run", "epochs", "seed", "held_out", "model,", "options"]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["run", "epochs", "seed", "held_out", "model,", "options"]
     (record,) = list_records()
-    score = f"{100 * record.miou():.1f}"
-    assert line.split()[:7] == [record.id, "1", "7", score, "unet", "--width", "4"]
-    assert "--no-flip" in line + "".join(more) and max(map(len, (line, *more))) <= 100
+    expected = [record.id, "1", "7", f"{100 * record.miou():.1f}", "unet", "--width", "4"]
+    assert lines[1].split()[:7] == expected and "--no-flip" in "".join(lines[1:])
+    assert max(map(len, lines)) <= 100
 
 
 def test_the_command_of_a_run_makes_that_run():
@@ -260,50 +256,47 @@ def test_the_command_of_a_run_makes_that_run():
 # --- whatever the terminal, the signal and the process --------------------------------------------
 
 
-def test_no_encoding_is_too_small(monkeypatch):
-    for encoding in ("ascii", "cp1252", "utf-8"):
-        streams = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
-        monkeypatch.setattr(sys, "stdout", streams[0])
-        monkeypatch.setattr(sys, "stderr", streams[1])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_no_encoding_is_too_small(monkeypatch, encoding):
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
 
-        def fail():
-            print("96×192 →", os.fsdecode(b"K\xf6ln"))
-            raise SeglibError(f"{os.fsdecode(b'K')}\x1b[31m\n\udcf6 is no name")
+    def fail():
+        print("96×192 →", os.fsdecode(b"K\xf6ln"))
+        raise SeglibError("K\x1b[31m\n\udcf6 is no name")
 
-        assert cli.exit_code(fail) == 2
-        assert cli.main(["help", "train"]) == 0
-        for stream in streams:
-            stream.flush()
-        printed, error = (stream.buffer.getvalue().decode(encoding) for stream in streams)
-        assert "192" in printed and "--class-weights" in printed
-        assert error == "seglib: error: K\\x1b[31m \\udcf6 is no name\n"
+    assert (cli.exit_code(fail), cli.main(["help", "train"])) == (2, 0)
+    printed, error = (stream.flush() or stream.buffer.getvalue().decode(encoding)
+                      for stream in streams)
+    assert "192" in printed and "--class-weights" in printed
+    assert error == "seglib: error: K\\x1b[31m \\udcf6 is no name\n"
 
 
-@pytest.mark.parametrize("ignored", [False, True])
-def test_signals_end_in_one_line(monkeypatch, capsys, ignored):
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+@pytest.mark.parametrize("ignored", [False, True])  # as a shell starts a job in the background
+def test_sigterm_ends_in_one_line_as_ctrl_c_does(capsys, ignored):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
     try:
-        if ignored:  # as a shell starts a job in the background
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        for number in (signal.SIGTERM,) if ignored else before:
-            assert cli.exit_code(lambda number=number: signal.raise_signal(number)) == 1
-            assert capsys.readouterr().err.strip().startswith("seglib: interrupted")
+        signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else before[0])
+        assert cli.exit_code(lambda: signal.raise_signal(signal.SIGTERM)) == 1
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+    assert capsys.readouterr().err.strip().startswith("seglib: interrupted")
 
 
-def test_only_the_first_process_prints(monkeypatch, capsys):
-    def fail(error):
-        raise error("of an option")
+@pytest.mark.parametrize(("rank", "printed", "told"), [("0", 2, 2), ("3", 0, 1)])
+def test_only_the_first_process_prints(monkeypatch, capsys, rank, printed, told):
+    monkeypatch.setenv("RANK", rank)
 
-    for rank, printed, told in (("0", "once", 2), ("3", "", 1)):
-        monkeypatch.setenv("RANK", rank)
-        assert cli.exit_code(lambda: print("once")) == 0
-        assert cli.exit_code(lambda: fail(ConfigError)) == 2  # which all have
-        assert cli.exit_code(lambda: fail(SeglibError)) == 2  # which the first may not know
-        captured = capsys.readouterr()
-        assert captured.out.strip() == printed and captured.err.count("of an option") == told
+    def work(error):
+        print("at work")
+        raise error("wrong")
+
+    for error in (ConfigError, SeglibError):  # of an option, which all have, and of one process
+        assert cli.exit_code(lambda error=error: work(error)) == 2
+    captured = capsys.readouterr()
+    assert (captured.out.count("at work"), captured.err.count("wrong")) == (printed, told)
 
 
 def test_a_reader_that_goes_away_is_no_mistake():

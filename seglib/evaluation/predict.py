@@ -19,10 +19,6 @@ from ..labels import ClassSet
 from ..plots.style import overlay
 from .predictor import Predictor
 
-# In names of masks and of pictures made from them, by us and by Cityscapes.
-_BEFORE = re.compile("^(color|overlay)_")
-_BEHIND = re.compile("_(labelIds|instanceIds|color|overlay)$")
-
 
 def predict_files(
     predictor: Predictor, inputs: Sequence[Path | str], output: Path | str, *,
@@ -40,12 +36,14 @@ def predict_files(
     photos = find_photos(inputs)
     if not photos:
         raise ImageError("no image was given; name image files or folders")
-    by_name: dict[str, Path] = {}
+    # Some file systems do not tell "A" from "a".
+    taken = {str(photo.absolute()).casefold(): photo for photo in photos}
     for photo, name in photos.items():
-        # Some file systems do not tell "A" from "a".
-        other = by_name.setdefault(str(name).casefold(), photo)
-        if other is not photo:
-            raise ImageError(f"{other} and {photo} would be written to the same files; rename one")
+        for target in _targets(output / name):
+            other = taken.setdefault(str(target.absolute()).casefold(), photo)
+            if other is not photo:
+                what = f"{target} would take the place of {other} or of its results; rename one"
+                raise ImageError(f"{photo}: {what}")
     place = next(path for path in (output, *output.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK):
         what = "can't be written" if place.is_dir() else "is a file"
@@ -112,28 +110,28 @@ def _files_in(folder: Path, entered: set[Path]) -> Iterator[Path]:
 
 
 def _is_result(file: Path) -> bool:
-    """Whether a file is a mask of label ids or made from one, which then lies beside it."""
-    photos = {_BEFORE.sub("", file.stem), _BEHIND.sub("", file.stem)} - {file.stem}
+    """Whether a file is a mask, ours or of Cityscapes, or made from one, which is beside it."""
+    patterns = ("^(color|overlay)_", "_(labelIds|instanceIds|color|overlay)$")
+    photos = {re.sub(pattern, "", file.stem) for pattern in patterns} - {file.stem}
     return any(file.with_name(f"{photo}_labelIds.png").exists() for photo in photos)
+
+
+def _targets(place: Path) -> list[Path]:
+    """The files of one photograph's results."""
+    names = f"{place.name}_labelIds.png", f"color_{place.name}.png", f"overlay_{place.name}.jpg"
+    return [place.with_name(name) for name in names]
 
 
 def _write(place: Path, image: np.ndarray, indices: np.ndarray, classes: ClassSet) -> list[Path]:
     # Overlays are blended in eight bytes a value: a few rows at a time.
     blocks = [slice(top, top + 256) for top in range(0, len(image), 256)]
     blended = np.concatenate([overlay(image[b], indices[b], classes) for b in blocks])
-    pictures = {
-        f"{place.name}_labelIds.png": classes.decode(indices),
-        f"color_{place.name}.png": classes.colorize(indices),
-        f"overlay_{place.name}.jpg": blended,
-    }
-    written = []
-    for name, picture in pictures.items():
-        target = place.with_name(name)
+    pictures = classes.decode(indices), classes.colorize(indices), blended
+    for target, picture in zip(_targets(place), pictures, strict=True):
         try:
             with atomic_path(target) as temporary:
                 Image.fromarray(picture).save(temporary, compress_level=3, quality=90)
         except OSError as problem:
             reason = problem.strerror or problem
             raise ImageError(f"{target}: cannot be written ({reason})") from None
-        written.append(target)
-    return written
+    return _targets(place)

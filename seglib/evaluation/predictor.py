@@ -100,13 +100,11 @@ class Predictor:
 
 
 def checked_image(image: Any, name: str = "the image") -> np.ndarray:
-    """`image` if it is uint8 RGB (H, W, 3), else ImageError with one line that begins with `name`.
-    """
-    if not isinstance(image, np.ndarray):
-        found = f"a {type(image).__name__}"
-    elif image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
-        return image
-    else:
+    """`image` if it is uint8 RGB (H, W, 3), else ImageError with a line that begins with `name`."""
+    found = f"a {type(image).__name__}"
+    if isinstance(image, np.ndarray):
+        if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+            return image
         found = f"{image.dtype} {image.shape}"
     raise ImageError(f"{name}: expected an array of uint8 RGB (H, W, 3), 0 to 255, found {found}")
 
