@@ -15,7 +15,7 @@ from PIL import Image
 from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
-from ..errors import DatasetError
+from ..errors import ConfigError, DatasetError
 from ..labels import CAMVID_11
 from .images import read_mask, read_photo
 from .tree import Scene, compare_counts
@@ -44,6 +44,8 @@ def make_tree(
     Raises DatasetError if a folder is missing or empty, an image lacks its mask or a mask its
     image, a file is damaged, sizes differ or a label byte exceeds 11.
     """
+    if source is not None and download:
+        raise ConfigError(f"camvid: either --from {source} or --download, not both")
     if source is None and not download:
         raise DatasetError(f"{paths.data_dir() / 'camvid'}: CamVid is not there; {HOW_TO_GET}")
     store = Path(source or paths.data_dir() / "camvid_download")

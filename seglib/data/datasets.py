@@ -117,7 +117,7 @@ def prepare(
         if not force and marker.is_file():
             why = "was made by another version of the generator, making it anew"
             print(f"note: {root} {why}", file=sys.stderr)
-            options = read_json(marker, DatasetError)["options"] | options
+            options = read_json(marker, DatasetError).get("options", {}) | options
         options.pop("force", None)
         try:
             inspect.signature(spec.convert).bind(root, progress=progress, **options)
@@ -136,6 +136,8 @@ def _is_current(name: str, marker: Path, options: dict[str, Any]) -> bool:
     if not marker.is_file():
         return False
     made = read_json(marker, DatasetError)
+    if not isinstance(made, dict):
+        raise DatasetError(f"{marker}: damaged; use --force to make the dataset anew")
     if name == "miniscapes" and made.get("version") != miniscapes.VERSION:
         return False
     found = {**made.get("options", {}), "source": made.get("source", "unknown")}

@@ -22,7 +22,7 @@ except ImportError:
 # Formats that cameras and painting programs write. Pillow knows more, some of which run other
 # programs (EPS starts Ghostscript) or have no signature that tells them from noise.
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "PPM", "JPEG2000", "AVIF")
-SUFFIXES = frozenset(".jpg .jpeg .jfif .png .webp .tif .tiff .bmp .gif .ppm .pgm .jp2 .avif".split())
+SUFFIXES = tuple(".jpg .jpeg .jfif .png .webp .tif .tiff .bmp .gif .ppm .pgm .jp2 .avif".split())
 SMALLEST_SIDE = 16  # pixels; a street scene below it has nothing to label
 MOST_PIXELS = 100_000_000  # 300 MB as RGB; beyond it a small file may be made to fill the memory
 MOST_BYTES = 10 * MOST_PIXELS  # of a file; four channels of 16 bits take less

@@ -115,6 +115,11 @@ def test_another_source_is_refused_unless_forced(published, tmp_path, capsys):
     root = prepare("camvid", source=other, force=True, progress=False)
     assert [scene.name for scene in list_scenes(root, "val")] == ["0016E5_000000_007960"]
     assert str(other) in (root / "dataset.json").read_text()
+    with pytest.raises(ConfigError, match="either --from .* or --download, not both"):
+        prepare("camvid", source=other, download=True, force=True)
+    (root / "dataset.json").write_text("[]")
+    with pytest.raises(DatasetError, match="dataset.json: damaged; use --force"):
+        prepare("camvid")
 
 
 IMAGE, MASK = "val/0016E5_07959.png", "valannot/0016E5_07959.png"
