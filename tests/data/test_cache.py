@@ -241,13 +241,3 @@ def test_a_worker_that_runs_its_script_anew_does_not_wait_for_ever(tmp_path: Pat
     assert ended.stdout == "the end\n"
     last = ended.stderr.splitlines()[-1]
     assert "it.lock: held by what started this process" in last and "__main__" in last
-
-
-def test_kill_9_leaves_no_half_cache(tree: Path, seglib_home: Path) -> None:
-    process = Process(seglib_home, slow_build, tree, 0.5)
-    process.wait_for(lambda: list(paths.cache_dir().glob(".*/images.npy")))
-    process.kill()
-    assert all(name.startswith(".") for name in folders())  # nothing that could be opened
-    cached = build(tree)
-    assert len(cached) == 6
-    assert len(folders()) == 1  # and the leftover is gone
