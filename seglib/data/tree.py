@@ -123,17 +123,17 @@ def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]
         # Not deeper: a link may lead round in circles.
         folders[:] = sorted(name for name in folders if not name.startswith(".") and depth < 4)
         for name in sorted(name for name in names if not name.startswith(".")):
-            path, stem = Path(place, name), name[: -len(ending)]
+            path, stem = os.path.join(place, name), name[: -len(ending)]
             if name.lower().endswith(ending.lower()):
                 if depth != 1 or not name.endswith(ending):
                     raise DatasetError(f"{path}: expected {folder}/<city>/{stem}{ending}")
                 if stem in cities:
                     raise DatasetError(f"{path}: the same scene as in the city {cities[stem]}")
-                cities[stem] = path.parent.name
+                cities[stem] = os.path.basename(place)
             elif f"_{folder.parent.name}" not in name:  # no other mask or polygons of a scene
-                if not path.exists():
+                if not os.path.exists(path):
                     raise DatasetError(f"{path}: a link to nothing")
-                foreign += [name] if path.suffix.lower() in SUFFIXES else []
+                foreign += [name] if name.lower().endswith(SUFFIXES) else []
     if foreign:
         what = f"{len(foreign)} pictures not named *{ending} are passed over, such as {foreign[0]}"
         note(f"{folder}: {what}")
