@@ -77,23 +77,6 @@ def test_any_mask_file(tmp_path: Path, read, kind: str, changes) -> None:
     works_or_is_one_line(lambda: read(path), path.name)
 
 
-@EXAMPLES
-@given(
-    mode=st.sampled_from(["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK", "YCbCr", "F"]),
-    size=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    format=st.sampled_from(["PNG", "TIFF", "JPEG", "BMP", "GIF"]),
-)
-def test_any_kind_of_image_as_a_mask(tmp_path: Path, mode: str, size, format: str) -> None:
-    path = tmp_path / "scene_mask.png"
-    try:
-        Image.new(mode, size).save(path, format)
-    except (OSError, ValueError, KeyError):
-        return  # the format has no such mode
-    works_or_is_one_line(lambda: read_label_ids(path, (9, 9)), path.name)
-    works_or_is_one_line(lambda: read_instance_ids(path, (9, 9)), path.name)
-    works_or_is_one_line(lambda: read_photo(path), path.name)
-
-
 # --- uploads -------------------------------------------------------------------------------------
 
 

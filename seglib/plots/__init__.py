@@ -5,5 +5,5 @@ with a legend, a network always in its own colour.
 """
 
 from .results import class_scores, curves
-from .scenes import closeups, label_pictures, predictions, show_scenes
+from .scenes import label_pictures, predictions
 from .style import NETWORKS, STYLE, TEXT_WIDTH, looks, overlay, save_figure

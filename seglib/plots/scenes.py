@@ -3,7 +3,7 @@
 Everywhere, an image is uint8 (H, W, 3) and a mask class indices uint8 (H, W), 255 is void.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -12,19 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ..labels import IGNORE_INDEX
-from .style import CORRECT, TEXT_WIDTH, WRONG, class_legend, overlay, picture_axes, styled
+from .style import CORRECT, TEXT_WIDTH, WRONG, class_legend, picture_axes, styled
 
 Pictures = Sequence[np.ndarray]
-
-
-@styled
-def show_scenes(
-    images: Pictures, masks: Pictures, class_set: Any, names: Sequence[str] = ()
-) -> Figure:
-    """Image, mask and both overlaid, one row per scene, all of one size; `names` of the rows."""
-    overlays = [overlay(*scene, class_set) for scene in zip(images, masks, strict=True)]
-    rows = list(zip(images, masks, overlays, strict=True))
-    return _plate(rows, ("image", "mask", "overlay"), class_set, names)[0]
 
 
 @styled
@@ -37,7 +27,7 @@ def predictions(
     rows = list(zip(images, truths, predicted, errors, strict=True))
     titles = ("image", "truth", "prediction", "errors")
     wrong = Patch(facecolor=np.array(WRONG) / 255, label="wrong pixel")
-    return _plate(rows, titles, class_set, names, extra=[wrong])[0]
+    return plate(rows, titles, class_set, names, extra=[wrong])[0]
 
 
 @styled
@@ -45,27 +35,7 @@ def label_pictures(
     pictures: Pictures, titles: Sequence[str], class_set: Any | None = None, columns: int = 3
 ) -> Figure:
     """Images, and masks in the colours of `class_set`, drawn equally large under their titles."""
-    return _plate([pictures], titles, class_set, columns=columns)[0]
-
-
-@styled
-def closeups(
-    rows: Sequence[Pictures], titles: Sequence[str], class_set: Any,
-    grid: tuple[float, float] | None = None, offsets: Iterable[tuple[int, int]] = (),
-    columns: int = 5,
-) -> Figure:
-    """Cut-outs of images and masks side by side, the lines of the network's grid over the masks.
-
-    `rows`: an image followed by masks each, all of one size; a row goes on below after `columns`
-    pictures. `grid`: (height, width) of a grid cell in pixels of the cut-outs. `offsets`: (row,
-    column) of each cut-out's upper left pixel in its scene.
-    """
-    figure, axes = _plate(rows, titles, class_set, columns=columns)
-    for number, offset in enumerate(offsets if grid else ()):
-        start = number * len(titles)
-        for axis in axes[start + 1 : start + len(titles)]:
-            _draw_grid(axis, rows[0][0].shape, grid, offset)
-    return figure
+    return plate([pictures], titles, class_set, columns=columns)[0]
 
 
 def agreement(truth: np.ndarray, other: np.ndarray, void: int) -> np.ndarray:
@@ -75,7 +45,7 @@ def agreement(truth: np.ndarray, other: np.ndarray, void: int) -> np.ndarray:
     return colors
 
 
-def _plate(
+def plate(
     rows: Sequence[Pictures], titles: Sequence[str], class_set: Any, names: Sequence[str] = (),
     columns: int = 5, extra: Sequence[Patch] = (),
 ) -> tuple[Figure, list[plt.Axes]]:
@@ -101,12 +71,3 @@ def _plate(
     if masks := [picture for row in rows for picture in row if picture.ndim == 2]:
         class_legend(figure, class_set, masks, extra)
     return figure, axes
-
-
-def _draw_grid(axis, size, grid, offset) -> None:
-    """Thin lines where the cells of the network's grid meet, inside the cut-out."""
-    for side, draw in enumerate((axis.axhline, axis.axvline)):
-        step, start = grid[side], offset[side]
-        first = int(np.ceil(start / step)) * step
-        for line in np.arange(first, start + size[side] + 1e-6, step):
-            draw(line - start - 0.5, color="white", linewidth=0.35, alpha=0.8)

@@ -15,6 +15,7 @@ from .exploration import (
     fine_coarse,
     fine_coarse_scenes,
     instance_sizes,
+    show_scenes,
     spatial_priors,
     survival,
 )
@@ -26,4 +27,4 @@ from .hyperparameters import (
     seed_spread,
     sweep_rungs,
 )
-from .networks import confusion_heatmap, error_distance, receptive_fields, run_intervals
+from .networks import closeups, confusion_heatmap, error_distance, receptive_fields, run_intervals

@@ -10,9 +10,20 @@ from matplotlib.patches import Patch
 
 from seglib.labels import IGNORE_INDEX
 from seglib.plots import style
-from seglib.plots.scenes import agreement, label_pictures
+from seglib.plots.scenes import agreement, label_pictures, plate
 
 from .parts import binary_axis, log_axis
+
+
+@style.styled
+def show_scenes(
+    images: Sequence[np.ndarray], masks: Sequence[np.ndarray], class_set: Any,
+    names: Sequence[str] = (),
+) -> Figure:
+    """Image, mask and both overlaid, one row per scene, all of one size; `names` of the rows."""
+    overlays = [style.overlay(*scene, class_set) for scene in zip(images, masks, strict=True)]
+    rows = list(zip(images, masks, overlays, strict=True))
+    return plate(rows, ("image", "mask", "overlay"), class_set, names)[0]
 
 
 @style.styled

@@ -1,6 +1,6 @@
 """One network, or a few beside each other: where it looks and errs, and what its parts bring."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from seglib.plots import style
+from seglib.plots.scenes import plate
 
 from .parts import note, signed, verdict, whisker
 
@@ -106,3 +107,32 @@ def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
     axis.tick_params(length=0)
     axis.set(xlabel="predicted class", ylabel="true class")
     return figure
+
+
+@style.styled
+def closeups(
+    rows: Sequence[Sequence[np.ndarray]], titles: Sequence[str], class_set: Any,
+    grid: tuple[float, float] | None = None, offsets: Iterable[tuple[int, int]] = (),
+    columns: int = 5,
+) -> Figure:
+    """Cut-outs of images and masks side by side, the lines of the network's grid over the masks.
+
+    `rows`: an image followed by masks each, all of one size; a row goes on below after `columns`
+    pictures. `grid`: (height, width) of a grid cell in pixels of the cut-outs. `offsets`: (row,
+    column) of each cut-out's upper left pixel in its scene.
+    """
+    figure, axes = plate(rows, titles, class_set, columns=columns)
+    for number, offset in enumerate(offsets if grid else ()):
+        start = number * len(titles)
+        for axis in axes[start + 1 : start + len(titles)]:
+            _draw_grid(axis, rows[0][0].shape, grid, offset)
+    return figure
+
+
+def _draw_grid(axis, size, grid, offset) -> None:
+    """Thin lines where the cells of the network's grid meet, inside the cut-out."""
+    for side, draw in enumerate((axis.axhline, axis.axvline)):
+        step, start = grid[side], offset[side]
+        first = int(np.ceil(start / step)) * step
+        for line in np.arange(first, start + size[side] + 1e-6, step):
+            draw(line - start - 0.5, color="white", linewidth=0.35, alpha=0.8)

@@ -82,18 +82,6 @@ def test_networks_differ_in_grey_too():
 # --- pictures ---------------------------------------------------------------------------------
 
 
-def test_masks_are_drawn_in_the_label_palette(scene):
-    image, mask = scene
-    figure = plots.show_scenes([image, image], [mask, mask], CLASSES, names=["first", "second"])
-    shown = [axis.images[0].get_array() for axis in figure.axes]
-    np.testing.assert_array_equal(shown[1], CLASSES.colorize(mask))
-    np.testing.assert_array_equal(shown[2][-1], image[-1])  # void shows the image
-    colors = legend_colors(figure)
-    assert set(colors) == {"building", "vegetation", "sky", "void"}
-    assert colors["sky"] == to_rgb(np.array((70, 130, 180)) / 255)
-    assert {"first", "second"} <= set(texts(figure))
-
-
 def test_error_map_tells_right_wrong_and_void_apart(scene):
     image, mask = scene
     guess = np.where((mask == 8) | (mask == IGNORE_INDEX), 0, mask).astype(np.uint8)
@@ -102,17 +90,6 @@ def test_error_map_tells_right_wrong_and_void_apart(scene):
     np.testing.assert_array_equal((errors == style.WRONG).all(axis=-1), mask == 8)
     assert (errors[mask == IGNORE_INDEX] == 255).all()
     assert "wrong pixel" in legend_colors(figure)
-
-
-def test_closeups_put_the_grid_on_its_lines():
-    image, mask = np.zeros((16, 24, 3), dtype=np.uint8), np.full((16, 24), 2, dtype=np.uint8)
-    figure = plots.closeups([(image, mask)], ["image", "truth"], CLASSES, (8, 8), [(4, 8)])
-    photograph, truth = figure.axes
-    assert not photograph.lines
-    # Lines of the grid at rows 8 and 16 and columns 8, 16, 24 and 32 of the scene.
-    ys = sorted(line.get_ydata()[0] for line in truth.lines if len(set(line.get_ydata())) == 1)
-    xs = sorted(line.get_xdata()[0] for line in truth.lines if len(set(line.get_xdata())) == 1)
-    assert (ys, xs) == ([3.5, 11.5], [-0.5, 7.5, 15.5, 23.5])
 
 
 # --- results ----------------------------------------------------------------------------------

@@ -86,6 +86,33 @@ def test_fine_coarse_scenes_show_gaps_and_contradictions():
     assert (colors[8:10] == style.WRONG).all() and (colors[12:20] == style.CORRECT).all()
 
 
+def test_masks_are_drawn_in_the_label_palette():
+    image = np.random.default_rng(0).integers(0, 256, (24, 48, 3), dtype=np.uint8)
+    mask = np.full((24, 48), 2, dtype=np.uint8)
+    mask[:8], mask[8:12], mask[-2:] = 10, 8, IGNORE_INDEX
+    figure = plots.show_scenes([image, image], [mask, mask], CLASSES, names=["first", "second"])
+    shown = [axis.images[0].get_array() for axis in figure.axes]
+    np.testing.assert_array_equal(shown[1], CLASSES.colorize(mask))
+    np.testing.assert_array_equal(shown[2][-1], image[-1])  # void shows the image
+    (legend,) = figure.legends
+    colors = {text.get_text(): patch.get_facecolor()[:3]
+              for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=True)}
+    assert set(colors) == {"building", "vegetation", "sky", "void"}
+    assert colors["sky"] == to_rgb(np.array((70, 130, 180)) / 255)
+    assert {"first", "second"} <= set(texts(figure))
+
+
+def test_closeups_put_the_grid_on_its_lines():
+    image, mask = np.zeros((16, 24, 3), dtype=np.uint8), np.full((16, 24), 2, dtype=np.uint8)
+    figure = plots.closeups([(image, mask)], ["image", "truth"], CLASSES, (8, 8), [(4, 8)])
+    photograph, truth = figure.axes
+    assert not photograph.lines
+    # Lines of the grid at rows 8 and 16 and columns 8, 16, 24 and 32 of the scene.
+    ys = sorted(line.get_ydata()[0] for line in truth.lines if len(set(line.get_ydata())) == 1)
+    xs = sorted(line.get_xdata()[0] for line in truth.lines if len(set(line.get_xdata())) == 1)
+    assert (ys, xs) == ([3.5, 11.5], [-0.5, 7.5, 15.5, 23.5])
+
+
 # --- attention --------------------------------------------------------------------------------
 
 
