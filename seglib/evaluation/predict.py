@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from ..data.images import SUFFIXES, read_photo
 from ..data.tree import IMAGE_FOLDER
 from ..errors import ImageError
-from ..files import atomic_path
+from ..files import atomic_path, check_writable
 from ..labels import ClassSet
 from ..plots.style import overlay
 from .predictor import Predictor
@@ -30,7 +30,7 @@ def predict_files(
     made if it is missing; the sub-folders in which the images lie are kept. Names are such that the
     Cityscapes evaluator, which takes whatever begins like a scene, finds the label ids alone. An
     image that cannot be read does not stop the others. Returns the written files; raises
-    ImageError with one line.
+    ImageError with one line, SeglibError for an output that cannot be written.
     """
     output = Path(os.path.expanduser(output))
     photos = find_photos(inputs)
@@ -44,10 +44,7 @@ def predict_files(
             if other is not photo:
                 what = f"{target} would take the place of {other} or of its results; rename one"
                 raise ImageError(f"{photo}: {what}")
-    place = next(path for path in (output, *output.absolute().parents) if path.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK):
-        what = "can't be written" if place.is_dir() else "is a file"
-        raise ImageError(f"{place}: {what}, expected a folder to write to")
+    check_writable(output, "the output")
     written: list[Path] = []
     problems: list[ImageError] = []
     bar = tqdm(photos.items(), "predict", unit="image", disable=not progress or len(photos) == 1)

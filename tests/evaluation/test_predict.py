@@ -14,7 +14,7 @@ from torch.nn import functional
 from seglib.config import RunConfig
 from seglib.data.cache import resize_image
 from seglib.data.transforms import normalize
-from seglib.errors import ImageError
+from seglib.errors import ImageError, SeglibError
 from seglib.evaluation import predictor
 from seglib.evaluation.predict import predict_files
 from seglib.evaluation.predictor import Predictor, working_size
@@ -171,7 +171,7 @@ def test_one_bad_photo_does_not_stop_the_others(tmp_path: Path) -> None:
     assert len(os.listdir(tmp_path / "out")) == 3
     with pytest.raises(ImageError, match="^[^;]*a.png: cannot be read: not an image"):
         predict_files(PREDICTOR, [tmp_path / "a.png"], tmp_path / "other")
-    assert not (tmp_path / "other").exists()
+    assert os.listdir(tmp_path / "other") == []
 
 
 def photos(folder: Path, *names: str) -> Path:
@@ -236,16 +236,13 @@ def test_missing_input_and_output_that_cannot_be_written_are_named(tmp_path, mon
         predict_files(PREDICTOR, [], tmp_path)
     (tmp_path / "a.png").write_bytes(encoded(halves()))
     for output in (tmp_path / "a.png", tmp_path / "a.png" / "out"):
-        with pytest.raises(ImageError, match="a.png: is a file, expected a folder"):
-            predict_files(PREDICTOR, [tmp_path / "a.png"], output)
+        with pytest.raises(SeglibError, match="a.png(/out)?: this folder can't be written"):
+            predict_files(None, [tmp_path / "a.png"], output)  # before the network is needed
     with pytest.raises(ImageError, match="gone.png: no such file"):
         predict_files(PREDICTOR, [tmp_path / "gone.png"], tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match="empty: no images in this folder"):
         predict_files(PREDICTOR, [tmp_path / "empty"], tmp_path)
-    with monkeypatch.context() as patched, pytest.raises(ImageError, match="can't be written"):
-        patched.setattr(os, "access", lambda path, mode: mode != os.W_OK)
-        predict_files(None, [tmp_path / "a.png"], tmp_path / "out")
 
     def full_disk(self, path, **options) -> None:
         Path(path).write_bytes(b"half of it")
