@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from seglib.plots import style
 
 from ..comparison import Pair
-from .parts import binary_axis, legend_above, note, run_panels, signed
+from .parts import legend_above, log_axis, note, run_panels, signed
 
 Panels = Mapping[str, Mapping[str, Any]]
 Difference = tuple[float, float, float]
@@ -72,7 +72,8 @@ def band_iou(panels: Panels) -> Figure:
             color = run_looks[name]["color"]
             axis.fill_between(table.index, low, high, color=color, alpha=0.15, linewidth=0)
             axis.plot(table.index, middle, label=name, **run_looks[name])
-        binary_axis(axis, table.index)
+        log_axis(axis, "{x:g}", 2)
+        axis.set_xticks(table.index)
         axis.set(xlabel="within … pixels of a boundary", ylim=(0, None))
     drawn[0][0].set_ylabel("mIoU there (%)")
     style.joint_legend(figure)

@@ -12,7 +12,7 @@ from seglib.labels import IGNORE_INDEX
 from seglib.plots import style
 from seglib.plots.scenes import agreement, label_pictures, plate
 
-from .parts import binary_axis, log_axis
+from .parts import log_axis
 
 
 @style.styled
@@ -152,7 +152,8 @@ def survival(table: pd.DataFrame, classes: Sequence[str]) -> Figure:
         left = 100 * table.pivot(index="width", columns="class", values=column)[classes]
         for i, name in enumerate(classes):
             axis.plot(left[name], label=name, **style.series(i))
-        binary_axis(axis, left.index)
+        log_axis(axis, "{x:g}", 2)
+        axis.set_xticks(left.index)
         axis.tick_params(axis="x", labelsize=6.5)
         axis.set(title=title, xlabel="image width (px)", ylim=(-2, 104))
     figure.legend(*axis.get_legend_handles_labels(), loc="outside lower center", ncols=7)

@@ -39,12 +39,6 @@ def log_axis(axis: plt.Axes, formatter: Any, base: int = 10) -> None:
     axis.xaxis.set_minor_locator(NullLocator())
 
 
-def binary_axis(axis: plt.Axes, values: Sequence[float]) -> None:
-    """Make the x axis logarithmic to base 2, with ticks at `values` only."""
-    log_axis(axis, "{x:g}", 2)
-    axis.set_xticks(values)
-
-
 def ratio_axis(axis: plt.Axes, octaves: float) -> None:
     """Make the x axis one of ratios, ÷2, ×1, ×2, that ends so many doublings beside ×1."""
     log_axis(axis, lambda value, _: f"×{value:g}" if value >= 1 else f"÷{1 / value:g}", 2)
