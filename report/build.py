@@ -174,8 +174,10 @@ def data_numbers(dataset: str) -> Named:
 
 def network_numbers(networks: Mapping[str, Record]) -> Named:
     """The four networks on one dataset: how much they differ, and what they keep in the mean."""
-    for better, worse, difference in comparison.pairs(networks):
+    pairs = comparison.pairs(networks)
+    for better, worse, difference in pairs:
         yield f"{better}-{worse}", points(difference, ".1f")
+    yield "pairs apart", number(sum(pair.is_real for pair in pairs))
     measured = [measurement(record, "robustness") for record in networks.values()]
     for kind, share in pd.DataFrame(map(comparison.retained_miou, measured)).mean().items():
         yield f"kept {kind}", percent(share)
