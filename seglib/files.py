@@ -104,12 +104,13 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def read_json(path: Path, error: type[SeglibError] = SeglibError) -> Any:
-    """Read a JSON file; raise `error` with one line that names the file if that can't be done."""
+def read_json(path: Path, error: type[SeglibError] = SeglibError) -> dict[str, Any]:
+    """Read a JSON file of named values; raise `error` with one line that names it if it is none."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise error(f"{path}: no such file") from None
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise ValueError("expected an object of named values")
+        return values
     except (ValueError, RecursionError) as problem:
         raise error(f"{path}: not valid JSON ({problem})") from None
     except OSError as problem:

@@ -35,7 +35,7 @@ from .data.datasets import DatasetSpec, dataset_spec, fingerprint
 from .data.images import read_label_ids, read_mask
 from .data.tree import MASK_FOLDERS
 from .errors import ConfigError, RecordError, shown
-from .files import atomic_folder, atomic_path, locked, sha256_of, write_json
+from .files import atomic_folder, atomic_path, locked, read_json, sha256_of, write_json
 from .provenance import RESULTS_VERSION
 from .recipes import command
 
@@ -56,7 +56,7 @@ class Record:
     def config(self) -> RunConfig:
         file = self.path / "config.json"
         try:
-            config = RunConfig.from_dict(_parsed(file, self._part("config.json"))).resolved()
+            config = RunConfig.from_dict(self._values("config.json")).resolved()
         except ConfigError as problem:
             raise RecordError(f"{file}: {problem}") from None
         if config.run_id != self.id:
@@ -76,18 +76,26 @@ class Record:
     def scores(self) -> dict[str, dict[str, Any]]:
         """Scores by split, as `ScoreAccumulator.scores` makes them."""
         file = self.path / "scores.json"
-        values = _parsed(file, _read(file))
+        values = read_json(file, RecordError)
         if values.pop("sha256", None) != _digest(values):
             raise RecordError(f"{file}: damaged or edited; restore it, or retrain the run")
         return {split: _unpacked(scores) for split, scores in values.items()}
 
     @cached_property
     def environment(self) -> dict[str, Any]:
-        return _parsed(self.path / "environment.json", self._part("environment.json"))
+        return self._values("environment.json")
+
+    def _values(self, name: str) -> dict[str, Any]:
+        self._part(name)  # or it refuses
+        return read_json(self.path / name, RecordError)
 
     def _part(self, name: str) -> bytes:
         """The bytes of a part that never changes; `RecordError` if they are not those recorded."""
-        content, sums = _read(self.path / name), _read(self.path / SUMS).decode("utf-8", "replace")
+        try:
+            sums = (self.path / SUMS).read_text("utf-8", "replace")
+            content = (self.path / name).read_bytes()
+        except OSError as problem:
+            raise RecordError(f"{problem.filename}: cannot be read ({problem.strerror})") from None
         if f"{hashlib.sha256(content).hexdigest()}  {name}" not in sums.splitlines():
             advice = f"its sha256 is not in {SUMS}; restore it, or retrain the run"
             raise RecordError(f"{self.path / name}: damaged or edited ({advice})")
@@ -181,23 +189,6 @@ class Record:
             self.__dict__.pop("scores", None)  # read again
             write_scores(self.path / "scores.json", self.scores | {split: scores})
         self.__dict__.pop("scores", None)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as problem:
-        raise RecordError(f"{path}: cannot be read ({problem.strerror})") from None
-
-
-def _parsed(path: Path, content: bytes) -> dict[str, Any]:
-    try:
-        values = json.loads(content)
-    except (ValueError, RecursionError) as problem:
-        raise RecordError(f"{path}: not valid JSON ({problem})") from None
-    if not isinstance(values, dict):
-        raise RecordError(f"{path}: expected an object of named values")
-    return values
 
 
 def _digest(values: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ holds a hash of everything it depends on, so it is never stale; one that is dama
 """
 
 import hashlib
+import json
 import os
 import sys
 import zlib
@@ -19,8 +20,7 @@ from torch import Tensor
 from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
-from ..errors import SeglibError
-from ..files import atomic_folder, locked, read_json, write_json
+from ..files import atomic_folder, locked, write_json
 from ..labels import ClassSet
 from .images import read_label_ids, read_photo
 from .tree import Scene, check_labels, stamp
@@ -90,8 +90,8 @@ def _name(scenes: list[Scene], size: tuple[int, int], class_set: ClassSet) -> st
 
 def _open(folder: Path) -> list[np.ndarray] | None:
     """The maps of images and masks; None if they are not there, or not as they were built."""
-    with suppress(OSError, ValueError, SeglibError):
-        if read_json(folder / "checksums.json") == _checksums(folder):
+    with suppress(OSError, ValueError, RecursionError):
+        if json.loads((folder / "checksums.json").read_bytes()) == _checksums(folder):
             return [np.load(folder / name, mmap_mode="r") for name in FILES]
     return None
 

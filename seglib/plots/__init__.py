@@ -6,4 +6,4 @@ with a legend, a network always in its own colour.
 
 from .results import class_scores, curves
 from .scenes import label_pictures, predictions
-from .style import NETWORKS, STYLE, TEXT_WIDTH, looks, overlay, save_figure
+from .style import NETWORKS, TEXT_WIDTH, looks, overlay, save_figure

@@ -5,6 +5,7 @@ import io
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -39,35 +40,7 @@ INK, PALE = "#333333", "#BBBBBB"
 ZERO = {"color": "#444444", "linewidth": 0.8}  # the line of no difference
 CORRECT, WRONG = (222, 226, 230), (187, 35, 60)
 
-STYLE: dict[str, Any] = {
-    "font.family": ["STIXGeneral"],  # ships with matplotlib, so it is the same on every machine
-    "mathtext.fontset": "stix",
-    "font.size": 8.5,
-    "axes.titlesize": 9,
-    "axes.labelsize": 8.5,
-    "legend.fontsize": 7.5,
-    "legend.frameon": False,
-    "figure.titlesize": 9.5,
-    "figure.dpi": 120,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.edgecolor": "#444444",
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.5,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 3.5,
-    "image.interpolation": "nearest",
-    "hatch.linewidth": 0.5,
-    "pdf.fonttype": 42,
-    "savefig.bbox": "tight",
-    "savefig.pad_inches": 0.03,
-}
-for ticks in ("xtick", "ytick"):
-    STYLE |= {f"{ticks}.labelsize": 7.5, f"{ticks}.major.width": 0.6, f"{ticks}.major.size": 2.5}
+STYLE = Path(__file__).with_name("seglib.mplstyle")
 
 
 def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -75,7 +48,7 @@ def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **kwargs: Any) -> Figure:
-        with plt.rc_context(STYLE):
+        with plt.style.context(STYLE):
             return function(*args, **kwargs)
 
     return wrapper
@@ -119,7 +92,7 @@ def save_figure(figure: Figure, name: str, dataset: str = "miniscapes") -> None:
     kind, drawn = name[-3:], io.BytesIO()
     about = {"Creator": "seglib", "Producer": "matplotlib", "CreationDate": None}
     # Drawn in memory: on a full disk matplotlib's PDF writer fails with an error of its own.
-    with plt.rc_context(STYLE):
+    with plt.style.context(STYLE):
         figure.savefig(drawn, format=kind, dpi=200, metadata=about if kind == "pdf" else None)
     if kind == "png":  # opaque: without its fourth channel it is a tenth smaller
         picture, drawn = Image.open(drawn).convert("RGB"), io.BytesIO()

@@ -180,8 +180,8 @@ def test_names_that_are_no_utf8(tree: Path) -> None:
         (tree / part / "val/northtown").rename(tree / part / "val" / city)
     assert len(build(tree, "val")) == 3
     assert len(fingerprint(tree, "val")) == 16
-    write_json(tree / "names.json", [city])
-    assert read_json(tree / "names.json") == [city]
+    write_json(tree / "names.json", {"city": city})
+    assert read_json(tree / "names.json") == {"city": city}
 
 
 def test_subsets_are_nested_and_random() -> None:

@@ -288,19 +288,12 @@ def test_interrupted_unpacking_shows_nothing_and_can_be_repeated(licensed, monke
     assert len([path for path in snapshot(licensed) if path.startswith("leftImg8bit/")]) == 3
 
 
-@pytest.mark.parametrize(
-    "member",
-    ["../outside.png", "/outside.png", "leftImg8bit/train/../../../outside.png", "C:\\x", "link"],
-)
-def test_unsafe_members_are_refused(tmp_path, licensed, member):
-    info = zipfile.ZipInfo("gtFine/train/ulm" if member == "link" else member)
-    info.external_attr = (0o120777 if member == "link" else 0o100644) << 16
+@pytest.mark.parametrize("member", ["../outside.png", "/outside.png", "gtFine/../../outside.png"])
+def test_members_that_lie_elsewhere_are_refused(tmp_path, licensed, member):
     with zipfile.ZipFile(licensed / "gtFine_trainvaltest.zip", "a") as opened:
-        opened.writestr(info, "/etc")
-    why = "refused, member .* " + ("is a link" if member == "link" else "lies outside the folder")
-    with pytest.raises(DatasetError, match=f"gtFine_trainvaltest.zip: {why}") as caught:
-        prepare("cityscapes", progress=False)
-    assert "\n" not in str(caught.value) and not (licensed / "gtFine").exists()
+        opened.writestr(member, "/etc")
+    refused("gtFine_trainvaltest.zip: refused, member .*outside.png' lies elsewhere", "cityscapes")
+    assert not (licensed / "gtFine").exists()
     assert not Path("/outside.png").exists() and not list(tmp_path.rglob("outside.png"))
 
 
