@@ -56,11 +56,11 @@ class RunConfig:
     """
 
     dataset: str = "miniscapes"  # Dataset to train on: miniscapes, camvid or cityscapes
-    model: str = "unet"  # Architecture, by its name in the registry
+    model: str = "unet"  # Architecture: fcn, unet, vit, swin or timm; `seglib models` compares
     width: int | None = None  # Channels at full size (fcn and unet: 64; 16 suits a CPU; timm: 32)
     norm: bool | None = None  # Batch normalisation after each convolution (unet)
     skips: bool | None = None  # Skip connections from encoder to decoder (unet)
-    size: str | None = None  # Named size of a transformer (vit and swin)
+    size: str | None = None  # Size of a transformer (vit: tiny, b16; swin: nano, t, b)
     encoder: str | None = None  # Encoder by its name in timm (timm: tf_efficientnet_lite0)
     pretrained: bool | None = None  # Start from published ImageNet weights (vit, swin and timm)
     freeze: int | None = None  # First levels of the encoder, strides 2, 4, …, that stay as they are
