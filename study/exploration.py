@@ -18,7 +18,7 @@ from seglib.data.datasets import DatasetSpec, fingerprint
 from seglib.data.images import read_instance_ids, read_label_ids
 from seglib.data.tree import IMAGE_FOLDER, SPLITS, Scene, has_coarse, has_instances, list_scenes
 from seglib.errors import ConfigError
-from seglib.evaluation.metrics import confusion_matrix, iou_per_class, mean_iou, pixel_accuracy
+from seglib.evaluation import metrics
 from seglib.labels import IGNORE_INDEX, ClassSet
 from seglib.provenance import RESULTS_VERSION
 
@@ -81,7 +81,7 @@ def position_baseline(
     classes, grid = priors.shape[0], priors.shape[1:]
     best = priors.argmax(axis=0).astype(np.uint8).ravel()
     found = ((mask, best[_cells(mask.shape, grid)]) for mask in masks(scenes, class_set))
-    return sum(confusion_matrix(mask, guess, classes) for mask, guess in found)
+    return sum(metrics.confusion_matrix(mask, guess, classes) for mask, guess in found)
 
 
 def grid_ceiling(
@@ -95,7 +95,7 @@ def grid_ceiling(
     classes = class_set.num_classes
     found = ((mask, majority(resize_mask(mask, size), stride, classes))
              for mask in masks(scenes, class_set))
-    return sum(confusion_matrix(mask, resize_mask(cells, mask.shape), classes)
+    return sum(metrics.confusion_matrix(mask, resize_mask(cells, mask.shape), classes)
                for mask, cells in found)
 
 
@@ -147,9 +147,9 @@ def fine_coarse_agreement(
     values = {
         "class": class_set.names,
         "fine_pixels": total,
-        "covered": _share(pairs[:, :-1].sum(axis=1), total),
-        "recall": _share(same, total),
-        "precision": _share(same, pairs[:, :-1].sum(axis=0)),
+        "covered": metrics.ratio(pairs[:, :-1].sum(axis=1), total),
+        "recall": metrics.ratio(same, total),
+        "precision": metrics.ratio(same, pairs[:, :-1].sum(axis=0)),
     }
     return pd.DataFrame(values)[total > 0].reset_index(drop=True)
 
@@ -182,9 +182,9 @@ def survival(scenes: Sequence[Scene], class_set: ClassSet, widths: Sequence[int]
         values = {
             "width": width,
             "class": class_set.names,
-            "pixels": _share(right, total),
-            "objects": _share(kept[width], objects_of),
-            "best_iou": _share(right, total + pairs[width][:, :-1].sum(axis=0) - right),
+            "pixels": metrics.ratio(right, total),
+            "objects": metrics.ratio(kept[width], objects_of),
+            "best_iou": metrics.ratio(right, total + pairs[width][:, :-1].sum(axis=0) - right),
         }
         tables.append(pd.DataFrame(values)[total > 0])
     return pd.concat(tables, ignore_index=True)
@@ -227,9 +227,9 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
 
 def _score_facts(confusion: np.ndarray) -> dict[str, Any]:
     return {
-        "miou": mean_iou(confusion),
-        "pixel_accuracy": pixel_accuracy(confusion),
-        "iou": [None if np.isnan(iou) else float(iou) for iou in iou_per_class(confusion)],
+        "miou": metrics.mean_iou(confusion),
+        "pixel_accuracy": metrics.pixel_accuracy(confusion),
+        "iou": [None if np.isnan(iou) else float(iou) for iou in metrics.iou_per_class(confusion)],
     }
 
 
@@ -264,7 +264,7 @@ def _coarse_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:
 def _pairs(truth: np.ndarray, guess: np.ndarray, class_set: ClassSet) -> np.ndarray:
     """Confusion matrix int64 (C, C + 1) whose last column holds what `guess` leaves void."""
     classes = class_set.num_classes
-    return confusion_matrix(truth, np.minimum(guess, np.uint8(classes)), classes + 1)[:-1]
+    return metrics.confusion_matrix(truth, np.minimum(guess, np.uint8(classes)), classes + 1)[:-1]
 
 
 def _objects(scene: Scene, mask: np.ndarray, class_set: ClassSet) -> tuple[np.ndarray, np.ndarray]:
@@ -298,9 +298,3 @@ def _cells(shape: tuple[int, int], grid: tuple[int, int]) -> np.ndarray:
     """The number of the cell of a `grid` (h, w) that each pixel of a frame lies in, (H, W)."""
     rows, columns = (np.arange(s) * cells // s for s, cells in zip(shape, grid, strict=True))
     return rows[:, None] * grid[1] + columns
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, NaN where both are 0."""
-    with np.errstate(invalid="ignore"):
-        return part / whole

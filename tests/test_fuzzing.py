@@ -4,7 +4,6 @@ Each file starts as a good one, of which bytes are then changed, cut out or put 
 reaches beyond the first check. What is found once stays as an `@example`.
 """
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -86,13 +85,6 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF")
 PHOTOS = {format: encoded(noise(20, 24), format, exif=TURNED) for format in FORMATS}
 
 
-@EXAMPLES
-@given(format=st.sampled_from(sorted(PHOTOS)), changes=CHANGES)
-def test_any_photograph(format: str, changes) -> None:
-    content = damaged(PHOTOS[format], changes)
-    works_or_is_one_line(lambda: read_photo(content, "holiday.jpg"), "holiday.jpg")
-
-
 class Plain(torch.nn.Module):
     def forward(self, batch: torch.Tensor) -> torch.Tensor:
         return batch.repeat(1, 4, 1, 1)[:, : CAMVID_11.num_classes]
@@ -121,15 +113,6 @@ def test_any_upload(name: str, content: bytes) -> None:
 def record(seglib_home: Path) -> Record:
     config = RunConfig(model="fcn", width=4, image_size=(32, 64))
     return save_record(config, history=[], scores={}, environment={}, state=None, predictions={})
-
-
-@EXAMPLES
-@given(changes=CHANGES)
-@example([(0.0, 9999, b'"\\ud800"')])
-def test_any_config_file(record: Record, changes) -> None:
-    content = json.dumps(record.config.to_dict()).encode()
-    other = edited(record, "config.json", damaged(content, changes))
-    works_or_is_one_line(lambda: other.config.run_id, record.id)
 
 
 PLAN = (Path(load_study.__code__.co_filename).parent / "plan.toml").read_bytes()

@@ -73,7 +73,7 @@ def _runs(*maps: np.ndarray) -> list[np.ndarray]:
 def iou_per_class(confusion: np.ndarray) -> np.ndarray:
     """IoU of each class of a confusion matrix (C, C); float64 (C,), NaN where a class is absent."""
     tp, fp, fn = _split(confusion)
-    return _ratio(tp, tp + fp + fn)
+    return ratio(tp, tp + fp + fn)
 
 
 def mean_iou(confusion: np.ndarray) -> float:
@@ -83,7 +83,7 @@ def mean_iou(confusion: np.ndarray) -> float:
 
 def pixel_accuracy(confusion: np.ndarray) -> float:
     """Share of the counted pixels whose class is right (NaN when no pixel was counted)."""
-    return float(_ratio(np.trace(confusion), confusion.sum()))
+    return float(ratio(np.trace(confusion), confusion.sum()))
 
 
 def category_confusion(confusion: np.ndarray, class_set: ClassSet) -> np.ndarray:
@@ -224,14 +224,14 @@ def aggregate(images: dict[str, Any], weights: np.ndarray | None = None) -> dict
     values: dict[str, np.ndarray] = {}
     for prefix, columns in (("", "instance_classes"), ("category_", "instance_categories")):
         tp, fp, fn = (total(f"{prefix}{key}") for key in ("tp", "fp", "fn"))
-        values[f"{prefix}iou"] = _ratio(tp, tp + fp + fn)
+        values[f"{prefix}iou"] = ratio(tp, tp + fp + fn)
         if not prefix:
-            values["pixel_accuracy"] = _ratio(tp.sum(axis=-1), (tp + fn).sum(axis=-1))
-            values["mean_accuracy"] = _mean_of_present(_ratio(tp, tp + fn))
+            values["pixel_accuracy"] = ratio(tp.sum(axis=-1), (tp + fn).sum(axis=-1))
+            values["mean_accuracy"] = _mean_of_present(ratio(tp, tp + fn))
         if (present := images.get(columns)) is not None:
             itp, ifn = total(f"{prefix}instance_tp"), total(f"{prefix}instance_fn")
             iiou = np.full(fp.shape, np.nan)
-            iiou[..., present] = _ratio(itp, itp + fp[..., present] + ifn)
+            iiou[..., present] = ratio(itp, itp + fp[..., present] + ifn)
             values |= {f"{prefix}iiou": iiou, f"{prefix}miiou": _mean_of_present(iiou)}
         values[f"{prefix}miou"] = _mean_of_present(values[f"{prefix}iou"])
     return values
@@ -279,7 +279,7 @@ def _split(confusion: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return tp, confusion.sum(axis=-2) - tp, confusion.sum(axis=-1) - tp
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole, float64, NaN where the whole is 0."""
     whole = np.asarray(whole, dtype=np.float64)
     return np.divide(part, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
@@ -287,4 +287,4 @@ def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def _mean_of_present(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis without NaN; NaN where all are."""
-    return _ratio(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))
+    return ratio(np.nansum(values, axis=-1), (~np.isnan(values)).sum(axis=-1))

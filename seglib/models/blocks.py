@@ -1,5 +1,9 @@
-"""What more than one architecture is made of."""
+"""What more than one architecture is made of, such as the way up that U-shaped ones share."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,3 +27,49 @@ def pad_to_multiple(image: Tensor, stride: int) -> Tensor:
     if not (bottom or right):
         return image
     return functional.pad(image, (0, right, 0, bottom), mode="replicate")
+
+
+class Up(nn.Module):
+    """Double the size, join the encoder's features of that size, mix both with two Blocks.
+
+    (N, in, h, w) and a skip (N, skip, 2h, 2w), None where `skip_channels` is 0 → (N, out, 2h, 2w).
+    """
+
+    def __init__(
+        self, in_channels: int, skip_channels: int, out_channels: int, norm: bool = True
+    ) -> None:
+        super().__init__()
+        self.upsample = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
+        self.blocks = nn.Sequential(
+            Block(out_channels + skip_channels, out_channels, norm),
+            Block(out_channels, out_channels, norm),
+        )
+
+    def forward(self, features: Tensor, skip: Tensor | None = None) -> Tensor:
+        features = self.upsample(features)
+        if skip is not None:
+            features = torch.cat([skip, features], dim=1)
+        return self.blocks(features)
+
+
+class Decoder(nn.ModuleList):
+    """From the deepest of an encoder's levels up to its finest, an `Up` with a skip for each.
+
+    A level has half the size of the one before it. `levels` are their channels, finest first, 0
+    where the encoder gives nothing of that size; `channels` those of each `Up`, deepest first.
+    """
+
+    def __init__(self, levels: Sequence[int], channels: Sequence[int], norm: bool = True) -> None:
+        *skips, deepest = levels
+        sizes = pairwise([deepest, *channels])
+        super().__init__(
+            Up(before, skip, after, norm)
+            for (before, after), skip in zip(sizes, reversed(skips), strict=True)
+        )
+
+    def forward(self, levels: Sequence[Tensor | None]) -> Tensor:
+        """Map features (N, C, H/2^level, W/2^level) to features of the finest level's size."""
+        *skips, features = levels
+        for up, skip in zip(self, reversed(skips), strict=True):
+            features = up(features, skip)
+        return features

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..errors import ConfigError, choose
-from .blocks import pad_to_multiple
-from .decoder import Decoder
+from .blocks import Decoder, pad_to_multiple
 from .pretrained import load_published
 
 STAGES = (6, 4, 3, 2, 1.5, 1)  # channels of the decoder's stages, to stride 2, over its width

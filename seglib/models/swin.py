@@ -17,8 +17,7 @@ from torchvision.models.swin_transformer import (
 )
 
 from ..errors import choose
-from .blocks import Block, pad_to_multiple
-from .decoder import Up
+from .blocks import Block, Up, pad_to_multiple
 from .pretrained import load_published
 
 WINDOW = 7  # side of a window, in tokens

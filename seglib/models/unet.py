@@ -7,8 +7,7 @@ convolutions are padded, so that logits have the size of the image, and batch-no
 
 from torch import Tensor, nn
 
-from .blocks import Block, pad_to_multiple
-from .decoder import Up
+from .blocks import Block, Up, pad_to_multiple
 
 
 class UNet(nn.Module):

@@ -130,17 +130,6 @@ def test_what_the_generator_refuses_is_a_config_error():
         prepare("miniscapes", seed=-1, progress=False)
 
 
-def test_a_failure_leaves_nothing_behind(monkeypatch, home):
-    def fail(destination, **options):
-        write_scene(destination, "train")
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(miniscapes, "generate", fail)
-    with pytest.raises(OSError, match="No space left"):
-        prepare("miniscapes")
-    assert [path.name for path in (home / "data").iterdir() if path.is_dir()] == []
-
-
 def test_a_folder_of_someone_else_is_not_replaced(generated, home):
     scene = write_scene(home / "data" / "miniscapes", "train")
     for force in (False, True):

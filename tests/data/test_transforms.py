@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from seglib.config import RunConfig
 from seglib.data.cache import SceneCache
@@ -178,13 +177,6 @@ def test_a_sample_depends_on_seed_epoch_and_position_alone() -> None:
     assert torch.equal(torch.get_rng_state(), before)
     assert not same(samples[1, 0], samples[0, 0])
     assert not same(training_set(seed=8)[0, 0], samples[0, 0])
-
-
-def test_workers_change_nothing() -> None:
-    batches = [[(0, 3), (0, 1)], [(0, 0), (0, 2)]]
-    alone = list(DataLoader(training_set(), batch_sampler=batches))
-    helped = list(DataLoader(training_set(), batch_sampler=batches, num_workers=2))
-    assert all(same(one, other) for one, other in zip(alone, helped, strict=True))
 
 
 def test_mixed_seeds_are_all_different() -> None:

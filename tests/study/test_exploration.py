@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from seglib.data.datasets import dataset_spec
-from seglib.data.images import read_instance_ids, read_label_ids
 from seglib.data.tree import Scene, list_scenes
 from seglib.errors import ConfigError
 from seglib.evaluation.metrics import iou_per_class
@@ -108,16 +107,6 @@ def test_survival_resizes_as_pillow_does():
         np.testing.assert_array_equal(exploration.shrink(mask, width), np.asarray(pillow))
 
 
-def test_objects_are_instances_or_connected_regions(tiny_tree):
-    scene = list_scenes(tiny_tree, "train")[0]
-    indices = CITYSCAPES_19.encode(read_label_ids(scene.label_ids))
-    objects, owners = exploration._objects(scene, indices, CITYSCAPES_19)
-    assert (indices[objects > 0] == owners[objects[objects > 0] - 1]).all()
-    instances = read_instance_ids(scene.instance_ids)
-    assert (owners == CAR).sum() == len(np.unique(instances[instances // 1000 == 26]))
-    assert ((objects > 0) == (indices != 255)).all()
-
-
 def test_facts_of_a_dataset(home):
     spec = dataset_spec("miniscapes")
     facts = exploration.dataset_facts(spec, (16, 32))
@@ -157,4 +146,3 @@ def test_ceiling_loses_what_is_thinner_than_a_cell(tmp_path):
         assert iou[pole] == poles
         assert iou[building] == 1
         assert iou[road] == (1 if stride < 8 else 30 / 32)
-

@@ -3,9 +3,7 @@
 import contextlib
 import dataclasses
 import math
-import random
 import shutil
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -170,35 +168,6 @@ def test_a_candidate_that_diverges_is_recorded_as_the_worst(cityscapes_home, mon
     assert table["kept"].tolist()[:4] == [False, True, False, True]
     monkeypatch.setattr(halving, "fit", lambda *a, **k: pytest.fail("trained again"))
     assert run().equals(table)
-
-
-def progress_made() -> set[tuple[str, int]]:
-    """Checkpoints and records, with the time at which each was written."""
-    records = (paths.results_dir() / "sweeps").glob("*/*/c*.json")
-    files = [*paths.checkpoints_dir().glob("*/*.ckpt"), *records]
-    return {(str(file), file.stat().st_mtime_ns) for file in files if file.exists()}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.long)])
-def test_killed_again_and_again_a_sweep_ends_the_same(cityscapes_home, kills):
-    grid = {**GRID, "weight_decay": (0.0, 1e-2)}
-    plan = SweepPlan(dataclasses.replace(BASE, epochs=3), grid, first_images=4, halvings=1)
-    table = run(plan)
-    expected = contents()
-    assert len(set(table["score"])) > 6
-    shutil.rmtree(paths.results_dir())
-    moment = random.Random(0)
-    for _ in range(kills):
-        process, before = Process(cityscapes_home, run, plan), progress_made()
-        process.wait_for(lambda before=before: progress_made() - before)
-        time.sleep(moment.uniform(0, 1 / kills))
-        process.kill()
-    done, total = halving.runs_done(plan)
-    assert done < total
-    Process(cityscapes_home, run, plan).result()
-    assert decided(sweep_table(plan)) == decided(table)
-    assert contents() == expected
 
 
 def work(plan: SweepPlan, log: Path) -> str:
