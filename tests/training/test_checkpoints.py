@@ -52,17 +52,6 @@ def test_without_a_checkpoint_there_is_nothing_to_say(seglib_home: Path) -> None
     assert load_checkpoint(RUN) == (None, [])
 
 
-@pytest.mark.parametrize("kept", [0, 10, 32, 100, -1])
-def test_a_truncated_file_is_passed_over_and_named(folder: Path, kept: int) -> None:
-    last = folder / "last.ckpt"
-    last.write_bytes(last.read_bytes()[:kept])
-    loaded, passed_over = load_checkpoint(RUN)
-    assert loaded["next_epoch"] == 1
-    assert passed_over == [
-        f"last.ckpt of {RUN} is passed over: it is damaged: its digest does not match its content"
-    ]
-
-
 def test_when_all_are_damaged_the_run_starts_over(folder: Path) -> None:
     for path in folder.iterdir():
         path.write_bytes(b"damaged")

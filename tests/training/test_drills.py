@@ -1,7 +1,6 @@
 """Fault drills: `kill -9` at random moments and full disks, after which nothing is lost."""
 
 import contextlib
-import dataclasses
 import os
 import random
 import shutil
@@ -29,7 +28,7 @@ from seglib.data.tree import list_scenes
 from seglib.errors import SeglibError
 from seglib.files import sha256_of
 from seglib.labels import CITYSCAPES_19
-from seglib.records import Record, load_record, save_record
+from seglib.records import Record, save_record
 from seglib.training import checkpoints, loop
 
 pytestmark = pytest.mark.slow
@@ -111,44 +110,8 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes(home: Path) 
     assert not checkpoints.checkpoint_folder(CONFIG.run_id).exists()
 
 
-def score_again(run_id: str) -> None:
-    while True:
-        record = load_record(run_id)
-        scores = {**record.scores["val"], "again": time.time()}
-        record.add_scores("test", scores, record.predictions("val"))
-
-
-def test_adding_scores_killed_at_random_moments_keeps_the_record_whole(home: Path) -> None:
-    run_id = train(dataclasses.replace(CONFIG, epochs=1))
-    record = load_record(run_id)
-    record.add_scores("test", record.scores["val"], record.predictions("val"))
-    moments = random.Random(1)
-    for _ in range(10):
-        process = Process(home, score_again, run_id)
-        time.sleep(moments.uniform(0.02, 0.2))
-        process.kill()
-        record = load_record(run_id)
-        assert record.miou("test") == record.miou("val")
-        assert list(record.predictions("test")) == list(record.predictions("val"))
-
-
 def build_cache(root: str) -> list[str]:
     return load_cache(list_scenes(root, "train"), (24, 48), CITYSCAPES_19, False).names
-
-
-def test_cache_building_killed_at_random_moments_ends_whole(home: Path, tiny_tree: Path) -> None:
-    names = [scene.name for scene in list_scenes(tiny_tree, "train")]
-    moments = random.Random(2)
-    for _ in range(20):
-        shutil.rmtree(paths.cache_dir(), ignore_errors=True)
-        process = Process(home, build_cache, str(tiny_tree))
-        time.sleep(moments.uniform(0, 0.06))
-        process.kill()
-        for folder in paths.cache_dir().glob("[!.]*-train-*/"):
-            assert build_cache(str(tiny_tree)) == names, folder
-        assert build_cache(str(tiny_tree)) == names
-        left = [path.name for path in paths.cache_dir().iterdir() if path.suffix != ".lock"]
-        assert len(left) == 1 and not left[0].startswith(".")
 
 
 # --- datasets ---------------------------------------------------------------------------------
