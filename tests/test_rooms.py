@@ -14,8 +14,10 @@ SPINE = (  # what a student reads first
     "seglib/training/losses.py", "seglib/training/loop.py", "seglib/evaluation/evaluate.py",
     "seglib/evaluation/metrics.py",
 )
+SEGLIB = [path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "seglib").glob("[!_]*"))]
 LIMITS = {
-    "seglib": (("seglib",), 5_500),
+    "seglib": ((*(path for path in SEGLIB if path != "seglib/widgets"),), 5_500),
+    "widgets": (("seglib/widgets",), 600),
     "spine": (SPINE, 3_300),
     "study": (("study",), 3_500),
     "miniscapes": (("miniscapes",), 5_100),
