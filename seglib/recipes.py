@@ -1,6 +1,7 @@
 """The settings of the recorded runs, from which the command line and the notebooks start."""
 
 import dataclasses
+import shlex
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -26,11 +27,11 @@ def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> 
 def command(config: RunConfig) -> str:
     """The `seglib train` command of a run: what differs from its recipe, option by option."""
     own, config = recipe(config.dataset, config.model), config.resolved()
-    words = [f"seglib train --dataset {config.dataset} --model {config.model}"]
+    words = f"seglib train --dataset {config.dataset} --model {config.model}".split()
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if value != getattr(own, field.name):
             parts = value if isinstance(value, tuple) else [] if field.type is bool else [value]
             off = "no-" if parts == [] and not value else ""
             words += [f"--{off}{field.name.replace('_', '-')}", *map(str, parts)]
-    return " ".join(words)
+    return shlex.join(words)

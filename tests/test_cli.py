@@ -16,7 +16,6 @@ from PIL import Image
 from seglib import cli, paths
 from seglib.errors import ConfigError, SeglibError
 from seglib.files import read_json
-from seglib.recipes import command, recipe
 from seglib.records import list_records
 
 ROOT = Path(__file__).parent.parent
@@ -196,12 +195,6 @@ def test_runs_say_what_they_are(tree, capsys):
     expected = [record.id, "1", "7", f"{100 * record.miou():.1f}", "unet", "--width", "4"]
     assert lines[1].split()[:7] == expected and "--no-flip" in "".join(lines[1:])
     assert max(map(len, lines)) <= 100
-
-
-def test_the_command_of_a_run_makes_that_run():
-    for changes in ({"flip": False}, {"norm": False, "hold_out": ("a", "b")}, {"clip_norm": None}):
-        config = recipe("camvid", "unet", **changes)
-        assert cli.parse(command(config).split()[1:]).keywords["config"].resolved() == config
 
 
 # --- whatever the terminal, the signal and the process --------------------------------------------

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from seglib import cli
 from seglib.config import CHOICES, RunConfig
 from seglib.errors import ConfigError
 from seglib.models import MODELS
+from seglib.recipes import command, recipe
 
 NAN, INFINITY = float("nan"), float("inf")
 FIELDS = [field.name for field in dataclasses.fields(RunConfig)]
@@ -108,6 +111,51 @@ def test_the_same_run_written_otherwise_has_the_same_id() -> None:
     assert RunConfig(seed=np.int64(3)).run_id == RunConfig(seed=3).run_id
     # The dataset's own training size is the default.
     assert RunConfig().run_id == RunConfig(image_size=(160, 320)).run_id
+
+
+@pytest.mark.parametrize(
+    ("config", "more"),
+    [
+        ({"model": "fcn"}, {"width": 64, "dropout": 0.0}),
+        ({}, {"width": 64, "norm": True, "skips": True}),
+        ({"model": "vit", "size": "tiny"}, {"stochastic_depth": 0.1, "pretrained": False}),
+        ({"model": "swin"}, {"stochastic_depth": 0.1, "size": "nano"}),
+        ({"model": "timm"}, {"encoder": "tf_efficientnet_lite0", "freeze": 0}),
+        ({"image_size": (64, 128)}, {"crop_size": (64, 128)}),
+        ({}, {"encoder_rate": 1.0, "decay_all": False, "warm_up": 0.3}),
+        ({"schedule": "one_cycle"}, {"warm_up": 0.1, "gamma": 0.5}),
+        ({"loss": "dice"}, {"class_weights": "sqrt_median", "label_smoothing": 0.1}),
+        ({"hold_out": ("ulm", "bonn")}, {"hold_out": ["bonn", "ulm"]}),
+    ],
+)
+def test_defaults_spelled_out_and_settings_without_effect_are_the_same_run(config, more) -> None:
+    one, other = RunConfig(**config), RunConfig(**config | more)
+    assert one.resolved() == other.resolved() == other.resolved().resolved()
+    assert one.run_id == other.run_id
+
+
+VALID = {
+    "flip": [True, False], "norm": [True, False], "skips": [False], "decay_all": [True, None],
+    "hold_out": [("ulm",), ("ulm", "bad homburg"), None], "init_from": ["runs of mine/a", None],
+    "image_size": [(64, 128)], "crop_size": [(32, 64), None], "scale": [(0.5, 2.0), (1.0, 1.0)],
+    "clip_norm": [None, 0.5], "learning_rate": [1e-5, 0.25], "encoder_rate": [0.1, None],
+    "train_images": [7, None], "ema": [0.999, None], "label_smoothing": [0.1], "epochs": [1, 200],
+    "seed": [0, 2**63 - 1], "loss": ["dice", "cross_entropy"], "precision": ["fp32", "bf16"],
+    "schedule": ["step"], "gamma": [0.5], "warm_up": [0.0, None], "batch_size": [6],
+}
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.sampled_from(["miniscapes", "camvid", "cityscapes"]),
+    st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in VALID.items()}),
+)
+@example("cityscapes", {"crop_size": None, "flip": False, "hold_out": ("ulm", "bad homburg")})
+def test_the_command_of_a_run_makes_that_run(dataset: str, changes: dict) -> None:
+    config = recipe(dataset, "unet", **changes)
+    words = shlex.split(command(config))
+    assert words[:2] == ["seglib", "train"]
+    assert cli.parse(words[1:]).keywords["config"].resolved() == config
 
 
 def test_another_value_of_any_field_is_another_run() -> None:

@@ -1,25 +1,40 @@
 """Records: written as a whole, read with clear errors, never replaced by something foreign."""
 
+import dataclasses
 import io
+import operator
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from edits import edited
 from PIL import Image
 from processes import Process
 
+from seglib import cli, paths
 from seglib.config import RunConfig
 from seglib.errors import RecordError, SeglibError
 from seglib.files import atomic_folder, atomic_path, read_json, write_json
 from seglib.models import build_model
 from seglib.provenance import RESULTS_VERSION
-from seglib.records import Record, find_record, list_records, load_record, save_record
+from seglib.records import (
+    Record,
+    best_record,
+    find_record,
+    list_records,
+    load_record,
+    save_record,
+)
+from study.tables import write_tables
 
 CONFIG = RunConfig(model="fcn", width=4, image_size=(32, 64), precision="fp32").resolved()
 LABEL_IDS = np.array([[7, 8], [11, 23]], np.uint8)
+SCORES = {"miou": 0.25, "pixel_accuracy": 0.5, "miiou": None, "cities": {}}
 HISTORY = [{"epoch": 1, "val_miou": 0.25, "val_loss": 1 / 3}, {"epoch": 2, "val_miou": None}]
 
 
@@ -27,7 +42,7 @@ def save(config: RunConfig = CONFIG, **changes) -> Record:
     torch.manual_seed(0)
     parts = {
         "history": HISTORY,
-        "scores": {"val": {"miou": 0.25}},
+        "scores": {"val": SCORES},
         "environment": {"results_version": RESULTS_VERSION, "finished": "2026"},
         "state": build_model(config.model, 19, width=4).state_dict(),
         "predictions": {"val": {"scene": LABEL_IDS}},
@@ -132,6 +147,64 @@ def test_a_damaged_file_is_named_in_one_line(record: Record, name, content, read
     with pytest.raises(RecordError) as caught:
         read(edited(record, name, content.encode()))
     assert name in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+READ = {"weights.safetensors": Record.weights}
+PARTS = ("config.json", "environment.json", "history.csv", "scores.json", "weights.safetensors")
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_one_changed_byte_is_noticed_and_its_file_named(record: Record, name: str) -> None:
+    content = bytearray((record.path / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (record.path / name).write_bytes(content)
+    with pytest.raises(RecordError, match=f"{record.id}/{name}: ") as caught:
+        READ.get(name, operator.attrgetter(name.partition(".")[0]))(Record(record.path))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.skipif(not shutil.which("sha256sum"), reason="only where there is this program")
+def test_digests_are_in_the_form_of_sha256sum(record: Record) -> None:
+    check = ["sha256sum", "--check", "--strict", "SHA256SUMS"]
+    lines = subprocess.check_output(check, cwd=record.path, text=True).splitlines()
+    assert lines == [f"{name}: OK" for name in PARTS if name != "scores.json"]
+
+
+def test_weights_that_are_not_numbers_or_came_later_are_refused(record: Record) -> None:
+    state = record.weights()
+    state["encoder.0.0.bias"][1] = torch.nan
+    with pytest.raises(RecordError, match="'encoder.0.0.bias' holds NaN or infinite numbers"):
+        save(state=state).load_model()
+    compact = save(state=None)
+    compact.weights_path.write_bytes(safetensors.torch.save({"bias": torch.zeros(4)}))
+    with pytest.raises(RecordError, match="weights.safetensors: damaged or edited .its sha256 is"):
+        compact.weights()
+
+
+def rename(record: Record) -> None:
+    record.path.rename(record.path.with_name("miniscapes-fcn-00000000"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda record: (record.path / "scores.json").write_text("{"), "scores.json: not valid"),
+        (lambda record: (record.path / "SHA256SUMS").unlink(), "SHA256SUMS: cannot be read"),
+        (lambda record: edited(record, "config.json", {"colour": 1}), "config field 'colour'"),
+        (rename, "config.json: is the config of miniscapes-fcn-.*, not of miniscapes-fcn-00000000"),
+    ],
+)
+def test_a_damaged_record_takes_no_other_down(record: Record, capsys, damage, message) -> None:
+    other = save(dataclasses.replace(CONFIG, seed=1))
+    damage(record)
+    for read in (
+        list_records, lambda: [best_record("miniscapes")], lambda: [load_record()],
+        lambda: cli.main(["runs"]), write_tables,
+    ):
+        assert read() in ([other], 0, None)
+        passed_over = capsys.readouterr().err.splitlines()
+        assert len(passed_over) == 1 and re.search(f"^passed over: .*{message}", passed_over[0])
+    assert (paths.results_dir() / "summary.csv").read_text().count(other.id) == 1
 
 
 def test_a_missing_file_is_named(record: Record) -> None:

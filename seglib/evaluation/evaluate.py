@@ -108,7 +108,7 @@ def score_split(
     """
     known = ("train", "val", "test", *(["held_out"] if record.config.hold_out else []))
     choose("split", split, [part + way for way in ("", FLIP) for part in known])
-    if problem := record.other_data("train", split):
+    if problem := record.other_data("train", split.removesuffix(FLIP), split):
         print(f"{problem}: scored anew, not recorded")
     elif split in record.scores and export is None:
         return record.scores[split]

@@ -251,6 +251,7 @@ def describe_run(state: TrainingState) -> dict[str, Any]:
     return {
         **describe_machine(accelerator.device),
         "processes": accelerator.num_processes,
+        "compiled": any("_orig_mod" in name for name, _ in state.prepared.named_modules()),
         "versions": versions(), "commit": commit(), "results_version": RESULTS_VERSION,
         "data": state.data,
         "parameters": count_parameters(state.model), "best_epoch": state.best["epoch"],

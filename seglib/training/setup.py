@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import clear_environment
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -25,6 +24,8 @@ from ..records import Record, load_record
 from .checkpoints import KEYS
 from .losses import SegmentationLoss, sqrt_median_weights
 from .optim import build_optimizer, build_scheduler
+
+LAUNCHED = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # set by torchrun with WORLD_SIZE
 
 
 @dataclass
@@ -74,19 +75,25 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
 
     Its variables `ACCELERATE_*` have no say, so that a run's id stands for one result.
     """
-    if (size := int(os.environ.get("WORLD_SIZE", "1"))) == 1:
+    if (size := os.environ.get("WORLD_SIZE", "1")) == "1":
         # A notebook runs several configs in one process; the first one's settings must not stick.
         AcceleratorState._reset_state(reset_partial_state=True)
-    elif missing := [name for name in ("RANK", "MASTER_ADDR") if name not in os.environ]:
-        hint = "start with torchrun, or unset it"
-        raise ConfigError(f"WORLD_SIZE is {size}, but {' and '.join(missing)} is not set; {hint}")
-    wanted = {key: value for key, value in os.environ.items() if not key.startswith("ACCELERATE_")}
-    with clear_environment():
-        os.environ.update(wanted)
+    elif missing := [name for name in LAUNCHED if name not in os.environ]:
+        hint = f"but not {', '.join(missing)}; start with torchrun, or unset it"
+        raise ConfigError(f"WORLD_SIZE {size!r} is set, {hint}")
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)  # accelerate takes the current one
+    theirs = {key: os.environ.pop(key) for key in [*os.environ] if key.startswith("ACCELERATE_")}
+    try:
         accelerator = Accelerator(
             cpu=device.type == "cpu", gradient_accumulation_steps=config.accumulation,
             mixed_precision="no" if config.precision == "fp32" else config.precision,
         )
+    except ValueError as problem:
+        hint = f"({problem}); start with torchrun, or unset them"
+        raise ConfigError(f"a launcher's variables do not fit together {hint}") from None
+    finally:
+        os.environ.update(theirs)
     if not is_native(config.precision, device):
         imitated = f"this {device.type} only imitates {config.precision}, slowly"
         accelerator.print(f"{config.run_id}: {imitated}; `--precision fp32` is a run of its own")

@@ -30,8 +30,10 @@ def repeat(record: Record, epochs: int = 1) -> str:
     if problem := record.other_data("train", config.scored_split):
         raise RecordError(problem)
     device = choose_device(recorded["device"])
-    here = describe_machine(device) | {"versions": versions()}
-    differing = [name for name in ("processor", "versions") if here[name] != recorded[name]]
+    here = describe_machine(device) | {"processes": 1, "compiled": False} | versions()
+    then = {"compiled": False} | recorded | recorded["versions"]
+    names = ("processor", "processes", "compiled", *versions())
+    differing = [f"{name} {then.get(name)}" for name in names if here[name] != then.get(name)]
     torch.set_num_threads(recorded["threads"])
     try:
         state = new_state(config, make_accelerator(config, device))
@@ -50,10 +52,10 @@ def repeat(record: Record, epochs: int = 1) -> str:
     close = np.isclose(found["train_loss"], wanted["train_loss"], rtol=LOSS_TOLERANCE).all()
     shares = ["val_miou", "val_pixel_accuracy"]
     close &= np.allclose(found[shares], wanted[shares], rtol=0, atol=SHARE_TOLERANCE)
+    what = f"recorded with {', '.join(differing)}"
     if differing and close:
-        what = " and ".join(differing)
-        return f"{tables}\n{record.id}: within rounding; {what} are not those of the record"
+        return f"{tables}\n{record.id}: within rounding; {what}"
     print(tables)
-    reason = f"{' and '.join(differing)} differ, but by more than rounding" if differing else \
-        "data, libraries and processor are the same, so it is the code"
+    reason = f"by more than rounding; {what}" if differing else \
+        "data, libraries and processor are as recorded, so it is the code"
     raise RecordError(f"{record.id}: not repeated: {reason} ({code})")

@@ -17,6 +17,7 @@ from PIL import Image
 from processes import Process
 from safetensors.torch import load_file
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
@@ -320,6 +321,68 @@ def test_the_weights_of_the_selected_epoch_are_kept(home, monkeypatch, select_by
     assert all(torch.equal(expected[name], kept) for name, kept in record.weights().items())
 
 
+def test_held_out_cities_are_scored_and_not_trained_on(home: Path, capsys) -> None:
+    config = changed(hold_out=("southtown",)).resolved()
+    state = new_state(config, make_accelerator(config, torch.device("cpu")), progress=False)
+    parts = [state.training.cache.names, state.validation.names]
+    cities = [{name.partition("_")[0] for name in names} for names in parts]
+    assert cities == [{"northtown"}, {"southtown"}] and list(map(len, parts)) == [3, 3]
+    with pytest.raises(OutOfTime):
+        train(config, deadline=0.0)
+    record = train(config)  # from the checkpoint
+    capsys.readouterr()
+    assert train(config) == record and record.id != TINY.run_id
+    printed = capsys.readouterr().out
+    assert printed == f"{record.id}: recorded, held_out mIoU {100 * record.miou():.1f} %\n"
+    assert list(record.scores) == ["held_out"] and record.environment["data"].keys() == {
+        "train", "held_out",
+    }
+    assert record.scores["held_out"]["images"]["names"] == parts[1]
+    assert list(record.predictions("held_out")) == parts[1]
+    assert record.history["val_miou"].iloc[-1] == pytest.approx(record.miou(), abs=5e-3)
+    for split, scenes in (("train", 3), ("val", 3), ("test", 3), ("held_out", 3)):
+        scores = score_split(record, split, device="cpu", progress=False)
+        assert len(scores["images"]["names"]) == scenes
+    assert set(record.scores["train"]["cities"]) == {"northtown"}
+    assert set(record.scores["test"]["cities"]) == {"northtown", "southtown"}
+
+
+def test_cities_that_cannot_be_held_out_are_refused(home: Path) -> None:
+    for cities, message in (
+        (("utopia",), "held-out city 'utopia' is unknown; choose one of: northtown, southtown"),
+        (("northtown", "southtown"), "hold_out northtown, southtown: no city of train is left"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            train(changed(hold_out=cities))
+    with pytest.raises(ConfigError, match="split 'held_out' is unknown; .*: train, val, test"):
+        score_split(train(), "held_out")
+
+
+def test_the_running_mean_of_the_weights_is_kept_and_scored(home, tmp_path, monkeypatch) -> None:
+    config, mean, last = dataclasses.replace(STATEFUL, ema=0.8), {}, {}
+    update = AveragedModel.update_parameters
+
+    def by_hand(average: AveragedModel, model: nn.Module) -> None:
+        for name, tensor in model.state_dict().items():
+            last[name] = tensor.double()
+            mean[name] = 0.8 * mean.get(name, last[name]) + 0.2 * last[name]
+        update(average, model)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AveragedModel, "update_parameters", by_hand)
+        record = train(config, results=tmp_path / "uninterrupted")
+    assert record.id != STATEFUL.run_id
+    for name, kept in record.weights().items():
+        if kept.is_floating_point():
+            torch.testing.assert_close(kept.double(), mean[name], atol=1e-3, rtol=1e-3)
+            assert not torch.allclose(last[name], mean[name], atol=1e-5)
+    assert record.history["val_miou"].iloc[-1] == pytest.approx(record.miou(), abs=5e-3)
+    for _ in range(3):
+        with pytest.raises(OutOfTime):
+            train(config, deadline=0.0)
+    assert bytes_of(train(config)) == bytes_of(record)
+
+
 # --- learning rates and weights ---------------------------------------------------------------
 
 
@@ -513,6 +576,33 @@ def test_half_precision_is_not_used_where_it_overflows() -> None:
 
 
 # --- several processes --------------------------------------------------------------------------
+
+def test_accelerates_variables_change_nothing(home: Path, tmp_path, monkeypatch) -> None:
+    expected = bytes_of(train(results=tmp_path / "without"))
+    for name, value in {
+        "GRADIENT_ACCUMULATION_STEPS": "4", "MIXED_PRECISION": "bf16", "USE_FSDP": "true",
+        "DYNAMO_BACKEND": "INDUCTOR", "USE_DEEPSPEED": "true", "CPU_AFFINITY": "1",
+    }.items():
+        monkeypatch.setenv(f"ACCELERATE_{name}", value)
+    before = dict(os.environ)
+    assert bytes_of(train()) == expected
+    assert {name: os.environ.get(name) for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("WORLD_SIZE", "2", "WORLD_SIZE '2' is set, but not RANK, LOCAL_RANK, MASTER_ADDR, MASTER"),
+        ("WORLD_SIZE", "two", "WORLD_SIZE 'two' is set, but not RANK.*; start with torchrun, or"),
+        ("LOCAL_RANK", "0", "do not fit together .*MASTER_ADDR expected, but not set.*torchrun"),
+    ],
+)
+def test_half_of_a_launchers_variables_is_one_line(home, monkeypatch, name, value, message) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=message):
+        train()
+    assert not list(home.glob("results/*"))
+
 
 SCRIPT = """
 import json, os, sys

@@ -1,0 +1,146 @@
+"""A record knows the data it was made on: on others nothing passes for its result."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seglib import cli, paths
+from seglib.config import RunConfig
+from seglib.data.tree import list_scenes
+from seglib.errors import DatasetError, RecordError
+from seglib.evaluation.evaluate import score_split
+from seglib.records import Record, best_record, load_record
+from seglib.text import score_table
+from seglib.training import loop
+from seglib.training.loop import OutOfTime, fit
+from seglib.training.verify import repeat
+from study.beyond_scores import measure
+from study.tables import write_tables
+
+CONFIG = RunConfig(
+    model="fcn", width=4, image_size=(32, 64), epochs=2, batch_size=2, precision="fp32"
+).resolved()
+SIDEWALK = 8
+
+
+@pytest.fixture
+def tree(seglib_home: Path, tiny_tree: Path) -> Path:
+    """A copy of the tiny tree, as the dataset `miniscapes`."""
+    return Path(shutil.copytree(tiny_tree, seglib_home / "data" / "miniscapes"))
+
+
+def train(config: RunConfig = CONFIG, **options) -> Record:
+    return fit(config, device="cpu", progress=False, **options)
+
+
+def relabel(tree: Path, split: str, label_id: int = SIDEWALK, scenes: int = 99) -> None:
+    """Make masks of a split hold nothing but one label."""
+    for scene in list_scenes(tree, split)[:scenes]:
+        for file, dtype in ((scene.label_ids, np.uint8), (scene.instance_ids, np.uint16)):
+            Image.fromarray(np.full((32, 64), label_id, dtype)).save(file)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_run_recorded_on_other_data_is_not_taken_for_this_one(tree, monkeypatch, split) -> None:
+    record = train()
+    relabel(tree, split, scenes=1)
+    where = f"{record.id}: recorded on other data than {tree} \\(masks of {split} differ\\)"
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "new_state", None)  # would fail if anything were begun
+        with pytest.raises(RecordError, match=f"{where}; set SEGLIB_RESULTS.*--retrain"):
+            train()
+    with pytest.raises(RecordError, match=where):
+        repeat(record)
+    again = train(retrain=True)
+    assert again.environment["data"] != record.environment["data"]
+    assert train() == again
+
+
+def test_scores_on_other_data_are_told_and_not_recorded(tree, capsys) -> None:
+    record = train()
+    known, file = record.scores["val"], (record.path / "scores.json").read_bytes()
+    relabel(tree, "val")
+    capsys.readouterr()
+    for split in ("val", "val+flip"):
+        assert cli.main(["evaluate", record.id, "--split", split, "--device", "cpu"]) == 0
+        line, *table = capsys.readouterr().out.splitlines()
+        problem = f"{record.id}: recorded on other data than {tree} (masks of val differ)"
+        assert line == f"{problem}: scored anew, not recorded" and "mIoU" in "".join(table)
+    found = score_split(record, "val", device="cpu", progress=False)
+    assert found["data"] != known["data"] and found["miou"] != known["miou"]
+    assert (record.path / "scores.json").read_bytes() == file
+    # Another split is that of the record as long as the training data are.
+    capsys.readouterr()
+    assert score_split(record, "test", device="cpu", progress=False) == record.scores["test"]
+    assert "recorded on other data" not in capsys.readouterr().out
+
+
+def test_a_checkpoint_of_other_data_is_passed_over(tree, capsys) -> None:
+    with pytest.raises(OutOfTime):
+        train(deadline=0.0)
+    relabel(tree, "train", scenes=1)
+    capsys.readouterr()
+    record = train()
+    assert capsys.readouterr().out.splitlines() == [
+        f"last.ckpt of {record.id} is passed over: it was made on other data",
+        f"{record.id}: training 2 epochs on cpu",
+    ]
+
+
+def test_a_start_from_a_run_on_other_data_is_told(tree, capsys) -> None:
+    record = train()
+    relabel(tree, "train", scenes=1)
+    train(dataclasses.replace(CONFIG, init_from=record.id))
+    assert f"init_from: {record.id}: recorded on other data than {tree}" in capsys.readouterr().out
+
+
+def test_without_its_dataset_a_record_serves(tree, capsys) -> None:
+    record = train()
+    shutil.rmtree(tree)
+    loaded = load_record(record.id)
+    assert train() == loaded and loaded.load_model()
+    assert score_split(loaded, "val") == record.scores["val"]
+    assert "other data" not in capsys.readouterr().out
+    with pytest.raises(DatasetError, match="test.*no such folder"):
+        score_split(loaded, "test", device="cpu", progress=False)
+
+
+def test_what_training_does_not_read_does_not_stop_it(tree) -> None:
+    shutil.rmtree(tree / "leftImg8bit" / "test")
+    next(tree.glob("gtFine/test/*/*_labelIds.png")).write_bytes(b"damaged")
+    next(tree.glob("gtFine/train/*/*_instanceIds.png")).unlink()
+    assert train().miou() > 0
+
+
+def test_instance_masks_that_are_there_for_some_scenes_only_are_refused_first(tree, monkeypatch):
+    gone = sorted(tree.glob("gtFine/val/*/*_instanceIds.png"))[1]
+    gone.unlink()
+    monkeypatch.setattr(loop, "train_one_epoch", None)
+    with pytest.raises(DatasetError, match=f"{gone.name}: no such file, but other scenes have"):
+        train()
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_split_without_a_scored_pixel_has_no_scores(tree, capsys, split) -> None:
+    relabel(tree, split, label_id=1)  # ego vehicle, as in the public masks of Cityscapes' test
+    record = train()
+    export = paths.home() / "export"
+    scores = score_split(record, split, export=export, device="cpu", progress=False)
+    assert [scores[name] for name in ("miou", "miiou", "pixel_accuracy")] == [None] * 3
+    assert score_table(scores) == "nothing is scored: its masks hold no pixel of a class"
+    assert len(list(export.iterdir())) == len(scores["images"]["names"]) == 3
+    assert np.isnan(load_record(record.id).miou(split))
+    assert train() == record
+    capsys.readouterr()
+    assert cli.main(["runs"]) == 0 and "nan" in capsys.readouterr().out
+    write_tables()
+    assert "calibration" in measure(record, ["calibration"], device="cpu", progress=False)
+    if split == "val":
+        with pytest.raises(RecordError, match="no run on miniscapes keeps its weights"):
+            best_record("miniscapes")
+    else:
+        assert best_record("miniscapes") == record
