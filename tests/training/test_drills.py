@@ -240,39 +240,6 @@ def fill(disk: Path, left: int) -> None:
     (disk / "ballast").write_bytes(b"\0" * (shutil.disk_usage(disk).free - left))
 
 
-def test_a_cache_on_a_full_disk_is_one_line(seglib_home, small_disk, tiny_tree, monkeypatch):
-    monkeypatch.setenv("SEGLIB_HOME", str(small_disk))
-    fill(small_disk, 20_000)  # 6 scenes of 24x48 need 27 KB
-    process = Process(small_disk, build_cache, str(tiny_tree))
-    with pytest.raises(AssertionError, match="No space left on device") as caught:
-        process.result()
-    assert len(str(caught.value).splitlines()) == 1
-    left = [name for name in everything(small_disk) if not name.endswith(".lock")]
-    assert left == ["ballast", "data", "data/cache"]
-    (small_disk / "ballast").unlink()
-    assert len(build_cache(str(tiny_tree))) == 6
-
-
-@pytest.mark.parametrize("left", [0, 4096, 12_288, 20_480, 28_672])
-def test_a_record_on_a_full_disk_is_one_line(seglib_home, small_disk, monkeypatch, left) -> None:
-    monkeypatch.setenv("SEGLIB_RESULTS", str(small_disk / "results"))
-    (small_disk / "results").mkdir()
-    values = {
-        "history": [{"epoch": 1}],
-        "scores": {"val": {"miou": 0.5, "filling": "x" * 5000}},
-        "environment": {},
-        "state": {"weight": torch.zeros(5000)},
-        "predictions": {"val": {"a": torch.arange(100, dtype=torch.uint8).numpy()[None]}},
-    }
-    fill(small_disk, left)
-    with pytest.raises((OSError, SeglibError), match="(?i)no space left on device") as caught:
-        save_record(CONFIG, **values)
-    assert len(str(caught.value).splitlines()) == 1
-    assert everything(small_disk) == ["ballast", "results"]
-    (small_disk / "ballast").unlink()
-    assert save_record(CONFIG, **values).miou() == 0.5
-
-
 def test_a_checkpoint_on_a_full_disk_keeps_the_old_one(small_disk, monkeypatch) -> None:
     monkeypatch.setenv("SEGLIB_HOME", str(small_disk))
     state = dict.fromkeys(checkpoints.KEYS)
@@ -285,17 +252,37 @@ def test_a_checkpoint_on_a_full_disk_keeps_the_old_one(small_disk, monkeypatch) 
     assert checkpoints.load_checkpoint("run")[0]["next_epoch"] == 1
 
 
-@pytest.mark.parametrize("name", ["miniscapes", "camvid"])
-def test_a_dataset_on_a_full_disk_leaves_nothing_half(
-    small_disk, camvid_server, monkeypatch, name
+def write_record(disk: Path) -> None:
+    save_record(
+        CONFIG, history=[{"epoch": 1}], scores={"val": {"miou": 0.5, "filling": "x" * 5000}},
+        environment={}, state={"weight": torch.zeros(5000)}, results=disk / "results",
+        predictions={"val": {"a": np.arange(100, dtype=np.uint8)[None]}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("write", "places"),
+    [
+        (lambda disk: prepare("miniscapes", progress=False, **OPTIONS), [0, 4096]),
+        (lambda disk: prepare("camvid", disk.parent / "published", progress=False), [0, 4096]),
+        (lambda disk: build_cache(disk.parent / "tree"), [0, 20_000]),  # 6 scenes of 24x48: 27 KB
+        (write_record, [0, 4096, 12_288, 20_480, 28_672]),
+    ],
+    ids=["miniscapes", "camvid", "cache", "record"],
+)
+def test_what_does_not_fit_on_a_disk_is_one_line_and_leaves_nothing_half(
+    small_disk, camvid_server, tiny_tree, monkeypatch, write, places
 ) -> None:
     monkeypatch.setenv("SEGLIB_HOME", str(small_disk))
-    options = {"source": small_disk.parent / "published"} if name == "camvid" else OPTIONS
-    for left in (0, 4096):
+    (small_disk.parent / "tree").symlink_to(tiny_tree)
+    for left in places:
         fill(small_disk, left)
         with pytest.raises((OSError, SeglibError), match="(?i)no space left on device") as caught:
-            prepare(name, progress=False, **options)
+            write(small_disk)
         assert len(str(caught.value).splitlines()) == 1
         files = [path.name for path in small_disk.rglob("*") if path.is_file()]
         assert [name for name in files if not name.endswith(".lock")] == ["ballast"]
         (small_disk / "ballast").unlink()
+    if write is write_record:
+        write(small_disk)
+        assert Record(small_disk / "results" / CONFIG.run_id).miou() == 0.5

@@ -15,7 +15,6 @@ import pytest
 import torch
 from PIL import Image
 from processes import Process
-from safetensors.torch import load_file
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -115,17 +114,6 @@ def test_a_record_of_other_code_is_announced_as_such(home: Path, monkeypatch, ca
     assert "of another results version" in capsys.readouterr().out
 
 
-def test_retrain_replaces_the_record(home: Path, monkeypatch, capsys) -> None:
-    record = train()
-    (record.path / "weights.safetensors").write_bytes(b"damaged")
-    train()
-    assert record.weights_path.read_bytes() == b"damaged"
-    train(retrain=True)
-    assert load_file(record.weights_path)
-    assert capsys.readouterr().out.count("training 3 epochs") == 2
-    assert [path.name for path in record.path.parent.iterdir()] == [record.id]
-
-
 def test_another_seed_is_another_result(home: Path) -> None:
     weights = [bytes_of(train(changed(seed=seed)))["weights.safetensors"] for seed in (0, 1)]
     assert weights[0] != weights[1]
@@ -136,13 +124,6 @@ def test_a_compact_record_has_no_weights(home: Path) -> None:
     assert not record.weights_path.exists() and record.miou() >= 0
     with pytest.raises(RecordError, match="safetensors: left out .*; make it: seglib train .*-re"):
         record.load_model()
-
-
-def test_without_git_a_record_names_no_commit(home: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    record = train(changed(epochs=1))
-    assert record.environment["commit"] is None
-    assert train(changed(epochs=1)) == record
 
 
 # --- resuming ---------------------------------------------------------------------------------
@@ -334,15 +315,12 @@ def test_held_out_cities_are_scored_and_not_trained_on(home: Path, capsys) -> No
     assert train(config) == record and record.id != TINY.run_id
     printed = capsys.readouterr().out
     assert printed == f"{record.id}: recorded, held_out mIoU {100 * record.miou():.1f} %\n"
-    assert list(record.scores) == ["held_out"] and record.environment["data"].keys() == {
-        "train", "held_out",
-    }
+    assert [*record.scores] == ["held_out"] and record.environment["data"]["held_out"]
     assert record.scores["held_out"]["images"]["names"] == parts[1]
     assert list(record.predictions("held_out")) == parts[1]
-    assert record.history["val_miou"].iloc[-1] == pytest.approx(record.miou(), abs=5e-3)
-    for split, scenes in (("train", 3), ("val", 3), ("test", 3), ("held_out", 3)):
+    for split in ("train", "val", "test", "held_out"):
         scores = score_split(record, split, device="cpu", progress=False)
-        assert len(scores["images"]["names"]) == scenes
+        assert len(scores["images"]["names"]) == 3
     assert set(record.scores["train"]["cities"]) == {"northtown"}
     assert set(record.scores["test"]["cities"]) == {"northtown", "southtown"}
 
@@ -557,15 +535,6 @@ def test_another_split_is_scored_once_and_kept(home: Path, monkeypatch) -> None:
     assert again == scores
     assert sorted(record.scores) == ["test", "val"]
     assert sorted(record.predictions("test")) == scores["images"]["names"]
-
-
-def test_a_network_without_a_scored_pixel_has_loss_zero(home: Path) -> None:
-    cache = SceneCache(
-        ["void"], np.zeros((1, 32, 64, 3), np.uint8), np.full((1, 32, 64), 255, np.uint8)
-    )
-    state = new_state(TINY, make_accelerator(TINY, torch.device("cpu")), progress=False)
-    loss, confusion = loop.validate(dataclasses.replace(state, validation=cache))
-    assert loss == 0 and not confusion.any()
 
 
 def test_half_precision_is_not_used_where_it_overflows() -> None:
