@@ -25,8 +25,6 @@ from .checkpoints import KEYS
 from .losses import SegmentationLoss, sqrt_median_weights
 from .optim import build_optimizer, build_scheduler
 
-LAUNCHED = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # set by torchrun with WORLD_SIZE
-
 
 @dataclass
 class TrainingState:
@@ -78,9 +76,9 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
     if (size := os.environ.get("WORLD_SIZE", "1")) == "1":
         # A notebook runs several configs in one process; the first one's settings must not stick.
         AcceleratorState._reset_state(reset_partial_state=True)
-    elif missing := [name for name in LAUNCHED if name not in os.environ]:
-        hint = f"but not {', '.join(missing)}; start with torchrun, or unset it"
-        raise ConfigError(f"WORLD_SIZE {size!r} is set, {hint}")
+    elif "LOCAL_RANK" not in os.environ:  # accelerate would train alone
+        hint = "without LOCAL_RANK; start with torchrun, or unset it"
+        raise ConfigError(f"WORLD_SIZE is set ({size}) {hint}")
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # accelerate takes the current one
     theirs = {key: os.environ.pop(key) for key in [*os.environ] if key.startswith("ACCELERATE_")}
@@ -90,8 +88,8 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
             mixed_precision="no" if config.precision == "fp32" else config.precision,
         )
     except ValueError as problem:
-        hint = f"({problem}); start with torchrun, or unset them"
-        raise ConfigError(f"a launcher's variables do not fit together {hint}") from None
+        hint = "do not fit together; start with torchrun, or unset them"
+        raise ConfigError(f"WORLD_SIZE, LOCAL_RANK and so on {hint} ({problem})") from None
     finally:
         os.environ.update(theirs)
     if not is_native(config.precision, device):
@@ -112,21 +110,22 @@ def new_state(
     if config.init_from is not None:
         initialize_from(model, config, load_record(config.init_from))
     model = model.to(device, memory_format=memory_format(device))
-    # The data come after what can be refused at once: they may take minutes to prepare.
+    bare_optimizer = build_optimizer(model, config, device)
+    # The caches come after what can be refused at once: they may take minutes to build.
     training = list_scenes(root, "train", config.mode, config.hold_out or ())
     scored = list_scenes(root, config.scored_split, hold_out=config.hold_out or ())
     has_instances(scored)  # or only some, which scoring would refuse
+    count = min(len(training), config.train_images or len(training))
+    epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
     data = {"train": fingerprint(root, "train", config.mode)}
     data |= {config.scored_split: fingerprint(root, scored[0].split)}
     scenes = load_cache(training, size, classes, progress)
     validation = load_cache(scored, size, classes, progress)
     if config.train_images is not None:
         scenes = scenes.subset(config.train_images, config.seed)
-    weights = None
+    weights = average = None
     if config.class_weights == "sqrt_median":
         weights = sqrt_median_weights(scenes.class_pixels(classes.num_classes))
-    epoch_batches(len(scenes), config, 0, processes=accelerator.num_processes)  # or refuses
-    bare_optimizer, average = build_optimizer(model, config, device), None
     if config.ema is not None:
         mean = get_ema_multi_avg_fn(config.ema)
         average = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
@@ -139,10 +138,9 @@ def new_state(
     loss = SegmentationLoss(config.loss, weights, config.label_smoothing or 0.0).to(device)
     return TrainingState(
         config, accelerator, training=TrainingSet(scenes, config), validation=validation,
-        workers=workers, loss=loss, model=model,
-        prepared=prepared, optimizer=optimizer, scheduler=scheduler,
-        scaler=accelerator.scaler or torch.amp.GradScaler(enabled=False), average=average,
-        data=data,
+        workers=workers, loss=loss, model=model, prepared=prepared, optimizer=optimizer,
+        scheduler=scheduler, scaler=accelerator.scaler or torch.amp.GradScaler(enabled=False),
+        average=average, data=data,
     )
 
 

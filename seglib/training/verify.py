@@ -50,8 +50,8 @@ def repeat(record: Record, epochs: int = 1) -> str:
     if found.equals(wanted):
         return f"{record.id}: {len(found)} recorded rows repeated to every digit"
     close = np.isclose(found["train_loss"], wanted["train_loss"], rtol=LOSS_TOLERANCE).all()
-    shares = ["val_miou", "val_pixel_accuracy"]
-    close &= np.allclose(found[shares], wanted[shares], rtol=0, atol=SHARE_TOLERANCE)
+    shares = [table[["val_miou", "val_pixel_accuracy"]] for table in (found, wanted)]
+    close &= np.allclose(*shares, rtol=0, atol=SHARE_TOLERANCE, equal_nan=True)
     what = f"recorded with {', '.join(differing)}"
     if differing and close:
         return f"{tables}\n{record.id}: within rounding; {what}"
