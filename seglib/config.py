@@ -41,6 +41,7 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("gamma", lambda v: 0 < v <= 1, "above 0 and at most 1"),
     ("scale", lambda v: 0 < v[0] <= v[1] < math.inf, "two numbers, 0 < lowest <= highest"),
     ("image_size crop_size", lambda v: min(v) > 0, "a height and a width in pixels above 0"),
+    ("init_from", lambda v: v and not set("/\\") & set(v), "the id of a recorded run"),
     ("seed", lambda v: 0 <= v < 2**63, "at least 0 and below 2**63"),
 )
 WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises, if not said otherwise
