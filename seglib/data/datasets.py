@@ -135,9 +135,10 @@ def _is_current(name: str, marker: Path, options: dict[str, Any]) -> bool:
     """Whether the tree is there; MiniScapes: made by today's generator. Refuses other options."""
     if not marker.is_file():
         return False
-    made = read_json(marker, DatasetError)
-    if not isinstance(made, dict):
-        raise DatasetError(f"{marker}: damaged; use --force to make the dataset anew")
+    try:
+        made = read_json(marker, DatasetError)
+    except DatasetError as problem:
+        raise DatasetError(f"{problem}; --force makes the dataset anew") from None
     if name == "miniscapes" and made.get("version") != miniscapes.VERSION:
         return False
     found = {**made.get("options", {}), "source": made.get("source", "unknown")}

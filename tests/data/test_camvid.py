@@ -118,7 +118,7 @@ def test_another_source_is_refused_unless_forced(published, tmp_path, capsys):
     with pytest.raises(ConfigError, match="either --from .* or --download, not both"):
         prepare("camvid", source=other, download=True, force=True)
     (root / "dataset.json").write_text("[]")
-    with pytest.raises(DatasetError, match="dataset.json: damaged; use --force"):
+    with pytest.raises(DatasetError, match="dataset.json: not valid .*; --force makes"):
         prepare("camvid")
 
 
