@@ -33,7 +33,7 @@ BAD_VALUES = {
     "pretrained": [1],
     "stochastic_depth": [-0.1, 1.0, NAN, "0.1"],
     "dropout": [-0.1, 1.0, NAN, "0.1", None],
-    "init_from": [7],
+    "init_from": [7, "", "../runs/a"],
     "mode": ["rough", None, 1],
     "image_size": [(0, 64), (64, -1), (64,), (1, 2, 3), 64, "64x64", (64.5, 64), (True, 64)],
     "crop_size": [(0, 64), (64, NAN), 64],
@@ -136,7 +136,7 @@ def test_defaults_spelled_out_and_settings_without_effect_are_the_same_run(confi
 
 VALID = {
     "flip": [True, False], "norm": [True, False], "skips": [False], "decay_all": [True, None],
-    "hold_out": [("ulm",), ("ulm", "bad homburg"), None], "init_from": ["runs of mine/a", None],
+    "hold_out": [("ulm",), ("ulm", "bad homburg"), None], "init_from": ["camvid-unet-00000000", None],
     "image_size": [(64, 128)], "crop_size": [(32, 64), None], "scale": [(0.5, 2.0), (1.0, 1.0)],
     "clip_norm": [None, 0.5], "learning_rate": [1e-5, 0.25], "encoder_rate": [0.1, None],
     "train_images": [7, None], "ema": [0.999, None], "label_smoothing": [0.1], "epochs": [1, 200],
