@@ -136,7 +136,7 @@ def test_defaults_spelled_out_and_settings_without_effect_are_the_same_run(confi
 
 VALID = {
     "flip": [True, False], "norm": [True, False], "skips": [False], "decay_all": [True, None],
-    "hold_out": [("ulm",), ("ulm", "bad homburg"), None], "init_from": ["camvid-unet-00000000", None],
+    "hold_out": [("ulm",), ("ulm", "bad homburg"), None], "init_from": ["camvid-fcn-0", None],
     "image_size": [(64, 128)], "crop_size": [(32, 64), None], "scale": [(0.5, 2.0), (1.0, 1.0)],
     "clip_norm": [None, 0.5], "learning_rate": [1e-5, 0.25], "encoder_rate": [0.1, None],
     "train_images": [7, None], "ema": [0.999, None], "label_smoothing": [0.1], "epochs": [1, 200],
