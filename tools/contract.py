@@ -115,7 +115,7 @@ def _check_opening(name: str, cells: list[dict[str, Any]]) -> Iterator[str]:
             yield f"cell 1: doesn't say {meaning}"
     bootstrap = re.escape(BOOTSTRAP).replace('REPOSITORY\\ =\\ ""', 'REPOSITORY\\ =\\ "[^"]*"')
     if second["cell_type"] != "code" or not re.match(bootstrap, second["source"] + "\n"):
-        yield "cell 2: doesn't start with the bootstrap lines of seglib/notebook_contract.py"
+        yield "cell 2: doesn't start with the bootstrap lines of tools/contract.py"
     code = [index for index, cell in enumerate(cells) if cell["cell_type"] == "code"]
     config = code[1] if len(code) > 1 else None
     if config not in (2, 3) or "seed" not in cells[config]["source"].lower():
