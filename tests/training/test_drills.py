@@ -1,32 +1,24 @@
 """Fault drills: `kill -9` at random moments and full disks, after which nothing is lost."""
 
-import contextlib
 import os
 import random
 import shutil
 import subprocess
-import threading
 import time
 from collections.abc import Collection, Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from processes import Process
 
 from seglib import paths
 from seglib.config import RunConfig
-from seglib.data import camvid
 from seglib.data.cache import load_cache
 from seglib.data.datasets import prepare
 from seglib.data.tree import list_scenes
 from seglib.errors import SeglibError
-from seglib.files import sha256_of
 from seglib.labels import CITYSCAPES_19
 from seglib.records import Record, save_record
 from seglib.training import checkpoints, loop
@@ -114,10 +106,7 @@ def build_cache(root: str) -> list[str]:
     return load_cache(list_scenes(root, "train"), (24, 48), CITYSCAPES_19, False).names
 
 
-# --- datasets ---------------------------------------------------------------------------------
-
-COUNTS = {"train": 4, "val": 2, "test": 2}
-OPTIONS = {"size": (64, 128), "counts": COUNTS, "workers": 1}
+OPTIONS = {"size": (64, 128), "counts": {"train": 4, "val": 2, "test": 2}, "workers": 1}
 
 
 def generate(marker: str = "") -> str:
@@ -127,93 +116,24 @@ def generate(marker: str = "") -> str:
     return str(prepare("miniscapes", progress=False, **OPTIONS))
 
 
-def assert_kills_change_nothing(home: Path, function, arguments: tuple = ()) -> Iterator[Path]:
-    """Make a dataset, then again through ten kills; yields its folder after each of them."""
+def test_generation_killed_at_random_moments_ends_with_the_same_bytes(seglib_home: Path) -> None:
     begin = time.monotonic()
-    root = Path(function(str(home / "begun"), *arguments))
+    root = Path(generate())
     whole = time.monotonic() - begin
-    expected = contents(root)
+    expected, kills = contents(root), 0
     shutil.rmtree(root)
-    kills = 0
     # A machine that has become faster needs more tries.
-    for _ in kill_at_random(home, function, arguments, 0.8 * whole, 60):
+    for _ in kill_at_random(seglib_home, generate, (), 0.8 * whole, 60):
         kills += not root.exists()
         assert not root.exists() or contents(root) == expected
-        yield root
         shutil.rmtree(root, ignore_errors=True)
         if kills == 10:
             break
     assert kills == 10
-    Process(home, function, str(home / "begun"), *arguments).result()
+    Process(seglib_home, generate).result()
     assert contents(root) == expected
     # Of those before nothing is left.
     assert sorted(path.name for path in root.parent.iterdir()) == [f".{root.name}.lock", root.name]
-
-
-def test_generation_killed_at_random_moments_ends_with_the_same_bytes(seglib_home: Path) -> None:
-    for root in assert_kills_change_nothing(seglib_home, generate):
-        assert not root.exists() or len(list_scenes(root, "train")) == COUNTS["train"]
-
-
-def test_two_processes_generate_one_dataset(seglib_home: Path) -> None:
-    processes = [Process(seglib_home, generate) for _ in range(2)]
-    roots = {process.result() for process in processes}
-    assert len(roots) == 1
-    alone = contents(Path(roots.pop()))
-    shutil.rmtree(seglib_home / "data")
-    assert contents(Path(generate())) == alone
-
-
-@pytest.fixture
-def camvid_server(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """The address of a slow server of a stand-in for CamVid, and its files' checksums."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    published, noise = tmp_path / "published", np.random.default_rng(0)
-    for split, frames in (("train", 4), ("val", 2), ("test", 2)):
-        for frame in range(frames):
-            image = noise.integers(0, 256, (60, 80, 3), np.uint8)
-            mask = noise.integers(0, 12, (60, 80), np.uint8)
-            for folder, array in ((split, image), (f"{split}annot", mask)):
-                (published / "CamVid" / folder).mkdir(parents=True, exist_ok=True)
-                file = published / "CamVid" / folder / f"0001TP_{frame:06}.png"
-                Image.fromarray(array).save(file)
-
-    class Slow(SimpleHTTPRequestHandler):
-        def copyfile(self, source, outputfile) -> None:
-            content = source.read()
-            with contextlib.suppress(ConnectionError):  # the other side was killed
-                outputfile.write(content[:4000])
-                time.sleep(0.005)
-                outputfile.write(content[4000:])
-
-        def log_message(self, *arguments) -> None:
-            pass
-
-    files = sorted(published.rglob("*.png"))
-    checksums = {str(file.relative_to(published)): sha256_of(file) for file in files}
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Slow, directory=published)) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/", checksums
-        server.shutdown()
-
-
-def download(marker: str, base_url: str, checksums: dict[str, str]) -> str:
-    Path(marker).touch()
-    settings = {"BASE_URL": base_url, "RETRIES": 0, "CONNECTIONS": 2}
-    with patch.multiple(camvid, published_checksums=lambda: checksums, **settings):
-        return str(prepare("camvid", download=True, progress=False))
-
-
-def test_a_download_killed_at_random_moments_ends_with_the_same_bytes(
-    seglib_home: Path, camvid_server
-) -> None:
-    for root in assert_kills_change_nothing(seglib_home, download, camvid_server):
-        # A file under its own name is whole.
-        for name, checksum in camvid_server[1].items():
-            file = root.parent / "camvid_download" / name
-            assert not file.exists() or sha256_of(file) == checksum
 
 
 # --- full disks -------------------------------------------------------------------------------
@@ -264,14 +184,13 @@ def write_record(disk: Path) -> None:
     ("write", "places"),
     [
         (lambda disk: prepare("miniscapes", progress=False, **OPTIONS), [0, 4096]),
-        (lambda disk: prepare("camvid", disk.parent / "published", progress=False), [0, 4096]),
         (lambda disk: build_cache(disk.parent / "tree"), [0, 20_000]),  # 6 scenes of 24x48: 27 KB
         (write_record, [0, 4096, 12_288, 20_480, 28_672]),
     ],
-    ids=["miniscapes", "camvid", "cache", "record"],
+    ids=["dataset", "cache", "record"],
 )
 def test_what_does_not_fit_on_a_disk_is_one_line_and_leaves_nothing_half(
-    small_disk, camvid_server, tiny_tree, monkeypatch, write, places
+    small_disk, tiny_tree, monkeypatch, write, places
 ) -> None:
     monkeypatch.setenv("SEGLIB_HOME", str(small_disk))
     (small_disk.parent / "tree").symlink_to(tiny_tree)

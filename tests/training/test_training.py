@@ -566,22 +566,17 @@ def test_half_of_a_launchers_variables_is_one_line(home, monkeypatch, name, valu
 SCRIPT = """
 import json, os, sys
 import torch
-torch.set_num_threads(1)
-from seglib import paths
 from seglib.config import RunConfig
-from seglib.data.cache import load_cache
-from seglib.records import load_record
 from seglib.evaluation.evaluate import evaluate
 from seglib.training.loop import fit, make_accelerator
 
+torch.set_num_threads(1)
 config = RunConfig.from_dict(json.loads(sys.argv[1]))
-record = fit(config, device="cpu", progress=False)
+network = fit(config, device="cpu", progress=False).load_model()
 accelerator = make_accelerator(config, torch.device("cpu"))
 assert accelerator.num_processes == int(os.environ["WORLD_SIZE"]) == 2
-scores = evaluate(
-    record.load_model(), config, "val", progress=False, accelerator=accelerator
-).scores
-with open(f"{sys.argv[2]}.{accelerator.process_index}", "w") as file:
+scores = evaluate(network, config, "val", progress=False, accelerator=accelerator).scores
+with open(f"scores.{accelerator.process_index}", "w") as file:
     json.dump(scores, file)
 """
 
@@ -592,21 +587,11 @@ def test_two_processes_train_and_score_like_one(home: Path, tmp_path: Path) -> N
     config = changed(batch_size=6, epochs=10)
     alone = train(config, results=tmp_path / "alone")
     (tmp_path / "script.py").write_text(SCRIPT)
+    launch = f"{sys.executable} -m torch.distributed.run --standalone --nproc_per_node 2 script.py"
+    variables = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(loop.__file__).parents[2])}
     output = subprocess.run(
-        [
-            *(sys.executable, "-m", "torch.distributed.run", "--standalone"),
-            *("--nproc_per_node", "2", "script.py", json.dumps(config.to_dict()), "scores"),
-        ],
-        cwd=tmp_path,
-        env={
-            **os.environ,
-            "ACCELERATE_USE_CPU": "true",
-            "OMP_NUM_THREADS": "1",
-            "PYTHONPATH": str(Path(loop.__file__).parents[2]),
-        },
-        capture_output=True,
-        text=True,
-        timeout=600,
+        [*launch.split(), json.dumps(config.to_dict())], cwd=tmp_path, capture_output=True,
+        env=os.environ | variables, text=True, timeout=600,
     )
     assert output.returncode == 0, output.stderr[-3000:]
     assert output.stdout.count("training 10 epochs") == 1
