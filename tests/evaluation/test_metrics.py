@@ -237,6 +237,18 @@ def test_scores_are_json_and_agree_with_the_confusion_matrix(tmp_path: Path) -> 
     assert scores["category_iou"] == pytest.approx(by_category.tolist(), abs=1e-15, nan_ok=True)
 
 
+def test_scores_of_a_city_are_those_of_its_scenes_alone() -> None:
+    rng, cities = np.random.default_rng(4), {}
+    together = ScoreAccumulator(CITYSCAPES_19)
+    for city, count in (("ulm", 2), ("bonn", 3)):
+        scenes = [street_scene(rng, (40, 50)) for _ in range(count)]
+        for number, scene in enumerate(scenes):
+            together.add(f"{city}_{number:06}_000019", *scene)
+        alone = counted(*scenes).scores()
+        cities[city] = {"scenes": count, **{k: alone[k] for k in ("miou", "pixel_accuracy")}}
+    assert together.scores()["cities"] == dict(sorted(cities.items()))
+
+
 def test_order_and_number_of_processes_change_nothing() -> None:
     rng = np.random.default_rng(1)
     scenes = [street_scene(rng, (40, 50)) for _ in range(6)]

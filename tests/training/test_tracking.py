@@ -10,7 +10,7 @@ import pytest
 from seglib.config import RunConfig
 from seglib.errors import ConfigError
 from seglib.training.loop import fit
-from seglib.training.tracking import check_tracker, start_tracker, wandb_mode
+from seglib.training.tracking import check_tracker, wandb_mode
 
 CONFIG = RunConfig(
     model="fcn", width=4, image_size=(32, 64), epochs=2, batch_size=2, precision="fp32"
@@ -26,18 +26,6 @@ def nobody(tmp_path: Path, monkeypatch) -> None:
     for name in ("DATA", "CACHE", "CONFIG"):
         monkeypatch.setenv(f"WANDB_{name}_DIR", str(tmp_path / "wandb" / name.lower()))
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-
-
-def test_none_tracks_nothing(capsys) -> None:
-    check_tracker("none")
-    with start_tracker("none", CONFIG) as tracked:
-        assert tracked is None
-    assert capsys.readouterr() == ("", "")
-
-
-def test_an_unknown_tracker_is_refused() -> None:
-    with pytest.raises(ConfigError, match="tracker 'mlflow' is unknown; .*: none, wandb"):
-        check_tracker("mlflow")
 
 
 def test_a_tracker_that_is_not_installed_says_how_to_get_it(monkeypatch) -> None:
