@@ -97,7 +97,8 @@ def train(
     retrain = retrain or os.environ.get("SEGLIB_RETRAIN") == "1"
     if workers is not None and workers < 0:
         raise ConfigError(f"workers {workers} must be 0 or more")
-    if retrain or find_record(config) is None:  # a recorded run is loaded without its dataset
+    # A recorded run is loaded without its dataset.
+    if retrain or data_from is not None or find_record(config) is None:
         check_tracker(tracker)  # all that can be refused, before the data are made
         config.build_model(download=False)
         if config.init_from is not None:

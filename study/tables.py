@@ -36,8 +36,8 @@ HEADER = """
 """.strip()
 NOTE = """
 For every dataset, architecture and start (fresh weights, or those learned on another dataset) the \
-run that the study compares, or if there is none yet the best on val; all {count} recorded runs \
-are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, in percent\
+run that the study compares, or if there is none yet the best on val; all recorded runs \
+({count}) are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, in percent\
 {marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The interval \
 resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them the seeds \
 where there are several; of a single run it says nothing about another seed."""
@@ -63,7 +63,8 @@ def _row(record: Record) -> dict[str, Any]:
     if config.scored_split not in scores:
         raise RecordError(f"{record.path / 'scores.json'}: no scores of {config.scored_split}")
     network, seconds = network_shape(config), record.environment.get("seconds")
-    split = "test" if "test" in scores else config.scored_split
+    on_test = scores.get("test", {}).get("miou") is not None
+    split = "test" if on_test else config.scored_split
     low, high = bootstrap_interval(scores["test"]) if split == "test" else (None, None)
     return {
         "run": record.id, "dataset": config.dataset, "model": config.model,

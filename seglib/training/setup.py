@@ -18,7 +18,7 @@ from ..data.datasets import dataset_spec, fingerprint
 from ..data.transforms import TrainingSet, mix_seed
 from ..data.tree import has_instances, list_scenes
 from ..devices import is_native, memory_format
-from ..errors import ConfigError, RecordError
+from ..errors import ConfigError, DatasetError, RecordError
 from ..models import build_model
 from ..records import Record, load_record
 from .checkpoints import KEYS
@@ -124,8 +124,11 @@ def new_state(
     if config.train_images is not None:
         scenes = scenes.subset(config.train_images, config.seed)
     weights = average = None
+    pixels = scenes.class_pixels(classes.num_classes)
+    if not pixels.any():
+        raise DatasetError(f"{root}: the masks to train on hold no pixel of a class that is scored")
     if config.class_weights == "sqrt_median":
-        weights = sqrt_median_weights(scenes.class_pixels(classes.num_classes))
+        weights = sqrt_median_weights(pixels)
     if config.ema is not None:
         mean = get_ema_multi_avg_fn(config.ema)
         average = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)

@@ -92,7 +92,7 @@ def test_readme_and_summary_are_written_and_stay_the_same(runs, seglib_home):
     low, high = (100 * bound for bound in bootstrap_interval(seeds))
     test = f"| 2 | {values.mean():.1f} ± {values.std(ddof=1):.1f} ({low:.1f}–{high:.1f}) |"
     assert test in text
-    assert "4 recorded runs" in text
+    assert "all recorded runs (4) are in" in text
     assert len(pd.read_csv(files[1])) == 4
     tables.write_tables()
     assert [file.read_bytes() for file in files] == first

@@ -124,6 +124,13 @@ def test_instance_masks_that_are_there_for_some_scenes_only_are_refused_first(tr
         train()
 
 
+def test_a_train_split_without_a_scored_pixel_teaches_nothing(tree, monkeypatch) -> None:
+    relabel(tree, "train", label_id=1)
+    monkeypatch.setattr(loop, "train_one_epoch", None)
+    with pytest.raises(DatasetError, match="the masks to train on hold no pixel of a class"):
+        train()
+
+
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_a_split_without_a_scored_pixel_has_no_scores(tree, capsys, split) -> None:
     relabel(tree, split, label_id=1)  # ego vehicle, as in the public masks of Cityscapes' test
