@@ -17,7 +17,7 @@ from processes import Process
 from seglib import cli, paths
 from seglib.config import RunConfig
 from seglib.errors import RecordError, SeglibError
-from seglib.files import atomic_folder, atomic_path, read_json, write_json
+from seglib.files import atomic_folder, read_json, write_json
 from seglib.models import build_model
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import (
@@ -95,15 +95,6 @@ def test_a_record_that_is_not_there_is_refused_with_the_nearest(record: Record) 
     assert list_records() == []
     with pytest.raises(RecordError, match="no run is recorded; start with: seglib train"):
         load_record()
-
-
-def test_half_written_folders_are_neither_listed_nor_kept(record: Record) -> None:
-    results = record.path.parent
-    leftover = results / f".{record.id}.tmp"
-    shutil.copytree(record.path, leftover)
-    assert list_records() == [record]
-    save()
-    assert [path.name for path in results.iterdir()] == [record.id]
 
 
 def test_a_failed_write_keeps_the_old_record(record: Record, monkeypatch) -> None:
@@ -226,18 +217,6 @@ def test_two_processes_that_add_scores_lose_none(record: Record, seglib_home: Pa
 
 
 # --- files ------------------------------------------------------------------------------------
-
-
-def test_atomic_files_appear_whole_or_not_at_all(tmp_path: Path) -> None:
-    target = tmp_path / "folder" / "file.txt"
-    with pytest.raises(RuntimeError), atomic_path(target) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
-    assert list(target.parent.iterdir()) == []
-    with atomic_path(target) as temporary:
-        temporary.write_text("whole")
-        assert not target.exists() and temporary.suffix == ".txt"
-    assert [path.name for path in target.parent.iterdir()] == ["file.txt"]
 
 
 def test_atomic_folders_replace_the_old_one_as_a_whole(tmp_path: Path) -> None:

@@ -307,18 +307,6 @@ def test_ids_of_no_known_class_are_no_instances(width: int) -> None:
     assert sum(rows["void"]["instance_tp"][0]) > 0 < sum(rows["void"]["instance_fn"][0])
 
 
-def test_an_image_without_pixels_adds_nothing() -> None:
-    empty = np.zeros((0, 5), np.uint8)
-    nothing = (empty, empty, empty.astype(np.int32))
-    scores = counted(nothing).scores()
-    assert scores["miou"] is None and scores["miiou"] is None
-    scene = perfect_scene(np.random.default_rng(0), (40, 50))
-    alone, merged = counted(scene).scores(), counted(scene, nothing).scores()
-    assert len(merged["images"]["names"]) == 2
-    for metric in metrics.METRICS:
-        assert merged[metric] == alone[metric]
-
-
 def test_errors_name_the_image() -> None:
     road = np.full((4, 4), 7, dtype=np.uint8)
     index = np.zeros((4, 4), dtype=np.uint8)
@@ -353,13 +341,6 @@ def test_interval_equals_the_binomial_where_it_is_known() -> None:
     assert high == pytest.approx(1.5 - binom.ppf(0.025, 80, 0.75) / 80, abs=1 / 80)
     narrow = intervals.bootstrap_interval(scores, "pixel_accuracy", level=0.5)
     assert low < narrow[0] < 0.75 < narrow[1] < high
-
-
-def test_interval_of_equal_images_has_no_width() -> None:
-    scores = counted(*[street_scene(np.random.default_rng(2), (40, 50))] * 5).scores()
-    for metric in ("miou", "mean_accuracy", "category_miou", "miiou", "category_miiou"):
-        low, high = intervals.bootstrap_interval(scores, metric)
-        assert low == pytest.approx(high, abs=1e-12) == pytest.approx(scores[metric], abs=1e-12)
 
 
 def test_resample_scores_equal_counting_the_resampled_images() -> None:

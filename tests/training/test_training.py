@@ -162,27 +162,6 @@ def slow_fit(config: RunConfig, pause: float) -> int:
     return len(steps)
 
 
-def test_ctrl_c_in_a_notebook_and_a_new_start_end_with_the_same_bytes(
-    home: Path, tmp_path: Path, monkeypatch, capsys
-) -> None:
-    expected = bytes_of(train(STATEFUL, results=tmp_path / "uninterrupted"))
-    original, calls = loop.to_device, []
-
-    def to_device(*arguments):
-        calls.append(1)
-        if len(calls) == 15:  # 3 steps of training and 3 of validation make an epoch
-            raise KeyboardInterrupt
-        return original(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(loop, "to_device", to_device)
-        with pytest.raises(KeyboardInterrupt):
-            train(STATEFUL)
-    record = train(STATEFUL)  # in the same process: no lock, no setting is left behind
-    assert "resumed after epoch 2 of 4" in capsys.readouterr().out
-    assert bytes_of(record) == expected
-
-
 def test_worker_processes_change_nothing(home: Path, monkeypatch) -> None:
     alone = bytes_of(train(STATEFUL))
     monkeypatch.setenv("SEGLIB_RETRAIN", "1")
