@@ -11,10 +11,12 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm.auto import tqdm
 
 from ..config import RunConfig
 from ..data.cache import SceneCache, load_cache
 from ..data.datasets import dataset_spec, fingerprint
+from ..data.images import read_instance_ids
 from ..data.transforms import TrainingSet, mix_seed
 from ..data.tree import has_instances, list_scenes
 from ..devices import is_native, memory_format
@@ -114,7 +116,9 @@ def new_state(
     # The caches come after what can be refused at once: they may take minutes to build.
     training = list_scenes(root, "train", config.mode, config.hold_out or ())
     scored = list_scenes(root, config.scored_split, hold_out=config.hold_out or ())
-    has_instances(scored)  # or only some, which scoring would refuse
+    if has_instances(scored):  # what scoring would refuse, it refuses now
+        for scene in tqdm(scored, "checking instance masks", disable=not progress, leave=False):
+            read_instance_ids(scene.instance_ids)
     count = min(len(training), config.train_images or len(training))
     epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
     data = {"train": fingerprint(root, "train", config.mode)}
