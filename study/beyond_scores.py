@@ -30,7 +30,7 @@ from seglib.evaluation import intervals
 from seglib.evaluation.evaluate import BATCH
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.evaluation.predictor import Predictor
-from seglib.files import atomic_folder, read_json, sha256_of, write_json
+from seglib.files import atomic_folder, check_writable, read_json, sha256_of, write_json
 from seglib.labels import CITYSCAPES_34, IGNORE_INDEX, ClassSet
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import RESULTS_VERSION, describe_machine, versions
@@ -88,6 +88,7 @@ def measure(
     origin = _origin(record)
     if problem := record.other_data("train", *scored_splits(record)):
         raise RecordError(problem)
+    check_writable(record.path, "SEGLIB_RESULTS")
     asked = missing_parts(record) if parts is None else parts
     wanted = [choose("part", part, PARTS) for part in asked]
     made: list[str] = []

@@ -37,10 +37,10 @@ HEADER = """
 NOTE = """
 For every dataset, architecture and start (fresh weights, or those learned on another dataset) the \
 run that the study compares, or if there is none yet the best on val; all recorded runs \
-({count}) are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, in percent\
-{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The interval \
-resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them the seeds \
-where there are several; of a single run it says nothing about another seed."""
+({count}) are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, in \
+percent{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The \
+interval resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them \
+the seeds where there are several; of a single run it says nothing about another seed."""
 
 
 def summary() -> pd.DataFrame:

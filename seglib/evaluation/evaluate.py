@@ -118,11 +118,14 @@ def score_split(
             with atomic_path(export / f"{name}_labelIds.png") as temporary:
                 Image.fromarray(label_ids).save(temporary)
 
+    adds = not problem and split not in record.scores
+    if adds:
+        check_writable(record.path, "SEGLIB_RESULTS")
     if export is not None:
         check_writable(export, "--export")
     model = record.load_model(choose_device(device))
     found = evaluate(model, record.config, split, progress=progress, on_scene=write)
-    if problem or split in record.scores:
+    if not adds:
         return found.scores
     record.add_scores(split, found.scores, {} if split.endswith(FLIP) else found.predictions)
     return record.scores[split]
