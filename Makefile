@@ -11,6 +11,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
+# Threads that wait go to sleep: on a busy machine they would take the time of those that work.
+export OMP_WAIT_POLICY ?= passive
+export OPENBLAS_NUM_THREADS ?= 1
+
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: all help environment data notebooks tables report refresh test test-fast test-long bench colab \
