@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from PIL import Image
 from processes import Process
 
@@ -200,27 +201,33 @@ def test_subsets_are_nested_and_random() -> None:
 # --- several processes, and faults -----------------------------------------------------------
 
 
-def slow_build(root: Path, pause: float) -> tuple[float, str]:
-    """Build the train cache, pausing after each scene; return the sum of its images, and stderr."""
-    original = cache_module.resize_image
+class Told(io.StringIO):
+    """What is written, with a file that says that it was."""
 
-    def resize_image(image, size):
-        result = original(image, size)
-        time.sleep(pause)
-        return result
+    def write(self, text: str) -> int:
+        (paths.home() / f"told-{os.getpid()}").touch()
+        return super().write(text)
 
-    cache_module.resize_image = resize_image
-    with contextlib.redirect_stderr(io.StringIO()) as said:
+
+def patient_build(root: Path) -> tuple[float, str]:
+    """Build the train cache; return the sum of its images, and stderr."""
+    with contextlib.redirect_stderr(Told()) as said:
         return float(build(root).images.sum()), said.getvalue()
 
 
-def test_two_processes_at_once_build_one_cache(tree: Path, seglib_home: Path) -> None:
-    processes = [Process(seglib_home, slow_build, tree, 0.02) for _ in range(2)]
+def test_processes_that_want_one_cache_wait_and_say_so(tree: Path, seglib_home: Path) -> None:
+    build(tree)
+    folder = paths.cache_dir() / folders()[0]
+    shutil.rmtree(folder)
+    with FileLock(f"{folder}.lock"):
+        processes = [Process(seglib_home, patient_build, tree) for _ in range(2)]
+        while len(list(seglib_home.glob("told-*"))) < 2:
+            time.sleep(0.05)
     sums, said = zip(*(process.result() for process in processes), strict=True)
     assert sums[0] == sums[1] == float(build(tree).images.sum())
-    assert len(folders()) == 1
-    waited = f"waiting: another process builds this cache and holds {paths.cache_dir()}/"
-    assert "".join(said).startswith(waited) and "".join(said).count("\n") == 1
+    assert folders() == [folder.name]
+    line = f"waiting: another process builds this cache and holds {folder}.lock\n"
+    assert said == (line, line)
 
 
 UNGUARDED = """

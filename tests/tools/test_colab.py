@@ -116,13 +116,6 @@ def test_what_is_not_ours_is_named(tmp_path: Path, notebook: Path) -> None:
     assert notebook.read_bytes() == before
 
 
-def test_make_colab_without_an_address_says_what_to_give() -> None:
-    command = ["make", "colab", "VENV=nowhere", "REPO="]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    told = "make: say where the project lies: make colab REPO=https://github.com/OWNER/NAME"
-    assert result.returncode == 2 and result.stderr.splitlines()[0] == told
-
-
 # --- a notebook alone -------------------------------------------------------------------------
 
 
