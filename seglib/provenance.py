@@ -27,7 +27,7 @@ def commit() -> str | None:
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the libraries whose arithmetic enters a result."""
-    libraries = ("torch", "torchvision", "accelerate", "numpy", "pillow")
+    libraries = ("torch", "torchvision", "timm", "accelerate", "numpy", "pillow")
     found = {library: metadata.version(library) for library in libraries}
     return {"python": platform.python_version()} | found
 

@@ -32,8 +32,8 @@ def repeat(record: Record, epochs: int = 1) -> str:
     device = choose_device(recorded["device"])
     here = describe_machine(device) | {"processes": 1, "compiled": False} | versions()
     then = {"compiled": False} | recorded | recorded["versions"]
-    names = ("processor", "processes", "compiled", *versions())
-    differing = [f"{name} {then.get(name)}" for name in names if here[name] != then.get(name)]
+    names = ("processor", "processes", "compiled", *recorded["versions"])
+    differing = [f"{name} {then.get(name)}" for name in names if here.get(name) != then.get(name)]
     torch.set_num_threads(recorded["threads"])
     try:
         state = new_state(config, make_accelerator(config, device))
