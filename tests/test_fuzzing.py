@@ -100,10 +100,10 @@ class Plain(torch.nn.Module):
 @example("a\nb\r.jpg", b"PK\x03\x04")
 def test_any_upload(name: str, content: bytes) -> None:
     made = PhotoPanel(Predictor(Plain(), CAMVID_11))
-    made._receive({"new": ({"name": name, "content": content},)})
-    assert not made.upload.disabled
-    assert "Traceback" not in made.status.value and "<img" not in made.status.value
-    assert ('role="alert"' in made.status.value) == (made.viewer is None)
+    made._receive(None, {"name": name, "ticket": 1, "position": 0, "count": 1}, [content])
+    told = made.input.told
+    assert told["line"] and "Traceback" not in told["line"] and not told["busy"]
+    assert told["wrong"] == (made.viewer is None)
 
 
 # --- configs, plans, weights, checkpoints --------------------------------------------------------

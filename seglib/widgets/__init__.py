@@ -1,5 +1,14 @@
-"""Interactive views in notebooks: label maps over photographs, and photographs of your own."""
+"""Interactive views in notebooks: label maps over photographs, and photographs of your own.
 
-from .recorded import view_records
-from .upload import PhotoPanel
-from .viewer import SceneView, SceneViewer
+A name is loaded when it is first used, so that importing this package costs nothing.
+"""
+
+from importlib import import_module
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):  # such as `__path__`: asked for by the import system
+        raise AttributeError(name)
+    home = {"view_records": "recorded", "PhotoPanel": "upload"}.get(name, "viewer")
+    return getattr(import_module(f".{home}", __name__), name)

@@ -5,17 +5,30 @@ browser: some add noise to canvases against tracking, and colour management may 
 """
 
 import base64
+import html
 import io
 import zlib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from IPython import get_ipython
+from IPython.display import display
 from PIL import Image
 
 from ..data.cache import resize_image, resize_mask
 
 JPEG_QUALITY = 90
+
+
+def browser_part(*names: str) -> str:
+    """These files of `browser/` as one text."""
+    folder = Path(__file__).parent / "browser"
+    return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
+
+
+STYLE = f"<style>{browser_part('still.css')}</style>"
 
 
 def reduced_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
@@ -53,9 +66,45 @@ def json_numbers(values: Iterable[float]) -> list[float | None]:
 def widget_bundle(
     widget: Any, picture: bytes | None, metadata: Mapping[str, Any] | None = None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The MIME bundle of a widget with a static picture for readers without a kernel."""
+    """The MIME bundle of a widget with a static picture for readers without a kernel.
+
+    Programs that run notebooks get both in one output. Where a person sits in front, the picture is
+    an output of its own (`still`, which `widget.still` can update) that is displayed here, because
+    Jupyter prefers the widget even when it is dead.
+    """
     view = {"version_major": 2, "version_minor": 0, "model_id": widget.model_id}
     data = {"text/plain": repr(widget), "application/vnd.jupyter.widget-view+json": view}
-    if picture is not None:
-        data["image/png"] = base64.b64encode(picture).decode("ascii")
+    if someone_watches():
+        widget.still = display(still(widget, picture), raw=True, display_id=True)
+    elif picture is not None:
+        data["image/png"] = _text(picture)
     return data, dict(metadata or {})
+
+
+def _text(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def someone_watches() -> bool:
+    """Whether a person runs the cell: front ends offer to answer `input()`, programs do not."""
+    kernel = getattr(get_ipython(), "kernel", None)
+    parent = kernel.get_parent("shell") if kernel else {}
+    return bool(parent.get("content", {}).get("allow_stdin"))
+
+
+def still(widget: Any, picture: bytes | None) -> dict[str, Any]:
+    """What a notebook shows above a widget as long as the widget isn't alive, as a MIME bundle.
+
+    The browser's part hides it (`data-seglib-still` is the widget's id); the style does the same in
+    JupyterLab and Notebook 7, and hides their "model not found" below it.
+    """
+    text, data = repr(widget), {}
+    content = f"{html.escape(text)}: run this cell to use it"
+    if picture is not None:
+        small = io.BytesIO()
+        Image.open(io.BytesIO(picture)).convert("RGB").save(small, "WEBP", quality=80)
+        source = f"data:image/webp;base64,{_text(small.getvalue())}"
+        content = f'<img src="{source}" alt="{html.escape(text)}" style="max-width: 100%">'
+        data["image/png"] = _text(picture)
+    place = f'<div class="seglib-still" data-seglib-still="{widget.model_id}">'
+    return {"text/plain": text, "text/html": f"{STYLE}{place}{content}</div>", **data}

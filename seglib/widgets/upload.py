@@ -1,130 +1,169 @@
-"""A panel for photographs of your own: choose a file, see it segmented."""
+"""A panel for photographs of your own: choose, drop or paste them, see them segmented."""
 
-import html
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import anywidget
 import ipywidgets
 import numpy as np
+import traitlets
+from IPython.display import DisplayHandle
 
-from ..data.images import SUFFIXES, read_photo
-from ..errors import SeglibError
-from ..evaluation.predictor import Predictor, checked_image
-from ..records import Record
-from .packing import reduced_size, widget_bundle
+from ..data.datasets import DATASETS
+from ..data.images import read_photo
+from ..data.tree import Scene, list_scenes
+from ..errors import ImageError, RecordError, SeglibError
+from ..evaluation.predictor import Prediction, Predictor, checked_image
+from ..records import Record, best_record
+from ..text import DATASET_NAMES, network_name
+from .packing import browser_part, reduced_size, still, widget_bundle
 from .viewer import SceneView, SceneViewer
 
 SHOWN_SIDE = 1600  # pixels of the longer side as shown; all pixels are segmented
-NAME_LENGTH = 60  # characters of a file name that a message shows
-# Jupyter's server closes the connection when a message is larger than 10 MiB.
-HINT = "JPEG, PNG, WebP, TIFF or BMP, upright or not, up to 10 MB"
+
+
+class PhotoInput(anywidget.AnyWidget):
+    """Where photographs come in: a button, a place to drop and paste, and a line of what happens.
+
+    What the browser sends is never larger than Jupyter's server takes (10 MiB a message).
+    """
+
+    _esm = browser_part("controls.js", "steering.js", "upload.js")
+    _css = browser_part("viewer.css")
+
+    told = traitlets.Dict({"line": ""}).tag(sync=True)  # and whether it is "wrong", or "busy"
+    example = traitlets.Unicode("").tag(sync=True)  # the name of a scene to start from
+    _still = traitlets.Unicode("").tag(sync=True)
 
 
 class PhotoPanel(ipywidgets.VBox):
-    """An upload button, one line that says what happened, and the viewer of the segmented photo."""
+    """A place for photographs, one line that says what happened, and the viewer over them."""
 
     _ipython_display_ = None  # ipywidgets 7 would bypass the picture of `_repr_mimebundle_`
 
     def __init__(
-        self, source: Record | Predictor, photo: Path | str | bytes | np.ndarray | None = None, *,
+        self, source: Record | Predictor | None = None,
+        photo: Path | str | bytes | np.ndarray | None = None, *,
         name: str | None = None, max_side: int = SHOWN_SIDE,
     ) -> None:
         """Make the panel; a recorded run's network is loaded when the first photograph comes.
 
-        `photo`: shown at first and in the static picture: a file, its bytes, or uint8 RGB
-        (H, W, 3); `ImageError` where it can't be read. `name`: what messages call the network;
-        None is the run's id. `max_side`: pixels of the longer side as shown.
+        `source`: None is the best recorded network, of real photographs where there is one, or
+        RecordError. `photo`: shown at first and in the static picture: a file, its bytes, or uint8
+        RGB (H, W, 3); `ImageError` where it can't be read. `name`: what messages call the network;
+        None is the run's network and dataset. `max_side`: pixels of the longer side as shown.
         """
+        source = _best_of_all() if source is None else source
         self._source, self._max_side = source, max_side
-        self._name = name or (source.id if isinstance(source, Record) else "network")
+        self._name, self._example = name or "network", None
+        if isinstance(source, Record):
+            config = source.config
+            self._name = name or f"{network_name(config)}, {DATASET_NAMES[config.dataset]}"
+            self._example = _first_scene(source)
+        self._shown: dict[str, tuple[np.ndarray, Prediction]] = {}  # of the last choice
         self.viewer: SceneViewer | None = None
-        self.upload = ipywidgets.FileUpload(
-            accept=",".join(sorted(SUFFIXES)), multiple=False, description="Choose a photograph",
-            layout=ipywidgets.Layout(width="auto"),
-        )
-        self.upload.observe(self._receive, "value")
-        self.status = ipywidgets.HTML()
-        self._say(HINT)
-        centred = ipywidgets.Layout(align_items="center")
-        super().__init__([ipywidgets.HBox([self.upload, self.status], layout=centred)])
+        self.input = PhotoInput(example=self._example.name if self._example else "")
+        self.input.on_msg(self._receive)
+        self.still: DisplayHandle | None = None  # of the picture that a saved notebook shows
+        super().__init__([self.input])
+        self.add_class("seglib-photos")
         if photo is not None:
             self.segment(photo)
 
     def segment(self, photo: Path | str | bytes | np.ndarray, name: str | None = None) -> None:
         """Segment and show a photograph of any size, as for the panel itself, under this name."""
         name = name or (Path(photo).name if isinstance(photo, Path | str) else "photograph")
+        self._shown = {}
+        line = self._segment(photo, name)
+        self._show()
+        self._say(line)
+
+    def _segment(
+        self, photo: Path | str | bytes | np.ndarray, name: str, place: str = "", note: str = ""
+    ) -> str:
+        """Add a photograph to those to be shown; `place` and `note` go into what is said of it."""
         is_file = isinstance(photo, (Path, str, bytes))
         image = read_photo(photo, name) if is_file else checked_image(photo, name)
         height, width = image.shape[:2]
-        self._say(f"Segmenting {_short(name)} ({width}×{height}) …")
+        self._say(f"Segmenting {place}{name} ({width}×{height}) …", busy=True)
         begin = time.perf_counter()
         if isinstance(self._source, Record):
             self._source = Predictor.from_record(self._source)
         prediction = self._source(image, confidence=True)
-        seconds = time.perf_counter() - begin
-        scenes, predictions = [SceneView(name, image)], {self._name: {name: prediction}}
-        if self.viewer is None:
-            classes = self._source.class_set
-            self.viewer = SceneViewer(scenes, classes, predictions, max_side=self._max_side)
-            self.children = (*self.children, self.viewer)
-        else:
-            self.viewer.show(scenes, predictions)
+        line = f"{name}: {width}×{height} pixels segmented in {time.perf_counter() - begin:.1f} s"
         shown = reduced_size((height, width), self._max_side)
-        reduced = "" if shown == (height, width) else f", shown at {shown[1]}×{shown[0]}"
-        self._say(f"{_short(name)}: {width}×{height} pixels segmented in {seconds:.1f} s{reduced}")
+        line += note + ("" if shown == (height, width) else f", shown at {shown[1]}×{shown[0]}")
+        while name in self._shown:  # as pasted pictures are, all called image.png
+            name += " (again)"
+        self._shown[name] = image, prediction
+        return line
 
-    def _receive(self, change: dict[str, Any]) -> None:
-        files = uploaded_files(change["new"])
-        if not files:
-            return  # our own clearing
-        name, content = files[-1]
-        self.upload.disabled = True
+    def _show(self) -> None:
+        scenes = [SceneView(name, image) for name, (image, _) in self._shown.items()]
+        predictions = {self._name: {name: found for name, (_, found) in self._shown.items()}}
+        if self.viewer:
+            self.viewer.show(scenes, predictions)
+        else:
+            options = {"max_side": self._max_side}
+            self.viewer = SceneViewer(scenes, self._source.class_set, predictions, **options)
+            self.children = (*self.children, self.viewer)
+        if self.still is not None:
+            self.still.update(still(self, self.viewer.picture()), raw=True)
+
+    def _receive(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
+        """Segment one photograph, of a choice of several, or without bytes the example."""
+        name, ticket = content["name"], content["ticket"]
+        position, count = content["position"], content["count"]
+        place = f"{position + 1} of {count}: " if count > 1 else ""
+        self.input.send({"ticket": ticket, "state": "heard"})
+        if position == 0:
+            self._shown, self._failed = {}, []
         try:
-            self.segment(content, name)
+            if reason := content.get("failed"):  # already in the browser
+                raise ImageError(f"{name}: {reason}")
+            photo = bytes(buffers[0]) if buffers else self._example.image
+            line = self._segment(photo, name, place, content.get("note", ""))
+            if len(self._shown) == 1:
+                self._show()
         except SeglibError as problem:
-            self._say(str(problem), wrong=True)
+            self._failed.append(str(problem))
         except Exception as problem:  # a callback's traceback would vanish in the browser's log
             reason = " ".join(str(problem).split())[:160] or type(problem).__name__
-            self._say(f"{_short(name)}: cannot be segmented ({reason})", wrong=True)
-        finally:
-            self.upload.disabled = False
-            self._clear()
+            self._failed.append(f"{name}: cannot be segmented ({reason})")
+        if position == count - 1:
+            if len(self._shown) > 1:
+                self._show()
+                line = f"{len(self._shown)} photographs segmented"
+            if self._failed:
+                more = f"; {len(self._failed) - 1} more failed" if self._failed[1:] else ""
+                line = self._failed[0] + more
+            self._say(line, wrong=bool(self._failed))
+        self.input.send({"ticket": ticket, "state": "done"})
 
-    def _clear(self) -> None:
-        """Forget the uploaded bytes, so that the same file can be chosen again."""
-        if isinstance(self.upload.value, dict):  # ipywidgets 7
-            self.upload.metadata, self.upload.data = [], []
-            self.upload._counter = 0
-        else:
-            self.upload.value = ()
-
-    def _say(self, line: str, wrong: bool = False) -> None:
-        color, role, mark = "inherit", "status", ""
-        if wrong:
-            color, role, mark = "var(--jp-error-color1, #c62828)", "alert", "⚠ "
-        # The text is escaped because file names may hold markup.
-        self.status.value = (
-            f'<span role="{role}" style="color: {color}; margin-left: 8px">'
-            f"{mark}{html.escape(line)}</span>"
-        )
+    def _say(self, line: str, wrong: bool = False, busy: bool = False) -> None:
+        self.input.told = {"line": line, "wrong": wrong, "busy": busy}
 
     def __repr__(self) -> str:
         return f"PhotoPanel({self._name})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        if self.viewer is None:
-            return widget_bundle(self, None)
-        _, metadata = self.viewer._repr_mimebundle_(**kwargs)
-        return widget_bundle(self, self.viewer.picture(), metadata)
+        self.input._still = self.model_id
+        _, metadata = self.input._repr_mimebundle_(**kwargs)
+        picture = self.viewer.picture() if self.viewer else None
+        return widget_bundle(self, picture, metadata)
 
 
-def uploaded_files(value: Any) -> list[tuple[str, bytes]]:
-    """Names and contents in a `FileUpload`'s value: a dict in ipywidgets 7, a tuple from 8 on."""
-    if isinstance(value, dict):
-        return [(name, bytes(entry["content"])) for name, entry in value.items()]
-    return [(entry["name"], bytes(entry["content"])) for entry in value]
+def _best_of_all() -> Record:
+    """The best recorded network; those of real photographs come before those of drawn ones."""
+    for dataset in reversed(DATASETS):
+        with suppress(RecordError):
+            return best_record(dataset)
+    raise RecordError("no recorded run keeps its weights; start with: seglib train")
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= NAME_LENGTH else f"{name[: NAME_LENGTH - 1]}…"
+def _first_scene(record: Record) -> Scene | None:
+    """A scene of the dataset that the network knows, if it is here."""
+    with suppress(SeglibError):
+        return list_scenes(record.dataset.root(), "val")[0]

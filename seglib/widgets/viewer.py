@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import anywidget
@@ -16,11 +15,13 @@ from ..errors import ConfigError, choose
 from ..evaluation.metrics import confusion_matrix, iou_per_class, mean_iou
 from ..evaluation.predictor import Prediction
 from ..labels import IGNORE_INDEX, ClassSet
-from .packing import json_numbers, pack_map, pack_photo, reduced_size, widget_bundle
+from .packing import browser_part, json_numbers, pack_map, pack_photo, reduced_size, widget_bundle
 
-BROWSER = Path(__file__).parent / "browser"
-SCRIPTS = ("maps.js", "scenes.js", "picture.js", "controls.js", "steering.js", "viewer.js")
+SCRIPTS = (
+    "maps.js", "scenes.js", "picture.js", "controls.js", "steering.js", "saving.js", "viewer.js",
+)
 MAX_SIDE = 1024  # pixels: beyond it screens show nothing more and redrawing gets slow
+NAMED = 6  # models that the text form names
 PICTURE_SIDE = 640  # pixels of each picture in the static fallback
 
 Labels = np.ndarray | Prediction | tuple[np.ndarray, np.ndarray | None]
@@ -43,8 +44,8 @@ class SceneViewer(anywidget.AnyWidget):
     be set, or linked to other widgets; blending, classes and hovering never ask the kernel.
     """
 
-    _esm = "\n".join((BROWSER / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    _css = (BROWSER / "viewer.css").read_text(encoding="utf-8")
+    _esm = browser_part(*SCRIPTS)
+    _css = browser_part("viewer.css")
     _ipython_display_ = None  # ipywidgets 7 would bypass the picture of `_repr_mimebundle_`
 
     scene = traitlets.Int(0).tag(sync=True)
@@ -55,6 +56,7 @@ class SceneViewer(anywidget.AnyWidget):
     hidden = traitlets.List(traitlets.Int()).tag(sync=True)
     divider = traitlets.Float(0.5, min=0.0, max=1.0).tag(sync=True)
     numbers = traitlets.Bool(False).tag(sync=True)
+    _still = traitlets.Unicode("").tag(sync=True)  # the id of the widget that is displayed
     _classes = traitlets.List().tag(sync=True)
     _models = traitlets.List().tag(sync=True)
     _scenes = traitlets.List().tag(sync=True)
@@ -76,8 +78,9 @@ class SceneViewer(anywidget.AnyWidget):
         choose("photo format", photo_format, ("jpeg", "png"))
         self.class_set = class_set
         self._options = (max_side, photo_format)
-        classes = zip(class_set.names, class_set.colors.tolist(), strict=True)
-        super().__init__(_classes=[{"name": name, "color": color} for name, color in classes])
+        labels = class_set.labels
+        super().__init__(_classes=[{"name": x.name, "color": x.color, "id": x.id} for x in labels])
+        self.on_msg(self._answer)
         self.show(scenes, predictions)
         for name, value in traits.items():
             if name not in self.trait_names(sync=True):
@@ -102,8 +105,7 @@ class SceneViewer(anywidget.AnyWidget):
             if unknown := [name for name in by_scene if name not in names]:
                 raise ConfigError(f"{model!r} has a prediction for an unknown scene {unknown[0]!r}")
         packed = [self._pack(view, predictions) for view in views]
-        first = [by_scene[names[0]] for by_scene in predictions.values() if names[0] in by_scene]
-        self._names, self._first = names, (views[0], first[0].indices if first else None)
+        self._views, self._predictions = views, predictions
         self._picture: bytes | None = None
         with self.hold_sync():
             self._models = list(predictions)
@@ -141,7 +143,17 @@ class SceneViewer(anywidget.AnyWidget):
         photo = {"photo": pack_photo(image, size, photo_format), "kind": f"image/{photo_format}"}
         truth = None if truth is None else pack_map(truth, size)
         where = {"name": name, "height": size[0], "width": size[1]}
+        where["reduced"] = size != image.shape[:2]  # what is saved is asked for again
         return {**where, **photo, "truth": truth, "models": models}
+
+    def _answer(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
+        """Send a scene at its own size, with truth and one model's prediction, to be saved."""
+        name, image, truth = self._views[content["scene"]]
+        guess = self._predictions.get(content["model"], {}).get(name, Prediction(None))
+        size = image.shape[:2]
+        maps = [b"" if x is None else pack_map(x, size) for x in (truth, guess.indices)]
+        answer = {"request": content["request"], "height": size[0], "width": size[1]}
+        self.send(answer, [pack_photo(image, size, self._options[1]), *maps])
 
     def _check(self, labels: np.ndarray, image: np.ndarray, where: str, *extra: int) -> None:
         if labels.dtype != np.uint8:
@@ -156,9 +168,10 @@ class SceneViewer(anywidget.AnyWidget):
     def picture(self) -> bytes:
         """A PNG of the first scene for readers without a kernel; drawn once."""
         if self._picture is None:
-            (_, image, truth), guess = self._first
+            name, image, truth = self._views[0]
+            guesses = [found[name].indices for found in self._predictions.values() if name in found]
             size = reduced_size(image.shape[:2], PICTURE_SIDE)
-            masks = {"truth": truth, "prediction": guess}
+            masks = {"truth": truth, "prediction": next(iter(guesses), None)}
             parts = {"image": resize_image(image, size)} | {
                 title: resize_mask(mask, size) for title, mask in masks.items() if mask is not None
             }
@@ -174,12 +187,15 @@ class SceneViewer(anywidget.AnyWidget):
         return self._picture
 
     def __repr__(self) -> str:
-        count = f"{len(self._names)} scene{'s' if len(self._names) > 1 else ''}"
-        models = f", predictions of {', '.join(self._models)}" if self._models else ""
+        count = f"{len(self._views)} scene{'s' if len(self._views) > 1 else ''}"
+        named, more = ", ".join(self._models[:NAMED]), len(self._models) - NAMED
+        models = f", predictions of {named}" if named else ""
+        models += f" and {more} more" if more > 0 else ""
         return f"SceneViewer({count}, {self.class_set.name}{models})"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         _, metadata = super()._repr_mimebundle_(**kwargs)  # Colab's loader of custom widgets
+        self._still = self.model_id
         return widget_bundle(self, self.picture(), metadata)
 
 

@@ -22,8 +22,7 @@ from seglib.errors import ConfigError, ImageError, RecordError
 from seglib.evaluation.predictor import Prediction, Predictor
 from seglib.labels import CAMVID_11, ClassSet, label_by_name
 from seglib.records import save_record
-from seglib.widgets import PhotoPanel, SceneView, SceneViewer, view_records
-from seglib.widgets.upload import uploaded_files
+from seglib.widgets import PhotoPanel, SceneView, SceneViewer, packing, view_records
 
 THREE = ClassSet("three", tuple(label_by_name(name) for name in ("road", "car", "sky")))
 HOSTILE = "<script>alert('x')</script>"
@@ -108,12 +107,8 @@ def test_wrong_input_is_named_in_one_line(scenes, predictions, line: str) -> Non
     with pytest.raises(ConfigError, match=line) as caught:
         SceneViewer(scenes, THREE, predictions)
     assert "\n" not in str(caught.value)
-
-
-def test_unknown_attribute_is_refused() -> None:
     with pytest.raises(ConfigError, match="no attribute 'opaqueness'"):
         SceneViewer([("a", PHOTO)], THREE, opaqueness=1)
-    assert SceneViewer([("a", PHOTO)], THREE, opacity=0.25).opacity == 0.25
 
 
 def test_reader_without_a_kernel_gets_a_picture_and_stable_text() -> None:
@@ -128,6 +123,17 @@ def test_reader_without_a_kernel_gets_a_picture_and_stable_text() -> None:
     texts = [data["text/plain"] for data, _ in bundles]
     assert texts == ["SceneViewer(1 scene, three, predictions of U)"] * 2
     assert "application/vnd.jupyter.widget-view+json" in bundles[0][0]
+
+
+def test_person_gets_the_picture_in_an_output_that_outlives_the_widget(monkeypatch) -> None:
+    shown = []
+    monkeypatch.setattr(packing, "someone_watches", lambda: True)
+    monkeypatch.setattr(packing, "display", lambda data, **options: shown.append(data))
+    viewer = SceneViewer([(HOSTILE, PHOTO)], THREE, {HOSTILE: {}})
+    data, _ = DisplayFormatter().format(viewer)
+    assert "image/png" not in data and "application/vnd.jupyter.widget-view+json" in data
+    assert f'data-seglib-still="{viewer.model_id}"' in shown[0]["text/html"]
+    assert "<script" not in shown[0]["text/html"] and base64.b64decode(shown[0]["image/png"])
 
 
 def test_scripts_load_nothing_from_elsewhere() -> None:
@@ -167,11 +173,11 @@ def recorded(tiny_tree: Path, seglib_home: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_records_are_shown_over_their_scenes_the_best_first(recorded: list) -> None:
-    viewer = view_records("camvid")
+    assert view_records("camvid")._models == ["FCN"]  # the better one of a kind
+    viewer = view_records("camvid", records=[record.id for record in recorded[::-1]])
     assert len(viewer._scenes) == 2
     expected = [f"FCN, width 4, {record.id[-8:]}" for record in recorded[::-1]]
     assert viewer._models == expected  # the same options: told apart by the id
-    assert view_records("camvid", records=recorded[:1])._models == ["FCN"]
     assert view_records("camvid", records={"constant": recorded[0]})._models == ["constant"]
     mious = [entry["miou"] for entry in viewer._scenes[0]["models"]]
     assert mious[0] > 0.9 and mious[1] < 0.2
@@ -193,54 +199,57 @@ def panel(**options) -> PhotoPanel:
     return PhotoPanel(Predictor(Brightest(), THREE), **options)
 
 
-def uploaded(name: str, content: bytes) -> tuple[dict, ...]:
-    return ({"name": name, "type": "", "size": len(content), "content": memoryview(content)},)
+def receive(made: PhotoPanel, *files: tuple[str, bytes]) -> dict:
+    """Give the panel files as the browser does; returns what it says then."""
+    for position, (name, content) in enumerate(files):
+        message = {"name": name, "ticket": 1, "position": position, "count": len(files)}
+        made._receive(None, message, [memoryview(content)])
+    return made.input.told
 
 
-def test_upload_is_segmented_and_shown() -> None:
-    made = panel()
-    made._receive({"new": uploaded("street.png", encoded(PHOTO))})
+def test_uploads_are_segmented_and_shown_together_and_failures_named() -> None:
+    made, good = panel(), encoded(PHOTO)
+    assert "street.png: 40×24 pixels segmented in" in receive(made, ("street.png", good))["line"]
     scene = made.viewer._scenes[0]
     expected = np.where(truth() == 255, truth()[1], truth())
     assert np.array_equal(unpacked(scene["models"][0]["labels"], scene), expected)
     assert unpacked(scene["models"][0]["confidence"], scene).min() > 33
-    assert "street.png: 40×24 pixels segmented in" in made.status.value
-    assert made.children[-1] is made.viewer
-    made._receive({"new": uploaded("next.png", encoded(halves(30, 50)))})
-    assert made.viewer._scenes[0]["width"] == 50 and len(made.children) == 2
+    told = receive(made, ("image.png", good), ("a.txt", b"text"), ("image.png", good))
+    names = [scene["name"] for scene in made.viewer._scenes]
+    assert names == ["image.png", "image.png (again)"] and len(made.children) == 2
+    assert told["wrong"] and told["line"].startswith("a.txt: cannot be read: not an image")
 
 
-def test_large_photo_is_shown_reduced_and_says_so() -> None:
+def test_large_photo_is_shown_reduced_and_sent_whole_to_be_saved(monkeypatch) -> None:
     made = panel(photo=halves(60, 90), max_side=45)
-    assert made.viewer._scenes[0]["width"] == 45
-    assert "90×60 pixels segmented" in made.status.value and "shown at 45×30" in made.status.value
+    scene = made.viewer._scenes[0]
+    assert scene["width"] == 45 and scene["reduced"]
+    assert "90×60 pixels segmented" in made.input.told["line"]
+    assert "shown at 45×30" in made.input.told["line"]
+    sent = []
+    monkeypatch.setattr(SceneViewer, "send", lambda self, *message: sent.append(message))
+    made.viewer._answer(None, {"request": 7, "scene": 0, "model": "network"}, [])
+    (answer, (photo, none, labels)), = sent
+    assert answer == {"request": 7, "height": 60, "width": 90} and none == b""
+    assert np.asarray(Image.open(io.BytesIO(photo))).shape == (60, 90, 3)
+    assert unpacked(labels, answer)[:, [0, -1]].tolist() == [[0, 2]] * 60
 
 
 def test_hostile_upload_gets_one_line_and_keeps_the_last_photo() -> None:
     made = panel(photo=PHOTO)
     before = made.viewer._scenes
     for content, line in ((b"PK\x03\x04", "not an image"), (encoded(PHOTO)[:70], "truncated")):
-        made._receive({"new": uploaded(f"{HOSTILE}.jpg", content)})
-        told = made.status.value
-        assert ".jpg: cannot be read" in told and line in told and 'role="alert"' in told
-        assert "<script>" not in told and "&lt;script&gt;" in told and "\n" not in told
-        assert made.viewer._scenes == before and not made.upload.disabled
+        told = receive(made, (f"{HOSTILE}.jpg", content))
+        assert ".jpg: cannot be read" in told["line"] and line in told["line"] and told["wrong"]
+        assert "\n" not in told["line"] and not told["busy"] and made.viewer._scenes == before
 
 
 def test_failing_network_is_reported_in_the_panel() -> None:
-    class Failing(torch.nn.Module):
-        def forward(self, batch: torch.Tensor) -> torch.Tensor:
-            raise RuntimeError("out of\nmemory")
+    def failing(image: np.ndarray, confidence: bool) -> None:
+        raise RuntimeError("out of\nmemory")
 
-    made = PhotoPanel(Predictor(Failing(), THREE))
-    made._receive({"new": uploaded("a.png", encoded(PHOTO))})
-    assert "a.png: cannot be segmented (out of memory)" in made.status.value
-
-
-def test_upload_values_of_both_ipywidgets_generations() -> None:
-    old = {"a.png": {"metadata": {"name": "a.png"}, "content": b"123"}}
-    assert uploaded_files(old) == [("a.png", b"123")] == uploaded_files(uploaded("a.png", b"123"))
-    assert uploaded_files({}) == uploaded_files(()) == []
+    told = receive(PhotoPanel(failing), ("a.png", encoded(PHOTO)))
+    assert told["line"] == "a.png: cannot be segmented (out of memory)" and told["wrong"]
 
 
 def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
@@ -252,10 +261,10 @@ def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
         panel(photo=Path("missing.jpg"))
 
 
-def test_neither_training_nor_the_study_is_loaded() -> None:
+def test_importing_loads_neither_training_nor_the_study_nor_torch() -> None:
     for module in ("seglib.widgets", "seglib.evaluation.evaluate"):
         code = f"import sys, {module}; print(*sys.modules)"
         command = [sys.executable, "-c", code]
         loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        assert module in loaded
+        assert module in loaded and ("torch" in loaded) == (module != "seglib.widgets")
         assert not [name for name in loaded if name.startswith(("seglib.training", "study"))]

@@ -96,6 +96,11 @@ class Legend {
       }, swatch(color, String(label)), element("span.name", {}, name), ...cells);
       return { row, cells };
     });
+    const cells = ["first", "second", "iou"].map((kind) => element(`span.number.${kind}`));
+    const title = "Pixels that the annotators left without a class: they are not scored, and what "
+      + "is predicted there is not counted above";
+    this.void = { cells, row: element("div.class.void", { "data-class": "void", title },
+      element("span.swatch", {}, "–"), element("span.name", {}, "void"), ...cells) };
     const all = element("button.link", {
       type: "button", "data-control": "all", title: "Switch all classes on or off (A)", onclick: onall,
     }, "all / none");
@@ -105,11 +110,12 @@ class Legend {
       element("div.heads", {},
         element("div.head", {}, all, ...this.heads[0]),
         element("div.head", { "aria-hidden": "true" }, element("span.name"), ...this.heads[1])),
-      element("div.classes", {}, ...this.rows.map(({ row }) => row)));
+      element("div.classes", {}, ...this.rows.map(({ row }) => row), this.void.row));
   }
 
-  // `maps`: up to two label maps with their column titles; `iou`: by class, or null.
-  show({ maps, iou, hidden }) {
+  // `maps`: up to two label maps with their column titles; `iou`: by class, or null; `truth`: the map
+  // outside whose void pixels are counted, or null.
+  show({ maps, iou, hidden, truth }) {
     const columns = [0, 1].map((position) => maps[position]);
     for (const head of this.heads) {
       columns.forEach((column, position) => {
@@ -125,7 +131,7 @@ class Legend {
       columns.forEach((column, position) => {
         cells[position].hidden = !column;
         if (!column) return;
-        const count = column.map.counts[label];
+        const count = column.map.countsWithin(truth)[label];
         present ||= count > 0;
         cells[position].textContent = count ? percent(count / column.map.labels.length) : "–";
       });
@@ -134,6 +140,13 @@ class Legend {
       row.setAttribute("aria-pressed", String(!hidden.has(label)));
       row.classList.toggle("seglib-absent", !present);
     });
+    const voids = truth ? truth.counts[VOID] : 0;
+    this.void.row.hidden = !voids;
+    columns.forEach((column, position) => {
+      this.void.cells[position].hidden = !column;
+      this.void.cells[position].textContent = truth ? percent(voids / truth.labels.length) : "";
+    });
+    this.void.cells[2].hidden = !iou;
   }
 
   point(label) {
@@ -146,7 +159,7 @@ const KEYS = [
   ["M", "next model"], ["P T S E", "prediction, truth, swipe, errors"], ["F O", "fill, outline"],
   ["[ ]", "less, more opacity"], [", .", "move the divider"], ["N", "class numbers"],
   ["A", "all classes on or off"], ["+ − 0", "zoom in, out, fit"], ["Shift + arrows", "pan"],
-  ["D", "download the picture"], ["?", "this list"],
+  ["D", "download picture and mask"], ["Esc", "back to the notebook"], ["?", "this list"],
 ];
 
 function helpPanel() {

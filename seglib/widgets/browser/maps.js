@@ -24,6 +24,19 @@ class LabelMap {
     return this._counts;
   }
 
+  // Pixels of each label where `truth` is not void, kept for the truth asked for last.
+  countsWithin(truth) {
+    if (!truth || truth === this || !truth.counts[VOID]) return this.counts;
+    if (this._within?.truth !== truth) {
+      const counts = new Uint32Array(256);
+      for (let i = 0; i < this.labels.length; i++) {
+        if (truth.labels[i] !== VOID) counts[this.labels[i]]++;
+      }
+      this._within = { truth, counts };
+    }
+    return this._within.counts;
+  }
+
   // City-block distance of each pixel to the nearest pixel of another label, from 1 at an outline.
   get distances() {
     return (this._distances ??= distanceToBoundary(this.labels, this.width, this.height));

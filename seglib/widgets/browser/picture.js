@@ -23,8 +23,8 @@ class Picture {
   }
 
   // Fit the drawing buffer to the element, so that a pixel of the buffer is one of the screen.
-  resize(cssWidth, cssHeight) {
-    this.ratio = window.devicePixelRatio || 1;
+  resize(cssWidth, cssHeight, ratio = window.devicePixelRatio || 1) {
+    this.ratio = ratio;
     const width = Math.max(1, Math.round(cssWidth * this.ratio));
     const height = Math.max(1, Math.round(cssHeight * this.ratio));
     if (width === this.canvas.width && height === this.canvas.height) return false;

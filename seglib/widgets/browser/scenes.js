@@ -31,10 +31,10 @@ class SceneStore {
   }
 }
 
-async function unpackScene({ name, width, height, photo, kind, truth, models }) {
+async function unpackScene({ name, width, height, reduced, photo, kind, truth, models }) {
   const map = async (bytes) => (bytes ? new LabelMap(await inflate(bytes), width, height) : null);
   return {
-    name, width, height,
+    name, width, height, reduced,
     photo: await createImageBitmap(new Blob([photo], { type: kind })),
     truth: await map(truth),
     models: await Promise.all(models.map(async (entry) => entry && {

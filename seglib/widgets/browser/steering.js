@@ -2,22 +2,39 @@
 
 const PANS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-// `actions`: a function for each key. Keys that mean nothing here stay with the notebook's page.
+// `actions`: a function for each key. The notebook sees key presses before the elements in it do
+// and takes letters for its commands, such as "d d" for deleting the cell; so they are caught above
+// it. Shortcuts with Ctrl, Alt or Cmd, Shift+Enter and Escape stay the notebook's. Returns a
+// function that ends it.
 function listenToKeys(root, actions, pan) {
-  root.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const field = event.target.tagName;
-    if (field === "SELECT" || (field === "INPUT" && event.key.startsWith("Arrow"))) return;
-    if (event.shiftKey && PANS[event.key]) {
-      pan(...PANS[event.key]);
-    } else {
-      const action = actions[event.key] ?? actions[event.key.toLowerCase()];
-      if (!action) return;
-      action();
-    }
-    event.preventDefault();
+  const listen = (event) => {
+    if (!root.contains(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+    const { key, shiftKey } = event, field = event.target.tagName;
+    if (key === "Escape") leave(root);
+    if (key === "Escape" || key === "Tab" || (key === "Enter" && shiftKey) || /^F\d/.test(key)) return;
     event.stopPropagation();
-  });
+    if (field === "SELECT" || (field === "INPUT" && key.startsWith("Arrow"))) return;
+    const panned = shiftKey && PANS[key];
+    const action = panned ? () => pan(...panned) : actions[key] ?? actions[key.toLowerCase()];
+    if (!action) return; // Enter and the space bar press buttons
+    event.preventDefault();
+    action();
+  };
+  window.addEventListener("keydown", listen, true);
+  return () => window.removeEventListener("keydown", listen, true);
+}
+
+// Give the focus back to what the viewer stands in: a cell of the notebook.
+function leave(root) {
+  document.activeElement?.blur();
+  root.parentElement?.closest("[tabindex]")?.focus();
+}
+
+// A saved notebook holds a picture of the widget for when it is dead; returns what shows it again.
+function hideStill(id) {
+  const stills = id ? [...document.querySelectorAll(`[data-seglib-still="${id}"]`)] : [];
+  for (const still of stills) still.hidden = true;
+  return () => { for (const still of stills) still.hidden = false; };
 }
 
 // Positions are given in pixels of the drawing buffer. `grabs(x)`: whether the divider is there.

@@ -13,8 +13,22 @@ const LEGEND = 280, GAP = 16, PADDING = 13;
 const LEAST_BESIDE = 800; // room that the picture needs to have the legend beside it
 const LEAST_WIDTH = 860; // room that the controls need
 
+// Call `changed` whenever a pixel of the page gets another number of pixels of the screen, as when
+// the window is moved to another one; returns a function that ends it.
+function followRatio(changed) {
+  let query = null;
+  const listen = () => {
+    query?.removeEventListener("change", follow);
+    query = window.matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
+    query.addEventListener("change", follow);
+  };
+  const follow = () => { listen(); changed(); };
+  listen();
+  return () => query.removeEventListener("change", follow);
+}
+
 function render({ model, el }) {
-  const root = element("div.viewer", { "data-lm-suppress-shortcuts": "true" });
+  const root = element("div.viewer");
   const canvas = element("canvas.canvas", { tabindex: "0", role: "img" });
   const picture = new Picture(canvas);
   const store = new SceneStore(() => model.get("_scenes"));
@@ -98,8 +112,9 @@ function render({ model, el }) {
     return views.includes(get("view")) ? get("view") : views[0] ?? "photo";
   }
 
-  function sides() {
-    const { truth } = scene, prediction = predicted()?.map ?? null, off = hidden();
+  // What is drawn over the photograph: of the scene as it is shown, or of other maps of it.
+  function sides(truth = scene.truth, prediction = predicted()?.map ?? null) {
+    const off = hidden();
     const colors = get("_classes").map(({ color }) => color);
     const side = (key, map) =>
       map && { key, map, table: () => pixelTable(colors, off), numbers: true };
@@ -110,8 +125,8 @@ function render({ model, el }) {
       case "swipe": return left && right ? [left, right] : [null, left ?? right];
       case "errors": {
         const key = `errors ${modelIndex()}`;
-        if (errors.key !== key || errors.scene !== scene) {
-          Object.assign(errors, { key, scene, map: errorMap(truth, prediction, off) });
+        if (errors.key !== key || errors.truth !== truth) {
+          Object.assign(errors, { key, truth, map: errorMap(truth, prediction, off) });
         }
         return [{
           key, map: errors.map, numbers: false, strength: 1.6, // they must be seen
@@ -123,14 +138,14 @@ function render({ model, el }) {
   }
   const errors = {};
 
+  const style = () => Object.fromEntries(
+    ["drawing", "opacity", "divider", "numbers"].map((name) => [name, get(name)]));
+
   function draw() {
     waiting = false;
     if (closed || !scene) return;
     const begin = performance.now();
-    picture.draw({
-      sides: sides(), drawing: get("drawing"), opacity: get("opacity"), divider: get("divider"),
-      numbers: get("numbers"),
-    });
+    picture.draw({ sides: sides(), ...style() });
     const milliseconds = performance.now() - begin;
     root.dataset.redrawMs = milliseconds.toFixed(2); // read by the browser test
     root.dispatchEvent(new CustomEvent("seglib-draw", { detail: { milliseconds } }));
@@ -179,7 +194,7 @@ function render({ model, el }) {
       truth && { map: truth, title: prediction ? "truth" : "share" },
       prediction && { map: prediction.map, title: truth ? "pred." : "share" },
     ].filter(Boolean);
-    legend.show({ maps, iou: miou === null ? null : prediction.iou, hidden: hidden() });
+    legend.show({ maps, iou: miou === null ? null : prediction.iou, hidden: hidden(), truth });
     for (const node of [leftTitle, rightTitle]) node.hidden = view !== "swipe";
     leftTitle.textContent = truth && prediction ? "truth" : "photograph";
     rightTitle.textContent = prediction ? get("model") || "prediction" : "truth";
@@ -266,19 +281,45 @@ function render({ model, el }) {
     redraw();
   }
 
-  function save() {
+  // The whole scene at its own size with title and legend, and beside it the mask of label ids.
+  async function save() {
     if (!scene) return;
-    draw(); // with what was clicked a moment ago
-    canvas.toBlob((blob) => {
-      const plain = [scene.name, get("model"), currentView()].filter(Boolean).join("-");
-      const link = element("a", {
-        href: URL.createObjectURL(blob), download: `${plain.replace(/[^\w.-]+/g, "_")}.png`,
-      });
-      root.append(link); // some browsers ignore links that are not on the page
-      link.click();
-      link.remove();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    }, "image/png");
+    const shown = scene, view = currentView(), { truth } = shown, labels = predicted()?.map ?? null;
+    const name = get("model"), miou = predicted()?.miou ?? null;
+    say("Saving …");
+    const own = await atOwnSize(model, shown, name);
+    if (closed || scene !== shown) return;
+    const full = own && own !== shown ? own : { ...shown, truth, labels };
+    const large = new Picture(document.createElement("canvas"));
+    large.setScene(full);
+    const ratio = Math.max(1, full.width / 1000); // of lines and numbers
+    large.resize(full.width / ratio, full.height / ratio, ratio);
+    large.draw({ sides: sides(full.truth, full.labels), ...style() });
+    const whose = view === "truth" ? ["truth"]
+      : view === "swipe" ? [`${leftTitle.textContent} left, ${rightTitle.textContent} right`]
+      : [name, view === "prediction" ? "" : view];
+    const title = [shown.name, ...whose, view !== "truth" && miou !== null && `mIoU ${percent(miou)} %`];
+    const map = (view === "truth" ? full.truth : full.labels) ?? full.truth;
+    const entries = view === "errors"
+      ? [{ color: ERROR_COLORS[RIGHT], text: "right" }, { color: ERROR_COLORS[WRONG], text: "wrong" }]
+      : get("_classes").map(({ color, name: text }, label) => ({ color, text, label })).filter(({ label }) =>
+        !hidden().has(label) && [map, view === "swipe" ? full.truth : null].some((each) => each?.counts[label]));
+    const page = withLegend(large.canvas, title.filter(Boolean).join(" · "), entries);
+    const stem = [shown.name, name, view].filter(Boolean).join("-");
+    download(root, await new Promise((resolve) => page.toBlob(resolve, "image/png")), `${stem}.png`);
+    if (map) {
+      const ids = get("_classes").map(({ id }) => id);
+      const values = map.labels.map((label) => ids[label] ?? 0); // void is "unlabeled"
+      const kind = map === full.truth ? "truth" : name;
+      const mask = await grayPng(values, full.width, full.height);
+      download(root, mask, `${[shown.name, kind].filter(Boolean).join("-")}_labelIds.png`);
+    }
+    say(`Saved at ${full.width}×${full.height}${own ? "" : "; for its own size the kernel is needed"}`);
+  }
+
+  // A line below the picture, until the pointer reads the next pixel.
+  function say(text) {
+    readout.replaceChildren(element("span.hint", { role: "status" }, text));
   }
 
   const actions = {
@@ -300,7 +341,7 @@ function render({ model, el }) {
     redraw();
   }
 
-  listenToKeys(root, actions, (x, y) => pan(x * canvas.width * 0.1, y * canvas.height * 0.1));
+  const endKeys = listenToKeys(root, actions, (x, y) => pan(x * canvas.width * 0.1, y * canvas.height * 0.1));
   listenToPointer(canvas, {
     grabs: (x) => scene && currentView() === "swipe"
       && Math.abs(x - get("divider") * canvas.width) < 18 * picture.ratio,
@@ -357,7 +398,7 @@ function render({ model, el }) {
       element("div.group.end", {}, numbers,
         iconButton("less", "Zoom out (−)", () => zoom(1 / 1.5)), zoomText,
         iconButton("more", "Zoom in (+)", () => zoom(1.5)),
-        iconButton("save", "Download this picture as PNG (D)", save),
+        iconButton("save", "Download picture with legend, and mask of label ids (D)", save),
         iconButton("help", "Keys (?)", actions["?"]))),
     help,
     element("div.body", {}, stage, legend.node));
@@ -390,11 +431,16 @@ function render({ model, el }) {
   for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);
   const observer = new ResizeObserver(fit);
   observer.observe(el);
+  const endRatio = followRatio(fit);
+  const showStill = hideStill(get("_still"));
   hover();
   replaceScenes();
 
   return () => {
     closed = true;
+    endKeys();
+    endRatio();
+    showStill();
     observer.disconnect();
     for (const [name, listener] of Object.entries(listeners)) model.off(name, listener);
   };

@@ -29,6 +29,32 @@ FLAGS = (
 ).split()
 
 
+HOSTILE = '<img src=x onerror="window.hacked=1">'
+PHOTO = (200, 180, 160)  # every pixel of the first scene's photograph
+ROAD, BUILDING, SKY, CAR = (128, 64, 128), (70, 70, 70), (70, 130, 180), (0, 0, 142)
+
+# Truth: sky (10) above building (2) on the left half, car (13) on the right, road (0) at the
+# bottom, a void strip at the very top. Alpha takes the car for a building; Beta is right.
+VIEWER_CELL = f"""
+import numpy as np
+from seglib.labels import CITYSCAPES_19
+from seglib.widgets import SceneViewer
+image = np.full((512, 1024, 3), {PHOTO}, dtype=np.uint8)
+truth = np.full((512, 1024), 10, dtype=np.uint8)
+truth[128:256, :512], truth[128:256, 512:], truth[256:], truth[:16] = 2, 13, 0, 255
+beta = np.where(truth == 255, 10, truth).astype(np.uint8)
+alpha = np.where(beta == 13, 2, beta).astype(np.uint8)
+sure = np.full((512, 1024), 0.87, dtype=np.float32)
+second = SceneViewer(
+    [("first", image, truth), ({HOSTILE!r}, 255 - image, truth)],
+    CITYSCAPES_19,
+    {{"Alpha": {{"first": (alpha, sure), {HOSTILE!r}: beta}}, "Beta": {{"first": beta}}}},
+    photo_format="png", max_side=512,
+)
+second
+"""
+
+
 def find_program(*names: str) -> str | None:
     """The path of the first of these programs that is installed."""
     return next((path for name in names if (path := shutil.which(name))), None)
@@ -108,39 +134,7 @@ def _wait_for_server(address: str, server: subprocess.Popen, log: Path) -> None:
     raise RuntimeError(f"Jupyter did not start:\n{log.read_text()[-2000:]}")
 
 
-# Moves the slider, `times` times, and measures each redraw until its pixels can be read.
-MEASURE = """
-const [viewer, times] = given;
-const canvas = viewer.querySelector("canvas"), slider = viewer.querySelector("[type=range]");
-const result = { redraw: [], latency: [], width: canvas.width, height: canvas.height };
-for (let i = 0; i < times; i++) {
-  await new Promise((resolve) => setTimeout(resolve, 30));
-  const drawn = new Promise((resolve) => viewer.addEventListener("seglib-draw", (event) => {
-    const begin = performance.now();
-    canvas.getContext("2d").getImageData(0, 0, 1, 1); // waits until the picture is finished
-    resolve([event.detail.milliseconds + performance.now() - begin, performance.now()]);
-  }, { once: true }));
-  slider.value = 20 + (i * 7) % 70;
-  const moved = performance.now();
-  slider.dispatchEvent(new Event("input", { bubbles: true }));
-  const [redraw, end] = await drawn;
-  result.redraw.push(redraw);
-  result.latency.push(end - moved);
-}
-return result;
-"""
-
-# Keeps what the page would send to the kernel, as if the line were dead, until it is released.
-HOLD = """
-window.held = [];
-window.sendLater = WebSocket.prototype.send;
-WebSocket.prototype.send = function (...data) { window.held.push([this, data]); };
-"""
-RELEASE = """
-WebSocket.prototype.send = window.sendLater;
-for (const [socket, data] of window.held) socket.send(...data);
-return window.held.length;
-"""
+PAGE = Path(__file__).with_name("page.js").read_text(encoding="utf-8")
 
 
 class Browser:
@@ -173,6 +167,10 @@ class Browser:
         assert problem is None, problem
         return value
 
+    def page(self, function: str, *arguments: Any) -> Any:
+        """What a function of `page.js` returns for these arguments."""
+        return self.promise(f"{PAGE}\nreturn {function}(...given);", *arguments)
+
     def wait(self, condition: str, *arguments: Any, timeout: float = PATIENCE) -> Any:
         """Wait until a JavaScript expression is true; returns its value."""
         return WebDriverWait(self.driver, timeout, 0.2).until(
@@ -193,12 +191,7 @@ class Browser:
             "jupyterapp.commands.execute('notebook:run-all-cells').then(() => { finished = true; })"
         )
         self.wait("window.finished")
-        problems = self.script(
-            "return [...jupyterapp.shell.currentWidget.content.model.cells]"
-            ".flatMap((cell) => cell.toJSON().outputs ?? [])"
-            ".filter((output) => output.output_type === 'error')"
-            ".map((output) => `${output.ename}: ${output.evalue}`)"
-        )
+        problems = self.page("errors")
         assert not problems, problems[0]
 
     def viewers(self, count: int) -> list[WebElement]:
@@ -207,16 +200,14 @@ class Browser:
         self.wait(f"{ready}.length === arguments[0]", count)
         return self.driver.find_elements(By.CSS_SELECTOR, ".seglib-viewer")
 
+    def shown(self, inside: str = "body") -> WebElement:
+        """The first viewer in the page, or in what a selector finds, once it shows its scene."""
+        return self.wait(f"document.querySelector('{inside} .seglib-viewer[data-state=ready]')")
+
     def pixel(self, viewer: WebElement, x: float, y: float) -> list[int]:
         """The RGB of the canvas at a place given as shares of width and height, after a redraw."""
         self.settle()
-        return self.script(
-            """const canvas = arguments[0].querySelector("canvas");
-            const x = Math.floor(arguments[1] * canvas.width);
-            const y = Math.floor(arguments[2] * canvas.height);
-            return [...canvas.getContext("2d").getImageData(x, y, 1, 1).data.slice(0, 3)];""",
-            viewer, x, y,
-        )
+        return self.page("pixel", viewer, x, y)
 
     def settle(self) -> None:
         """Wait for two frames, so that what was asked for has been drawn."""
@@ -226,19 +217,10 @@ class Browser:
         self.find(f"[data-control='{control}']", viewer).click()
 
     def slide(self, viewer: WebElement, value: int) -> None:
-        self.script(
-            """arguments[0].value = arguments[1];
-            for (const name of ["input", "change"])
-              arguments[0].dispatchEvent(new Event(name, { bubbles: true }));""",
-            self.find("[data-control=opacity]", viewer), value,
-        )
+        self.page("slide", self.find("[data-control=opacity]", viewer), value)
 
     def select(self, viewer: WebElement, control: str, position: int) -> None:
-        self.script(
-            """arguments[0].selectedIndex = arguments[1];
-            arguments[0].dispatchEvent(new Event("change", { bubbles: true }));""",
-            self.find(f"[data-control='{control}']", viewer), position,
-        )
+        self.page("choose", self.find(f"[data-control='{control}']", viewer), position)
         if control == "scene":
             ready = "arguments[0].dataset.scene === arguments[1] && "
             ready += "arguments[0].dataset.state === 'ready'"
@@ -250,35 +232,15 @@ class Browser:
         size = canvas.size
         offset = round((x - 0.5) * size["width"]), round((y - 0.5) * size["height"])
         ActionChains(self.driver, 50).move_to_element_with_offset(canvas, *offset).perform()
-        return self.script(
-            """const facts = [...arguments[0].querySelectorAll("[data-part=readout] [data-fact]")];
-            return Object.fromEntries(facts.map((node) => [node.dataset.fact, node.innerText]));""",
-            viewer,
-        )
+        return self.page("facts", viewer)
 
-    def measure_redraw(self, viewer: WebElement, times: int = 40) -> dict[str, Any]:
-        """Milliseconds of `times` redraws, alone and from the slider's movement on."""
-        return self.promise(MEASURE, viewer, times)
+    def upload(self, *paths: Path) -> None:
+        """Choose files in the page's only panel for photographs."""
+        self.find(".seglib-panel input").send_keys("\n".join(map(str, paths)))
 
-    @contextlib.contextmanager
-    def kernel_unreachable(self) -> Iterator[None]:
-        """Hold back every message to the kernel within the block."""
-        self.script(HOLD)
-        try:
-            yield
-        finally:
-            self.script(RELEASE)
-
-    def upload(self, path: Path) -> None:
-        """Choose a file in the page's only upload button, whose file input is not in the page."""
-        self.script(
-            """const click = HTMLInputElement.prototype.click;
-            HTMLInputElement.prototype.click = function () {
-              if (this.type !== "file") return click.call(this);
-              this.id = "chosen-file";
-              document.getElementById("chosen-file")?.remove();
-              document.body.append(this);
-            };"""
-        )
-        self.find("button.widget-upload").click()
-        self.find("#chosen-file").send_keys(str(path))
+    def told(self, part: str, timeout: float = 60) -> str:
+        """The panel's line, once it holds `part` and nothing is at work."""
+        line = "(document.querySelector('.seglib-line')?.textContent ?? '')"
+        idle = "document.querySelector('.seglib-working').hidden"
+        ready = f"{line}.includes(arguments[0]) && {idle} && {line}"
+        return self.wait(ready, part, timeout=timeout)
