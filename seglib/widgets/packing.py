@@ -28,9 +28,6 @@ def browser_part(*names: str) -> str:
     return "\n".join((folder / name).read_text(encoding="utf-8") for name in names)
 
 
-STYLE = f"<style>{browser_part('still.css')}</style>"
-
-
 def reduced_size(size: tuple[int, int], max_side: int) -> tuple[int, int]:
     """The (H, W) of an image of `size` (H, W) after its longer side is held to `max_side`."""
     scale = min(1.0, max_side / max(size))
@@ -99,6 +96,7 @@ def still(widget: Any, picture: bytes | None) -> dict[str, Any]:
     JupyterLab and Notebook 7, and hides their "model not found" below it.
     """
     text, data = repr(widget), {}
+    style = f"<style>{browser_part('still.css')}</style>"
     content = f"{html.escape(text)}: run this cell to use it"
     if picture is not None:
         small = io.BytesIO()
@@ -107,4 +105,4 @@ def still(widget: Any, picture: bytes | None) -> dict[str, Any]:
         content = f'<img src="{source}" alt="{html.escape(text)}" style="max-width: 100%">'
         data["image/png"] = _text(picture)
     place = f'<div class="seglib-still" data-seglib-still="{widget.model_id}">'
-    return {"text/plain": text, "text/html": f"{STYLE}{place}{content}</div>", **data}
+    return {"text/plain": text, "text/html": f"{style}{place}{content}</div>", **data}

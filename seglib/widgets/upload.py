@@ -76,7 +76,11 @@ class PhotoPanel(ipywidgets.VBox):
         """Segment and show a photograph of any size, as for the panel itself, under this name."""
         name = name or (Path(photo).name if isinstance(photo, Path | str) else "photograph")
         self._shown = {}
-        line = self._segment(photo, name)
+        try:
+            line = self._segment(photo, name)
+        except Exception as problem:
+            self._say(f"{name}: not segmented ({problem})", wrong=True)
+            raise
         self._show()
         self._say(line)
 

@@ -78,8 +78,8 @@ class SceneViewer(anywidget.AnyWidget):
         choose("photo format", photo_format, ("jpeg", "png"))
         self.class_set = class_set
         self._options = (max_side, photo_format)
-        labels = class_set.labels
-        super().__init__(_classes=[{"name": x.name, "color": x.color, "id": x.id} for x in labels])
+        classes = [{"name": x.name, "color": x.color, "id": x.id} for x in class_set.labels]
+        super().__init__(_classes=classes)
         self.on_msg(self._answer)
         self.show(scenes, predictions)
         for name, value in traits.items():

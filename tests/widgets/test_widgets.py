@@ -248,7 +248,11 @@ def test_failing_network_is_reported_in_the_panel() -> None:
     def failing(image: np.ndarray, confidence: bool) -> None:
         raise RuntimeError("out of\nmemory")
 
-    told = receive(PhotoPanel(failing), ("a.png", encoded(PHOTO)))
+    made = PhotoPanel(failing)
+    with pytest.raises(RuntimeError):
+        made.segment(PHOTO, "a.png")
+    assert made.input.told["wrong"] and not made.input.told["busy"]
+    told = receive(made, ("a.png", encoded(PHOTO)))
     assert told["line"] == "a.png: cannot be segmented (out of memory)" and told["wrong"]
 
 

@@ -2,6 +2,7 @@
 // Jupyter's server takes: it closes the connection, without a word, on one of more than 10 MiB.
 
 const MOST_BYTES = 8e6; // of a message
+const MOST_PIXELS = 5e7; // of a photograph that is made smaller
 const QUALITIES = [0.92, 0.85, 0.75];
 const SILENCE = { asked: 10000, heard: 60000 }; // milliseconds until the reader is told
 
@@ -18,7 +19,8 @@ async function sendable(file) {
       + `read it to make it smaller; save it as a JPEG below ${MOST_BYTES / 1e6} MB`);
   }
   const canvas = document.createElement("canvas");
-  for (let scale = 1; ; scale *= 0.8) {
+  const most = Math.sqrt(MOST_PIXELS / (photo.width * photo.height));
+  for (let scale = Math.min(1, most); ; scale *= 0.8) {
     canvas.width = Math.max(1, Math.round(photo.width * scale));
     canvas.height = Math.max(1, Math.round(photo.height * scale));
     const context = canvas.getContext("2d");
@@ -122,6 +124,7 @@ function render({ model, el }) {
 
   // --- dropping and pasting, on the viewer below, too ------------------------------------------
 
+  const endKeys = listenToKeys(root, {}, () => {}); // else Enter on a button would edit the cell
   const area = () => root.closest(".seglib-photos") ?? root;
   const within = (event) => area().contains(event.target);
   const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
@@ -157,6 +160,7 @@ function render({ model, el }) {
   const showStill = hideStill(get("_still"));
 
   return () => {
+    endKeys();
     for (const [name, listener] of Object.entries(onPage)) document.removeEventListener(name, listener, true);
     model.off("change:told", follow);
     model.off("msg:custom", hear);
