@@ -39,7 +39,11 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     else:
         cpuinfo = Path("/proc/cpuinfo")
         lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-        models = [line.partition(":")[2].strip() for line in lines if "model name" in line]
-        processor = models[0] if models else platform.processor() or platform.machine()
+        parts = [line.partition(":") for line in lines]
+        about = {key.strip(): value.strip() for key, _, value in parts}
+        processor = about.get("model name") or platform.processor() or platform.machine()
+        # Virtual machines call several generations, which round differently, by one name.
+        kind = [f"{key} {about[key]}" for key in ("cpu family", "model") if key in about]
+        processor += f" ({', '.join(kind)})" if kind else ""
     found = {"device": device.type, "processor": processor, "threads": torch.get_num_threads()}
     return {**found, "system": platform.system()}
