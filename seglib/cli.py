@@ -15,7 +15,6 @@ import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial, wraps
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -86,14 +85,13 @@ def train(
         compile: Compile the network first; pays on a GPU.
     """
     from .data import prepare
-    from .devices import choose_device, keep_memory, resolve_precision
+    from .devices import choose_device, keep_memory
     from .records import find_record, load_record
     from .text import percent
     from .training import fit
     from .training.tracking import check_tracker
 
-    precision = resolve_precision(config.precision, choose_device(device))
-    config = replace(config, precision=precision).resolved()
+    config = config.resolved(choose_device(device))
     retrain = retrain or os.environ.get("SEGLIB_RETRAIN") == "1"
     if workers is not None and workers < 0:
         raise ConfigError(f"workers {workers} must be 0 or more")

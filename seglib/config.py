@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, get_args, get_origin, get_type_hints
 
+import torch
 from torch import nn
 
 from .data.datasets import dataset_spec
@@ -116,11 +117,12 @@ class RunConfig:
             parts = f"accumulation {self.accumulation}"
             raise ConfigError(f"batch_size {self.batch_size} must be a multiple of {parts}")
 
-    def resolved(self) -> "RunConfig":
+    def resolved(self, device: torch.device | None = None) -> "RunConfig":
         """The same run with nothing left open and nothing said twice; its id is a hash of this.
 
-        Sizes and precision get values; settings without effect, and those that spell a default out,
-        get the field's own. `ConfigError` for unknown names and options of other models.
+        Sizes and precision (on `device`, None: the fastest) get values; settings without effect,
+        and those that spell a default out, get the field's own. `ConfigError` for unknown names and
+        options of other models.
         """
         spec, own = dataset_spec(self.dataset), self._own_options()
         size = self.image_size or spec.train_size
@@ -133,7 +135,7 @@ class RunConfig:
         } | {name: getattr(self, name, None) == default for name, default in own.items()}
         fields = dataclasses.fields(self)
         changes = {field.name: field.default for field in fields if without_effect.get(field.name)}
-        changes |= {"image_size": size, "precision": resolve_precision(self.precision)}
+        changes |= {"image_size": size, "precision": resolve_precision(self.precision, device)}
         changes["hold_out"] = self.hold_out and tuple(sorted(self.hold_out))
         return dataclasses.replace(self, **changes)
 

@@ -8,7 +8,6 @@ import math
 import os
 import time
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from .. import paths
 from ..config import RunConfig
 from ..data.datasets import dataset_spec
 from ..data.transforms import mix_seed, to_device
-from ..devices import choose_device, resolve_precision
+from ..devices import choose_device
 from ..errors import RecordError, SeglibError
 from ..evaluation.evaluate import evaluate
 from ..evaluation.metrics import mean_iou, pixel_accuracy
@@ -63,7 +62,7 @@ def fit(
     `NonFiniteLoss` if it diverges.
     """
     chosen = choose_device(device)
-    config = replace(config, precision=resolve_precision(config.precision, chosen)).resolved()
+    config = config.resolved(chosen)
     check_tracker(tracker)
     if retrain is None:
         retrain = os.environ.get("SEGLIB_RETRAIN") == "1"

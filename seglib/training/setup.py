@@ -11,7 +11,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from tqdm.auto import tqdm
+from tqdm.contrib.concurrent import thread_map
 
 from ..config import RunConfig
 from ..data.cache import SceneCache, load_cache
@@ -117,8 +117,8 @@ def new_state(
     training = list_scenes(root, "train", config.mode, config.hold_out or ())
     scored = list_scenes(root, config.scored_split, hold_out=config.hold_out or ())
     if has_instances(scored):  # what scoring would refuse, it refuses now
-        for scene in tqdm(scored, "checking instance masks", disable=not progress, leave=False):
-            read_instance_ids(scene.instance_ids)
+        masks, title = [scene.instance_ids for scene in scored], "checking instance masks"
+        thread_map(read_instance_ids, masks, desc=title, disable=not progress, leave=False)
     count = min(len(training), config.train_images or len(training))
     epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
     data = {"train": fingerprint(root, "train", config.mode)}
