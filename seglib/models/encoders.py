@@ -8,9 +8,7 @@ the image's size, from where the logits are enlarged.
 
 import difflib
 
-import timm
 import torch
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -31,6 +29,9 @@ class Encoder(nn.Module):
     @torch.enable_grad()  # what is frozen is found by gradients
     def __init__(self, name: str, pretrained: bool, freeze: int, frozen_norm: bool) -> None:
         super().__init__()
+        import timm  # here, since it takes over a second and other networks do without
+        from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+
         if not timm.is_model(name):  # of more than a thousand, the nearest are listed
             choose("encoder", name, difflib.get_close_matches(name, timm.list_models(), 5, 0))
         self.frozen_norm = frozen_norm

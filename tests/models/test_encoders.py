@@ -110,8 +110,8 @@ def test_a_missing_package_is_named(monkeypatch):
 
 def test_weights_of_other_encoders_are_those_of_a_file(monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(pretrained, "hf_hub_url", lambda *_: "http://127.0.0.1:9/model.safetensors")
-    monkeypatch.setattr(pretrained, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr("huggingface_hub.hf_hub_url", lambda *_: "http://127.0.0.1:9/model.safetensors")
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
     file, name = tmp_path / "hub/checkpoints/test_resnet.r160_in1k-model.safetensors", "test_resnet"
     with pytest.raises(RecordError, match=f"pretrained weights of {name} .*there as {file}"):
         build_model("timm", 5, encoder=name, pretrained=True)
