@@ -178,6 +178,11 @@ class RunConfig:
         return cls(**values)
 
     @property
+    def start_dataset(self) -> str:
+        """The dataset from whose weights the run starts; empty for fresh or published ones."""
+        return (self.init_from or "").partition("-")[0]
+
+    @property
     def scored_split(self) -> str:
         """The split that training scores: "held_out" where cities are held out, else "val"."""
         return "held_out" if self.hold_out else "val"

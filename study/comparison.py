@@ -17,7 +17,7 @@ from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text
 
 from .beyond_scores import is_measured, measurement
-from .plan import Entry, StudyRun, load_study, start_dataset
+from .plan import Entry, StudyRun, load_study
 
 SEEDS = range(10)  # of which records are looked for
 
@@ -31,11 +31,11 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     configs = [e.config for e in _planned(dataset) if isinstance(e, StudyRun) and e.compared]
     records = [r for r in map(find_record, configs) if r is not None and split in r.scores]
     order = list(MODEL_NAMES)
-    records.sort(key=lambda r: (start_dataset(r) != "", order.index(r.config.model)))
-    models = [record.config.model for record in records if not start_dataset(record)]
+    records.sort(key=lambda r: (r.config.start_dataset != "", order.index(r.config.model)))
+    models = [record.config.model for record in records if not record.config.start_dataset]
     named = {}
     for record in records:
-        config, start = record.config, start_dataset(record)
+        config, start = record.config, record.config.start_dataset
         several = models.count(config.model) > 1 and config.size
         name = MODEL_NAMES[config.model] + (f" {config.size.upper()}" if several else "")
         named[f"{name}, from {DATASET_NAMES[start]}" if start else name] = record
@@ -187,7 +187,7 @@ def transfer_overview(
     for dataset, named in runs.items():
         for name, found in measured(named, "generalisation").items():
             # A run that started from another dataset's weights is no stranger there.
-            known = ("made_by", start_dataset(runs[dataset][name]))
+            known = ("made_by", runs[dataset][name].config.start_dataset)
             for other in (key for key in found if key not in known):
                 home, there = (found[other][where][split]["miou"] for where in ("home", "abroad"))
                 rows.append((dataset, name, other, home, there, there / home))

@@ -16,7 +16,6 @@ from seglib.data.tree import SPLITS
 from seglib.errors import ConfigError, choose, shown
 from seglib.models import MODELS
 from seglib.recipes import recipe
-from seglib.records import Record
 from seglib.text import MODEL_NAMES
 
 from .halving import SweepPlan
@@ -94,7 +93,7 @@ class StudyRun:
     @property
     def label(self) -> str:
         """What sets it apart in its group, such as "loss: Dice, seed 0"."""
-        start = f"from {self.config.init_from.partition('-')[0]}, " if self.config.init_from else ""
+        start = f"from {self.config.start_dataset}, " if self.config.init_from else ""
         varied = f"{self.factor}: {self.level}, " if self.factor else ""
         return f"{start}{varied}seed {self.config.seed}"
 
@@ -150,11 +149,6 @@ def ablation_configs(model: str) -> dict[str, RunConfig]:
     """The plan's ablations of a network by name: first the whole network, then without a part."""
     runs = [run for run in load_study(groups=["ablations"]) if run.config.model == model]
     return {run.level or MODEL_NAMES[model]: run.config for run in runs}
-
-
-def start_dataset(record: Record) -> str:
-    """The dataset from whose weights a run started; empty for fresh weights."""
-    return (record.config.init_from or "").partition("-")[0]
 
 
 def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> StudySweep:

@@ -21,7 +21,7 @@ from seglib.records import Record, list_records, load_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, describe_options, percent
 
 from .comparison import scores_of_seeds
-from .plan import SCALES, StudyRun, load_study, start_dataset
+from .plan import SCALES, StudyRun, load_study
 from .work import network_shape
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -68,7 +68,7 @@ def _row(record: Record) -> dict[str, Any]:
     low, high = bootstrap_interval(scores["test"]) if split == "test" else (None, None)
     return {
         "run": record.id, "dataset": config.dataset, "model": config.model,
-        "options": describe_options(record), "start": start_dataset(record),
+        "options": describe_options(record), "start": config.start_dataset,
         "height": config.image_size[0], "width": config.image_size[1],
         "epochs": config.epochs, "seed": config.seed,
         "parameters": count_parameters(network),

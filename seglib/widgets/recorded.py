@@ -71,7 +71,7 @@ def _best_of_each(dataset: str, split: str) -> list[Record]:
 
 def _start(record: Record) -> str:
     """The dataset from whose weights a run went on, in words; empty for fresh ones."""
-    start = (record.config.init_from or "").partition("-")[0]
+    start = record.config.start_dataset
     return f"from {DATASET_NAMES[start]}" if start else ""
 
 
