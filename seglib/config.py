@@ -30,13 +30,13 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 # Fields, what their values must fulfil (None always may be), and that in words.
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("width epochs batch_size accumulation", lambda v: v >= 1, "1 or more"),
+    ("width levels dilation epochs batch_size accumulation", lambda v: v >= 1, "1 or more"),
     ("train_images validate_every", lambda v: v >= 1, "1 or more"),
     ("learning_rate encoder_rate clip_norm", lambda v: 0 < v < math.inf, "above 0"),
     ("weight_decay rotation", lambda v: 0 <= v < math.inf, "0 or more"),
     ("dropout stochastic_depth warm_up", lambda v: 0 <= v < 1, "at least 0 and below 1"),
     ("ema label_smoothing", lambda v: 0 < v < 1, "between 0 and 1"),
-    ("freeze", lambda v: v >= 0, "0 or more"),
+    ("freeze skips", lambda v: v >= 0, "0 or more"),
     ("hold_out", lambda v: len(set(v)) == len(v) > 0, "names of cities, each once"),
     ("jitter", lambda v: 0 <= v <= 1, "between 0 and 1"),
     ("gamma", lambda v: 0 < v <= 1, "above 0 and at most 1"),
@@ -60,8 +60,11 @@ class RunConfig:
     dataset: str = "miniscapes"  # Dataset to train on: miniscapes, camvid or cityscapes
     model: str = "unet"  # Architecture: fcn, unet, vit, swin or timm; `seglib models` compares
     width: int | None = None  # Channels at full size (fcn and unet: 64; 16 suits a CPU; timm: 32)
-    norm: bool | None = None  # Batch normalisation after each convolution (unet)
-    skips: bool | None = None  # Skip connections from encoder to decoder (unet)
+    norm: bool | None = None  # Batch normalisation after convolutions (unet: yes; fcn: no)
+    skips: int | None = None  # Skip connections there are, from the coarsest (unet: 4)
+    levels: int | None = None  # Times the size is halved (unet: 4)
+    bottleneck: str | None = None  # Channels there, doubling or keeping those before (unet)
+    dilation: int | None = None  # Spread of the kernels of stages 2 and 3 (fcn: 1)
     size: str | None = None  # Size of a transformer (vit: tiny, b16; swin: nano, t, b)
     encoder: str | None = None  # Encoder by its name in timm (timm: tf_efficientnet_lite0)
     pretrained: bool | None = None  # Start from published ImageNet weights (vit, swin and timm)

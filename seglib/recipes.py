@@ -17,9 +17,10 @@ def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> 
     What `recipes.toml` has no table for gets what all share; `ConfigError` for an unknown name.
     """
     sizes = RECIPES["size"]["gpu" if dataset == "cityscapes" else "cpu"]
-    tables = (RECIPES["dataset"].get(dataset), RECIPES["model"].get(model), sizes.get(model))
+    kinds = (("dataset", dataset), ("model", model))
+    tables = [RECIPES[kind].get(name) for kind, name in kinds]
     values = {"dataset": dataset, "model": model, **RECIPES["all"]}
-    for table in tables:
+    for table in (*tables, sizes.get(model)):
         values |= table or {}
     return RunConfig.from_dict(values | changes).resolved()
 

@@ -8,7 +8,7 @@ import torch
 
 from .config import RunConfig
 from .evaluation.intervals import PairedDifference, bootstrap_interval
-from .models import MODELS, swin, vit
+from .models import MODELS, option_defaults, swin, vit
 from .models.inspection import count_parameters, multiply_adds
 from .models.pretrained import PACKAGES, published_file
 from .recipes import recipe
@@ -104,13 +104,19 @@ def difference_text(difference: PairedDifference | tuple[float, float, float]) -
 
 
 def describe_options(record: Record) -> str:
-    """What sets a run's architecture apart, in words: "width 16, no skips"."""
-    options = record.config.model_options()
+    """What sets a run's architecture apart, in words: "width 16, 2 levels"."""
+    config = record.config
+    options, defaults = config.model_options(), option_defaults(config.model)
     words = [f"width {options['width']}"] if "width" in options else []
     words += [options["size"]] if "size" in options else []
-    words += ["no batch normalisation"] if options.get("norm") is False else []
-    words += ["no skips"] if options.get("skips") is False else []
-    words += ["pretrained"] if options.get("pretrained") else []
+    phrases = {
+        "norm": "batch normalisation" if config.norm else "no batch normalisation",
+        "skips": f"{config.skips or 'no'} skips", "levels": f"{config.levels} levels",
+        "bottleneck": f"bottleneck {config.bottleneck} its channels",
+        "dilation": f"dilation {config.dilation}", "pretrained": "pretrained",
+        "encoder": config.encoder,
+    }
+    words += [phrases[name] for name in phrases if options.get(name) != defaults.get(name)]
     return ", ".join(words)
 
 

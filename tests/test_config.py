@@ -25,7 +25,10 @@ BAD_VALUES = {
     "model": [None, 3, ["unet"]],
     "width": [0, -1, 1.5, "16", True, NAN],
     "norm": ["yes", 1],
-    "skips": ["no", 0],
+    "skips": ["no", -1, True],
+    "levels": [0, "4"],
+    "bottleneck": [3],
+    "dilation": [0],
     "size": [3],
     "encoder": [3],
     "freeze": [-1, 1.5],
@@ -116,8 +119,8 @@ def test_the_same_run_written_otherwise_has_the_same_id() -> None:
 @pytest.mark.parametrize(
     ("config", "more"),
     [
-        ({"model": "fcn"}, {"width": 64, "dropout": 0.0}),
-        ({}, {"width": 64, "norm": True, "skips": True}),
+        ({"model": "fcn"}, {"width": 64, "dropout": 0.0, "norm": False}),
+        ({}, {"width": 64, "norm": True, "skips": 4, "bottleneck": "doubling"}),
         ({"model": "vit", "size": "tiny"}, {"stochastic_depth": 0.1, "pretrained": False}),
         ({"model": "swin"}, {"stochastic_depth": 0.1, "size": "nano"}),
         ({"model": "timm"}, {"encoder": "tf_efficientnet_lite0", "freeze": 0}),
@@ -135,7 +138,7 @@ def test_defaults_spelled_out_and_settings_without_effect_are_the_same_run(confi
 
 
 VALID = {
-    "flip": [True, False], "norm": [True, False], "skips": [False], "decay_all": [True, None],
+    "flip": [True, False], "norm": [True, False], "skips": [0, 2], "decay_all": [True, None],
     "hold_out": [("ulm",), ("ulm", "bad homburg"), None], "init_from": ["camvid-fcn-0", None],
     "image_size": [(64, 128)], "crop_size": [(32, 64), None], "scale": [(0.5, 2.0), (1.0, 1.0)],
     "clip_norm": [None, 0.5], "learning_rate": [1e-5, 0.25], "encoder_rate": [0.1, None],
@@ -160,7 +163,8 @@ def test_the_command_of_a_run_makes_that_run(dataset: str, changes: dict) -> Non
 
 def test_another_value_of_any_field_is_another_run() -> None:
     vit = {"size": "small", "pretrained": True, "stochastic_depth": 0.5}
-    unet = {"width": 8, "norm": False, "skips": False, "dropout": 0.5, "init_from": "x"}
+    unet = {"width": 8, "norm": False, "skips": 0, "dropout": 0.5, "init_from": "x"}
+    unet |= {"levels": 2, "bottleneck": "keeping"}
     unet |= {"dataset": "camvid", "mode": "coarse", "image_size": (8, 8), "crop_size": (8, 8)}
     unet |= {"scale": (0.5, 1.0), "flip": False, "rotation": 0.0, "jitter": 0.1, "train_images": 3}
     unet |= {"loss": "dice", "class_weights": "sqrt_median", "optimizer": "adam", "gamma": 0.5}
@@ -170,9 +174,11 @@ def test_another_value_of_any_field_is_another_run() -> None:
     unet |= {"select_by": "loss", "validate_every": 2, "ema": 0.9, "label_smoothing": 0.1}
     unet |= {"hold_out": ("ulm",)}
     timm = {"encoder": "resnet34", "freeze": 1, "frozen_norm": True}
-    assert unet.keys() | vit.keys() | timm.keys() | {"warm_up"} == set(FIELDS)
+    others = {("fcn", "dilation"): 4}
+    assert unet.keys() | vit.keys() | timm.keys() | {"warm_up", "dilation"} == set(FIELDS)
     runs = [RunConfig(), RunConfig(model="vit"), RunConfig(schedule="one_cycle", warm_up=0.2)]
     runs += [RunConfig(**{field: value}) for field, value in unet.items()]
+    runs += [RunConfig(model=model, **{f: value}) for (model, f), value in others.items()]
     runs += [RunConfig(model="timm", **{field: value}) for field, value in timm.items()]
     runs += [RunConfig(model="vit", **{field: value}) for field, value in vit.items()]
     assert len({run.run_id for run in runs}) == 2 + len(FIELDS)
@@ -204,8 +210,9 @@ def test_model_options_are_the_fields_that_the_constructor_has(monkeypatch) -> N
     class NewerConfig(RunConfig):
         kernel: int | None = None
 
-    options = RunConfig(width=4, skips=False).model_options()
-    assert options == {"width": 4, "norm": True, "skips": False, "dropout": 0.0}
+    options = RunConfig(width=4, skips=0).model_options()
+    expected = {"width": 4, "norm": True, "skips": 0, "dropout": 0.0, "levels": 4}
+    assert options == expected | {"bottleneck": "doubling"}
     monkeypatch.setitem(MODELS, "tinynet", TinyNet)
     assert NewerConfig(model="tinynet").model_options() == {"kernel": 3}
     model = NewerConfig(model="tinynet", dataset="camvid", kernel=5).build_model()

@@ -11,8 +11,11 @@ from torch.nn import functional
 class Block(nn.Sequential):
     """3×3 convolution, batch normalisation (optional), ReLU: (N, C_in, H, W) → (N, C_out, H, W)."""
 
-    def __init__(self, in_channels: int, out_channels: int, norm: bool = True) -> None:
-        super().__init__(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=not norm))
+    def __init__(
+        self, in_channels: int, out_channels: int, norm: bool = True, dilation: int = 1
+    ) -> None:
+        spread = {"padding": dilation, "dilation": dilation, "bias": not norm}
+        super().__init__(nn.Conv2d(in_channels, out_channels, 3, **spread))
         if norm:
             self.append(nn.BatchNorm2d(out_channels))
         self.append(nn.ReLU(inplace=True))
@@ -32,22 +35,23 @@ def pad_to_multiple(image: Tensor, stride: int) -> Tensor:
 class Up(nn.Module):
     """Double the size, join the encoder's features of that size, mix both with two Blocks.
 
-    (N, in, h, w) and a skip (N, skip, 2h, 2w), None where `skip_channels` is 0 → (N, out, 2h, 2w).
+    (N, in, h, w) and a skip (N, skip, 2h, 2w) → (N, out, 2h, 2w); unused with `skip_channels` 0.
     """
 
     def __init__(
         self, in_channels: int, skip_channels: int, out_channels: int, norm: bool = True
     ) -> None:
         super().__init__()
+        self.joins = skip_channels > 0
         self.upsample = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
         self.blocks = nn.Sequential(
             Block(out_channels + skip_channels, out_channels, norm),
             Block(out_channels, out_channels, norm),
         )
 
-    def forward(self, features: Tensor, skip: Tensor | None = None) -> Tensor:
+    def forward(self, features: Tensor, skip: Tensor | None) -> Tensor:
         features = self.upsample(features)
-        if skip is not None:
+        if self.joins:
             features = torch.cat([skip, features], dim=1)
         return self.blocks(features)
 
@@ -56,15 +60,20 @@ class Decoder(nn.ModuleList):
     """From the deepest of an encoder's levels up to its finest, an `Up` with a skip for each.
 
     A level has half the size of the one before it. `levels` are their channels, finest first, 0
-    where the encoder gives nothing of that size; `channels` those of each `Up`, deepest first.
+    where the encoder gives nothing of that size; `channels` those of each `Up`, deepest first. Of
+    the skips only the coarsest are used, as many as `skips` says (None: all).
     """
 
-    def __init__(self, levels: Sequence[int], channels: Sequence[int], norm: bool = True) -> None:
-        *skips, deepest = levels
+    def __init__(
+        self, levels: Sequence[int], channels: Sequence[int], norm: bool = True,
+        skips: int | None = None,
+    ) -> None:
+        *finer, deepest = levels
+        used = len(finer) if skips is None else skips
         sizes = pairwise([deepest, *channels])
         super().__init__(
-            Up(before, skip, after, norm)
-            for (before, after), skip in zip(sizes, reversed(skips), strict=True)
+            Up(before, skip if number < used else 0, after, norm)
+            for number, ((before, after), skip) in enumerate(zip(sizes, finer[::-1], strict=True))
         )
 
     def forward(self, levels: Sequence[Tensor | None]) -> Tensor:

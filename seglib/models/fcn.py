@@ -9,25 +9,29 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from .blocks import pad_to_multiple
+from .blocks import Block, pad_to_multiple
 
 
 class FCN(nn.Module):
     """Three stages down (3×3 convolution, ReLU, 2×2 max-pool), three transposed convolutions up.
 
-    The stages have `width`·1, 2, 4 channels; `dropout` is the probability with which whole channels
-    are dropped after each.
+    The stages have `width`·1, 2, 4 channels. `dilation` spreads the taps of the second and third
+    stage's kernels, `norm` adds batch normalisation to the encoder; the baseline has neither.
+    `dropout` is the probability with which whole channels are dropped after each stage.
     """
 
     stride = 8  # input sizes are padded to a multiple of this and logits cropped back
 
-    def __init__(self, num_classes: int, width: int = 64, dropout: float = 0.0) -> None:
+    def __init__(
+        self, num_classes: int, width: int = 64, dropout: float = 0.0, dilation: int = 1,
+        norm: bool = False,
+    ) -> None:
         super().__init__()
         self.encoder = nn.Sequential()
         for before, after in pairwise([3, width, 2 * width, 4 * width]):
-            convolution = nn.Conv2d(before, after, 3, padding=1)
-            rest = nn.ReLU(inplace=True), nn.MaxPool2d(2), nn.Dropout2d(dropout)
-            self.encoder.append(nn.Sequential(convolution, *rest))
+            spread = dilation if before > 3 else 1
+            stage = Block(before, after, norm, spread)
+            self.encoder.append(stage.extend([nn.MaxPool2d(2), nn.Dropout2d(dropout)]))
         self.decoder = nn.Sequential(
             nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2), nn.ReLU(inplace=True),
             nn.ConvTranspose2d(2 * width, width, 2, stride=2), nn.ReLU(inplace=True),

@@ -9,13 +9,15 @@ from seglib.errors import ConfigError
 from seglib.models import MODELS, build_model, option_defaults
 from seglib.models import swin as swin_module
 from seglib.models import vit as vit_module
-from seglib.models.inspection import count_parameters, multiply_adds
+from seglib.models.inspection import count_parameters, multiply_adds, receptive_field
 from seglib.training.loop import half
 
 CLASSES = 5
 # Whatever is in the registry is under contract, with few channels where it has that option.
 CASES = {name: (name, {}) for name in MODELS}
-CASES["unet, plain"] = ("unet", {"norm": False, "skips": False})
+CASES["unet, plain"] = ("unet", {"norm": False, "skips": 0, "bottleneck": "keeping"})
+CASES["unet, shallow"] = ("unet", {"levels": 2, "skips": 1})
+CASES["fcn, wide view"] = ("fcn", {"dilation": 3, "norm": True})
 FROZEN = {"encoder": "tf_efficientnet_lite0", "freeze": 2, "frozen_norm": True}
 CASES["timm, frozen"] = ("timm", FROZEN)
 CASES["timm, from stride 4"] = ("timm", {"encoder": "test_convnext"})
@@ -202,6 +204,31 @@ def test_encoders_are_the_published_ones(name, size, pixels, millions, billions)
     total = count_parameters(encoder) + count_parameters(classifier)
     assert total / 1e6 == pytest.approx(millions, abs=0.006)
     assert multiply_adds(encoder, pixels) / 1e9 == pytest.approx(billions, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("options", "channels"),
+    [({}, [4, 8, 16, 32, 64]), ({"bottleneck": "keeping", "levels": 2}, [4, 8, 8])],
+)
+def test_the_bottleneck_doubles_or_keeps_the_channels(options, channels):
+    with torch.no_grad():
+        levels = build("unet", **options).encoder(image(1, 32, 32))
+    assert [level.shape[1:] for level in levels] == [
+        (count, 32 >> level, 32 >> level) for level, count in enumerate(channels)
+    ]
+
+
+@pytest.mark.parametrize("case", ["unet"])
+def test_skips_are_counted_from_the_coarsest(case):
+    counts = range(len(build(case).decoder) + 1)
+    joined = [[up.joins for up in build(case, skips=count).decoder] for count in counts]
+    assert joined == [[True] * count + [False] * (len(counts) - 1 - count) for count in counts]
+
+
+def test_dilation_widens_the_receptive_field_and_nothing_else():
+    plain, wide = (build("fcn", dilation=dilation) for dilation in (1, 4))
+    assert receptive_field(plain) < receptive_field(wide)
+    assert count_parameters(plain) == count_parameters(wide)
 
 
 def test_swin_encoder_computes_what_torchvision_does():

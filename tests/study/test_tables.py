@@ -123,7 +123,7 @@ def test_a_damaged_record_is_passed_over_with_its_name(runs, capsys):
 
 
 def test_options_in_words(seglib_home):
-    run = record(0.5, test=False, skips=False, norm=False)
+    run = record(0.5, test=False, skips=0, norm=False)
     assert tables.describe_options(run) == "width 4, no batch normalisation, no skips"
     assert tables.describe_options(record(0.5, test=False, width=None)) == "width 64"
 
