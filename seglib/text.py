@@ -71,6 +71,16 @@ def setting_value(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, numbers.Real) else str(value)
 
 
+def claim(sentence: str, holds: object, dataset: str = "miniscapes") -> None:
+    """Print a sentence of a notebook's text with a mark for whether it holds for `dataset`.
+
+    The notebooks are written about MiniScapes: there a sentence that doesn't hold raises
+    AssertionError, and the text that builds on it has to change.
+    """
+    assert holds or dataset != "miniscapes", f"no longer true: {sentence}"
+    print(f"✓ {sentence}" if holds else f"✗ not on {DATASET_NAMES[dataset]}: {sentence}")
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share of 1 as in "43.7 %"; None or NaN, of a class that doesn't occur, is "absent"."""
     if share is None or share != share:

@@ -3,6 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -10,18 +12,12 @@ from PIL import Image, ImageDraw
 # Label ids, colours and instance flags are spelled out here, so that the fixture does not rest on
 # the code that it tests.
 LABELS = {
-    "unlabeled": (0, (0, 0, 0), False),
-    "ego vehicle": (1, (0, 0, 0), False),
-    "road": (7, (128, 64, 128), False),
-    "sidewalk": (8, (244, 35, 232), False),
-    "building": (11, (70, 70, 70), False),
-    "pole": (17, (153, 153, 153), False),
-    "vegetation": (21, (107, 142, 35), False),
-    "sky": (23, (70, 130, 180), False),
-    "person": (24, (220, 20, 60), True),
-    "rider": (25, (255, 0, 0), True),
-    "car": (26, (0, 0, 142), True),
-    "bicycle": (33, (119, 11, 32), True),
+    "unlabeled": (0, (0, 0, 0), False), "ego vehicle": (1, (0, 0, 0), False),
+    "road": (7, (128, 64, 128), False), "sidewalk": (8, (244, 35, 232), False),
+    "building": (11, (70, 70, 70), False), "pole": (17, (153, 153, 153), False),
+    "vegetation": (21, (107, 142, 35), False), "sky": (23, (70, 130, 180), False),
+    "person": (24, (220, 20, 60), True), "rider": (25, (255, 0, 0), True),
+    "car": (26, (0, 0, 142), True), "bicycle": (33, (119, 11, 32), True),
 }
 SCENES = {"train": (3, 3), "val": (2, 1), "test": (1, 2)}
 CITIES = ("northtown", "southtown")
@@ -81,6 +77,14 @@ def _write_annotation(stem: Path, objects: list[tuple[str, list]]) -> np.ndarray
     # Sixteen bits, as in the published files; Pillow 13 can't write its 32-bit mode "I" as PNG.
     Image.fromarray(np.array(instance_ids).astype(np.uint16)).save(f"{stem}_instanceIds.png")
     return np.array(label_ids)
+
+
+@pytest.fixture
+def agg():
+    """Figures that need no screen, closed afterwards."""
+    matplotlib.use("Agg")
+    yield
+    plt.close("all")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,7 +9,7 @@ from seglib.errors import ConfigError
 from seglib.evaluation.intervals import bootstrap_interval, paired_difference
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.labels import CITYSCAPES_19
-from seglib.text import difference_text, percent, score_text, setting_name, setting_value
+from seglib.text import claim, difference_text, percent, score_text, setting_name, setting_value
 
 
 def scores(shift):
@@ -58,3 +58,11 @@ def test_settings_are_named_and_written_shortly():
     values = (1e-4, math.sqrt(0.1), 0, (96, 192), "adamw")
     words = ["0.0001", "0.316", "0", "96×192", "adamw"]
     assert [setting_value(v) for v in values] == words
+
+
+def test_a_claim_that_fails_stops_the_notebook_it_was_written_in_and_is_marked_elsewhere(capsys):
+    claim("Two is more than one", 2 > 1)
+    claim("One is more than two", 1 > 2, "camvid")
+    assert capsys.readouterr().out.split("\n")[1] == "✗ not on CamVid: One is more than two"
+    with pytest.raises(AssertionError, match="no longer true: One"):
+        claim("One is more than two", 1 > 2)

@@ -17,7 +17,8 @@ import nbformat
 from seglib.errors import SeglibError
 
 METADATA = {"accelerator": "GPU", "colab": {"gpuType": "T4", "provenance": []}}
-KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3"}
+# As JupyterLab writes it: with another name, a notebook that was only opened counts as changed.
+KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 MAX_LINES = 40
 MAX_MEDIAN_LINES = 10
 
@@ -87,6 +88,8 @@ def _check_metadata(notebook: dict[str, Any]) -> Iterator[str]:
     for key, value in METADATA.items():
         if metadata.get(key) != value:
             yield f"metadata: {key} is {metadata.get(key)!r}, not {value!r}"
+    if "version" not in metadata.get("language_info", {}):
+        yield "metadata: no language_info of the kernel, which JupyterLab would add"
     if metadata.get("kernelspec") != KERNELSPEC:
         yield f"metadata: kernelspec is {metadata.get('kernelspec')!r}, not {KERNELSPEC!r}"
     if "widgets" in metadata:
@@ -143,11 +146,13 @@ def _check_rhythm(cells: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _check_closing(cells: list[dict[str, Any]]) -> Iterator[str]:
-    last = cells[-1] if cells else {"cell_type": "", "source": ""}
-    if last["cell_type"] != "markdown" or not re.match(r"#+ What we found\b", last["source"]):
-        yield "the last cell isn't 'What we found'"
+    found = [index for index, cell in enumerate(cells)
+             if cell["cell_type"] == "markdown" and re.match(r"#+ What we found\b", cell["source"])]
+    after = cells[found[-1] + 1 :] if found else cells
+    if not found or any(cell["cell_type"] != "markdown" for cell in after):
+        yield "no cell 'What we found' with nothing but words after it"
         return
-    bullets = len(re.findall(r"^[-*] \S", last["source"], re.MULTILINE))
+    bullets = len(re.findall(r"^[-*] \S", cells[found[-1]]["source"], re.MULTILINE))
     if not 3 <= bullets <= 6:
         yield f"'What we found' has {bullets} bullets; three to six are asked"
 

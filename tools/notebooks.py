@@ -31,12 +31,6 @@ from tools.contract import KERNELSPEC, METADATA, check
 SILENCE = 1800  # seconds without a word from the kernel, after which a notebook counts as hung
 
 _PROGRESS = re.compile(r"\d+%\|.*\[\d\d:\d\d<")
-_LANGUAGE = {
-    "file_extension": ".py",
-    "mimetype": "text/x-python",
-    "name": "python",
-    "pygments_lexer": "ipython3",
-}
 
 
 class _Client(NotebookClient):
@@ -111,13 +105,14 @@ def execute(path: Path, silence: float = SILENCE) -> tuple[nbformat.NotebookNode
 def normalise(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Drop, in place, what changes from run to run without telling a reader anything.
 
-    Removed are timings, stderr (progress bars), widget views (they need a living kernel) and the
-    kernel's own version; cells keep their ids, and the notebook's metadata become those of the
-    contract.
+    Removed are timings, stderr (progress bars) and widget views (they need a living kernel); cells
+    keep their ids, and the notebook's metadata become those of the contract, with the kernel's
+    description of its language, without which JupyterLab would add it to a notebook just opened.
     """
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     notebook.metadata = nbformat.from_dict(
-        {**METADATA, "kernelspec": KERNELSPEC, "language_info": _LANGUAGE}
+        {**METADATA, "kernelspec": KERNELSPEC,
+         "language_info": notebook.metadata.get("language_info", {})}
     )
     for number, cell in enumerate(notebook.cells, 1):
         cell.setdefault("id", f"cell-{number:02d}")

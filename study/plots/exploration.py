@@ -60,7 +60,7 @@ def spatial_priors(priors: np.ndarray, class_set: Any, aspect: float = 0.5) -> F
     `priors`: float (C, h, w), the share of scenes in which the cell's pixels have the class.
     `aspect`: height over width of the frame.
     """
-    figure, axes = style.picture_axes(len(priors), 5, aspect)
+    figure, axes = style.picture_axes(len(priors), 4, aspect)
     for axis, prior, name in zip(axes, priors, class_set.names, strict=True):
         peak = style.percentages(prior.max())
         picture = axis.imshow(prior / max(prior.max(), 1e-9), "magma", vmin=0, vmax=1,

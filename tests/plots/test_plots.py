@@ -1,13 +1,14 @@
 """Figures say what they are given, in the label palette; files have the same bytes each time."""
 
+import io
 from types import SimpleNamespace
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from seglib import plots
 from seglib.errors import ConfigError
@@ -15,15 +16,9 @@ from seglib.labels import CITYSCAPES_19, IGNORE_INDEX
 from seglib.plots import style
 from seglib.text import MODEL_NAMES
 
+pytestmark = pytest.mark.usefixtures("agg")
 CLASSES = CITYSCAPES_19
 NETWORKS = {name: style.NETWORKS[name][0] for name in MODEL_NAMES.values()}
-
-
-@pytest.fixture(autouse=True)
-def agg():
-    matplotlib.use("Agg")
-    yield
-    plt.close("all")
 
 
 @pytest.fixture
@@ -58,9 +53,6 @@ def run(best, **columns):
     return SimpleNamespace(id="run", history=pd.DataFrame(history | columns))
 
 
-# --- looks ------------------------------------------------------------------------------------
-
-
 def test_a_network_looks_alike_wherever_it_stands_and_its_variants_are_hollow():
     names = [*MODEL_NAMES.values(), "U-Net, from MiniScapes", "without skips", "U-Net before"]
     looks = plots.looks(names)
@@ -79,9 +71,6 @@ def test_networks_differ_in_grey_too():
     assert min(np.diff(greys)) > 0.15
 
 
-# --- pictures ---------------------------------------------------------------------------------
-
-
 def test_error_map_tells_right_wrong_and_void_apart(scene):
     image, mask = scene
     guess = np.where((mask == 8) | (mask == IGNORE_INDEX), 0, mask).astype(np.uint8)
@@ -90,9 +79,6 @@ def test_error_map_tells_right_wrong_and_void_apart(scene):
     np.testing.assert_array_equal((errors == style.WRONG).all(axis=-1), mask == 8)
     assert (errors[mask == IGNORE_INDEX] == 255).all()
     assert "wrong pixel" in legend_colors(figure)
-
-
-# --- results ----------------------------------------------------------------------------------
 
 
 def test_curves_are_solid_in_training_dashed_in_validation_and_name_the_best():
@@ -114,9 +100,6 @@ def test_class_scores_write_values_beside_a_single_panel():
     assert two.axes[0].get_yticklabels()[0].get_text() == "motorcycle"  # the best comes first
 
 
-# --- files ------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("name", ["07_test.pdf", "07_test.png"])
 def test_saved_bytes_and_settings_do_not_change(figures, name):
     before, contents = dict(plt.rcParams), []
@@ -128,6 +111,19 @@ def test_saved_bytes_and_settings_do_not_change(figures, name):
     assert contents[0] == contents[1] and b"CreationDate" not in contents[0]
     assert [path.name for path in figures.iterdir()] == [name]
     assert dict(plt.rcParams) == before
+
+
+def test_a_shown_figure_is_sharp_described_and_closed(figures, monkeypatch, scene):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    for figure in (plots.curves([run(0.4)], ["FCN"]), plots.label_pictures(scene[:1], ["street"])):
+        plots.show(figure, "two curves", "07_test.pdf", width=500)
+    for picture, kind in zip(shown, ("image/png", "image/jpeg"), strict=True):
+        data, metadata = picture._repr_mimebundle_()
+        width = Image.open(io.BytesIO(picture.data)).width
+        assert list(data) == [kind] and abs(width - 1000) < 40
+        assert metadata[kind] == {"alt": "two curves", "width": width // 2}
+    assert not plt.get_fignums() and (figures / "07_test.pdf").exists()
 
 
 def test_another_dataset_s_figures_replace_none(figures):

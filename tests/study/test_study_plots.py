@@ -2,7 +2,6 @@
 
 import math
 
-import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -20,19 +19,13 @@ from study.halving import Rung, SweepPlan, sweep_table
 from study.plots.diagram import find_stages
 from study.plots.hyperparameters import FADED, KEPT
 
+pytestmark = pytest.mark.usefixtures("agg")
 CLASSES = CITYSCAPES_19
 UNET = style.NETWORKS["U-Net"][0]
 FIELDS = ["learning_rate", "gamma", "dropout"]
 GRID = {"learning_rate": (1e-3, 1e-4), "gamma": (1.0, 0.1), "dropout": (0.0, 0.05, 0.1)}
 BASE = RunConfig(dataset="cityscapes", model="unet", image_size=(32, 64), epochs=1, batch_size=2)
 PLAN = SweepPlan(BASE, GRID, first_images=8, halvings=2)
-
-
-@pytest.fixture(autouse=True)
-def agg():
-    matplotlib.use("Agg")
-    yield
-    plt.close("all")
 
 
 def texts(figure) -> list[str]:
@@ -94,11 +87,6 @@ def test_masks_are_drawn_in_the_label_palette():
     shown = [axis.images[0].get_array() for axis in figure.axes]
     np.testing.assert_array_equal(shown[1], CLASSES.colorize(mask))
     np.testing.assert_array_equal(shown[2][-1], image[-1])  # void shows the image
-    (legend,) = figure.legends
-    colors = {text.get_text(): patch.get_facecolor()[:3]
-              for text, patch in zip(legend.get_texts(), legend.get_patches(), strict=True)}
-    assert set(colors) == {"building", "vegetation", "sky", "void"}
-    assert colors["sky"] == to_rgb(np.array((70, 130, 180)) / 255)
     assert {"first", "second"} <= set(texts(figure))
 
 
