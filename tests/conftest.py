@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -150,3 +151,9 @@ def cityscapes_home(seglib_home: Path, tiny_tree: Path, monkeypatch: pytest.Monk
     """A home in which the tiny tree is the user's Cityscapes."""
     monkeypatch.setenv("CITYSCAPES_DATASET", str(tiny_tree))
     return seglib_home
+
+
+@pytest.fixture
+def tree(seglib_home: Path, tiny_tree: Path) -> Path:
+    """A copy of the tiny tree that a test may change, as the dataset `miniscapes`."""
+    return Path(shutil.copytree(tiny_tree, seglib_home / "data" / "miniscapes"))

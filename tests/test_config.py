@@ -21,50 +21,25 @@ NAN, INFINITY = float("nan"), float("inf")
 FIELDS = [field.name for field in dataclasses.fields(RunConfig)]
 
 BAD_VALUES = {
-    "dataset": [None, 3],
-    "model": [None, 3, ["unet"]],
-    "width": [0, -1, 1.5, "16", True, NAN],
-    "norm": ["yes", 1],
-    "skips": ["no", -1, True],
-    "levels": [0, "4"],
-    "bottleneck": [3],
-    "dilation": [0],
-    "size": [3],
-    "encoder": [3],
-    "freeze": [-1, 1.5],
-    "frozen_norm": [1],
-    "pretrained": [1],
-    "stochastic_depth": [-0.1, 1.0, NAN, "0.1"],
-    "dropout": [-0.1, 1.0, NAN, "0.1", None],
-    "init_from": [7, "", "../runs/a"],
+    "dataset": [None, 3], "model": [None, 3, ["unet"]], "width": [0, -1, 1.5, "16", True, NAN],
+    "norm": ["yes", 1], "skips": ["no", -1, True], "levels": [0, "4"], "bottleneck": [3],
+    "dilation": [0], "size": [3], "encoder": [3], "freeze": [-1, 1.5], "frozen_norm": [1],
+    "pretrained": [1], "stochastic_depth": [-0.1, 1.0, NAN, "0.1"],
+    "dropout": [-0.1, 1.0, NAN, "0.1", None], "init_from": [7, "", "../runs/a"],
     "mode": ["rough", None, 1],
     "image_size": [(0, 64), (64, -1), (64,), (1, 2, 3), 64, "64x64", (64.5, 64), (True, 64)],
-    "crop_size": [(0, 64), (64, NAN), 64],
+    "crop_size": [(0, 64), (64, NAN), 64], "flip": ["yes", 1, None], "jitter": [-0.1, 1.1, NAN],
     "scale": [(0, 1), (2, 1), (-1, 1), (1, INFINITY), (NAN, 1), 1, "11", None, (1, 1, 1)],
-    "flip": ["yes", 1, None],
-    "rotation": [-1, NAN, INFINITY, "10"],
-    "jitter": [-0.1, 1.1, NAN],
-    "train_images": [0, 2.5],
-    "hold_out": [(), "ulm", ("ulm", "ulm"), (1,)],
-    "loss": [None, 1, "focal"],
-    "class_weights": ["median", None, {"road": 1}],
-    "optimizer": ["sgd", "AdamW"],
+    "rotation": [-1, NAN, INFINITY, "10"], "train_images": [0, 2.5],
+    "hold_out": [(), "ulm", ("ulm", "ulm"), (1,)], "loss": [None, 1, "focal"],
+    "class_weights": ["median", None, {"road": 1}], "optimizer": ["sgd", "AdamW"],
     "learning_rate": [0, -1e-3, NAN, INFINITY, "1e-3", None, 10**400],
-    "encoder_rate": [0, -1, NAN],
-    "weight_decay": [-1e-4, NAN, INFINITY],
-    "decay_all": [1, "yes"],
-    "schedule": ["cosine", ""],
-    "gamma": [0, 1.1, NAN],
-    "warm_up": [-0.1, 1, NAN],
-    "clip_norm": [0, -1, INFINITY],
-    "epochs": [0, -3, 1.5, "3", None, True],
-    "batch_size": [0, 2.0, np.float64(2)],
-    "accumulation": [0, 3],  # 3 does not divide the default batch of 8
-    "precision": ["fp64", None],
-    "ema": [0, 1, NAN, "0.9"],
-    "select_by": ["accuracy", "best"],
-    "validate_every": [0],
-    "seed": [-1, 2**63, 0.5],
+    "encoder_rate": [0, -1, NAN], "weight_decay": [-1e-4, NAN, INFINITY], "decay_all": [1, "yes"],
+    "schedule": ["cosine", ""], "gamma": [0, 1.1, NAN], "warm_up": [-0.1, 1, NAN],
+    "clip_norm": [0, -1, INFINITY], "epochs": [0, -3, 1.5, "3", None, True],
+    "batch_size": [0, 2.0, np.float64(2)], "accumulation": [0, 3],  # not divided by 3: the batch, 8
+    "precision": ["fp64", None], "ema": [0, 1, NAN, "0.9"], "select_by": ["accuracy", "best"],
+    "validate_every": [0], "seed": [-1, 2**63, 0.5],
 }
 
 
@@ -75,14 +50,6 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_field(field, value) -
     with pytest.raises(ConfigError) as caught:
         RunConfig(**{field: value})
     assert "\n" not in str(caught.value) and field in str(caught.value)
-
-
-def test_a_choice_lists_what_there_is() -> None:
-    with pytest.raises(ConfigError, match="optimizer 'sgd' is unknown; .*: adam, adamw, adamax"):
-        RunConfig(optimizer="sgd")
-    for field, choices in CHOICES.items():
-        for choice in choices:
-            assert getattr(RunConfig(**{field: choice}), field) == choice
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,7 @@ from seglib.errors import RecordError, SeglibError
 from seglib.files import atomic_folder, read_json, write_json
 from seglib.models import build_model
 from seglib.provenance import RESULTS_VERSION
-from seglib.records import (
-    Record,
-    best_record,
-    find_record,
-    list_records,
-    load_record,
-    save_record,
-)
+from seglib.records import Record, best_record, find_record, list_records, load_record, save_record
 from study.tables import write_tables
 
 CONFIG = RunConfig(model="fcn", width=4, image_size=(32, 64), precision="fp32").resolved()

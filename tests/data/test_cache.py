@@ -29,14 +29,6 @@ from seglib.labels import CITYSCAPES_19, CITYSCAPES_34
 SIZE = (16, 32)
 
 
-@pytest.fixture
-def tree(seglib_home: Path, tiny_tree: Path) -> Path:
-    """A copy of the tiny tree that a test may change."""
-    root = seglib_home / "tree"
-    shutil.copytree(tiny_tree, root)
-    return root
-
-
 def build(root: Path, split: str = "train", mode: str = "fine", size=SIZE, classes=CITYSCAPES_19):
     return load_cache(list_scenes(root, split, mode), size, classes, progress=False)
 

@@ -1,15 +1,13 @@
-import hashlib
 import shutil
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
 from PIL import Image
+from servers import served
 
 from seglib.data import camvid, list_scenes, prepare, read_label_ids, read_photo
 from seglib.errors import ConfigError, DatasetError
+from seglib.files import sha256_of
 
 FRAMES = {
     "train": ("0001TP_006690.png", "0016E5_00390.png"),
@@ -43,26 +41,11 @@ def published(tmp_path):
 @pytest.fixture
 def requested(published, monkeypatch):
     """Serve the stand-in over HTTP in place of the published files; yields the requested paths."""
-    requested = []
-
-    class Handler(SimpleHTTPRequestHandler):
-        def do_GET(self):
-            requested.append(self.path)
-            super().do_GET()
-
-        def log_message(self, *arguments):
-            pass
-
-    handler = partial(Handler, directory=published.parent)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        checksums = {
-            str(path.relative_to(published.parent)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(published.glob("*/*.png"))
-        }
-        replace_server(monkeypatch, f"http://127.0.0.1:{http.server_port}/", checksums)
+    files = sorted(published.glob("*/*.png"))
+    checksums = {str(path.relative_to(published.parent)): sha256_of(path) for path in files}
+    with served(published.parent) as (address, requested):
+        replace_server(monkeypatch, f"{address}/", checksums)
         yield requested
-        http.shutdown()
 
 
 def replace_server(monkeypatch, base_url, checksums):

@@ -36,14 +36,6 @@ def counted(*scenes: tuple[np.ndarray, ...], class_set=CITYSCAPES_19) -> ScoreAc
 # --- by hand ---------------------------------------------------------------------------------
 
 
-def test_confusion_counts_truth_in_rows_and_skips_ignored_pixels() -> None:
-    truth = np.array([[0, 0, 1], [1, 2, 255], [255, 2, 0]], dtype=np.uint8)
-    prediction = np.array([[0, 1, 1], [1, 0, 2], [0, 2, 0]], dtype=np.uint8)
-    confusion = metrics.confusion_matrix(truth, prediction, 3)
-    assert confusion.dtype == np.int64
-    assert confusion.tolist() == [[2, 1, 0], [0, 2, 0], [1, 0, 1]]
-
-
 @pytest.mark.parametrize("width", [1, 3, 16], ids=lambda width: f"{width} alike")
 def test_confusion_equals_counting_pixel_by_pixel(width: int) -> None:
     rng = np.random.default_rng(3)
@@ -55,7 +47,8 @@ def test_confusion_equals_counting_pixel_by_pixel(width: int) -> None:
     for row, column in zip(truth.ravel(), prediction.ravel(), strict=True):
         if row != 255:
             expected[row, column] += 1
-    assert np.array_equal(metrics.confusion_matrix(truth, prediction, 19), expected)
+    found = metrics.confusion_matrix(truth, prediction, 19)
+    assert found.dtype == np.int64 and np.array_equal(found, expected)
     flipped = metrics.confusion_matrix(truth[:, ::-1], prediction[:, ::-1], 19)  # not contiguous
     assert np.array_equal(flipped, expected)
 
@@ -88,18 +81,6 @@ def test_scores_of_a_confusion_matrix_by_hand(confusion, iou, miou, accuracy) ->
     found = [*metrics.iou_per_class(np.array(confusion))]
     found += [metrics.mean_iou(np.array(confusion)), metrics.pixel_accuracy(np.array(confusion))]
     assert found == pytest.approx([*iou, miou, accuracy], abs=1e-15, nan_ok=True)
-
-
-def test_mix_up_inside_a_category_is_right_for_the_category() -> None:
-    confusion = np.zeros((19, 19), dtype=np.int64)
-    confusion[ROAD, SIDEWALK], confusion[ROAD, ROAD], confusion[SIDEWALK, CAR] = 5, 3, 2
-    names = CITYSCAPES_19.categories
-    assert names == ("flat", "construction", "object", "nature", "sky", "human", "vehicle")
-    merged = metrics.category_confusion(confusion, CITYSCAPES_19)
-    iou = dict(zip(names, metrics.iou_per_class(merged), strict=True))
-    assert iou["flat"] == pytest.approx(8 / 10)
-    assert iou["vehicle"] == 0.0
-    assert all(math.isnan(iou[name]) for name in names if name not in ("flat", "vehicle"))
 
 
 def test_instance_weighted_iou_by_hand() -> None:
@@ -228,13 +209,10 @@ def test_scores_are_json_and_agree_with_the_confusion_matrix(tmp_path: Path) -> 
     accumulator = write_split(tmp_path, SPLITS["mixed"])
     scores = json.loads(json.dumps(accumulator.scores(), allow_nan=False))
     confusion = np.array(scores["confusion"])
-    assert scores["miou"] == pytest.approx(metrics.mean_iou(confusion), abs=1e-15)
     assert scores["pixel_accuracy"] == pytest.approx(metrics.pixel_accuracy(confusion), abs=1e-15)
     right, truth = np.diagonal(confusion), confusion.sum(axis=1)
     accuracy = (right[truth > 0] / truth[truth > 0]).mean()  # of the classes in the truth
     assert scores["mean_accuracy"] == pytest.approx(accuracy, abs=1e-15)
-    by_category = metrics.iou_per_class(metrics.category_confusion(confusion, CITYSCAPES_19))
-    assert scores["category_iou"] == pytest.approx(by_category.tolist(), abs=1e-15, nan_ok=True)
 
 
 def test_scores_of_a_city_are_those_of_its_scenes_alone() -> None:

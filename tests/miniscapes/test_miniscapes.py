@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from miniscapes import cities, generate, render_scene
-from miniscapes.geometry import column_envelope, convex_hull, pixel_polygon, simplify, trace_outline
 from miniscapes.labels import BY_NAME
 from miniscapes.masks import draw_instance_ids, draw_label_ids
 from miniscapes.render import annotate, lay_out
@@ -172,30 +171,6 @@ def test_unknown_city_and_unwritable_destination_are_named(tmp_path):
     (tmp_path / "leftImg8bit").write_text("in the way")
     with pytest.raises(OSError, match="cannot write"):
         generate(tmp_path, size=(8, 16), counts={"val": 1}, workers=1, progress=False)
-
-
-def test_pixel_polygon_clips_to_the_image():
-    polygon = pixel_polygon([(-50.0, -50.0), (500.0, -50.0), (500.0, 90.0), (-50.0, 90.0)], 40, 30)
-    assert sorted(polygon) == [(0, 0), (0, 29), (39, 0), (39, 29)]
-    assert pixel_polygon([(50.0, 1.0), (60.0, 1.0), (60.0, 9.0)], 40, 30) is None
-    line = pixel_polygon([(5.0, 1.0), (5.0, 9.0), (5.2, 9.0), (5.2, 1.0)], 40, 30)
-    assert line == [(5, 1), (5, 9), (5, 5)]
-
-
-def test_outline_tools():
-    hull = convex_hull([(0, 0), (4, 0), (4, 4), (0, 4), (2, 2), (1, 3)])
-    assert sorted(hull) == [(0, 0), (0, 4), (4, 0), (4, 4)]
-    cells = {(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)}
-    corners = trace_outline(lambda x, y: (x, y) in cells, (1, 1))
-    assert set(corners) == {(1, 1), (4, 1), (4, 2), (2, 2), (2, 4), (1, 4)}
-    wavy = [(0, 0), (5, 0.2), (10, 0), (10, 10), (5, 9.8), (0, 10)]
-    assert sorted(simplify(wavy, 0.5)) == [(0, 0), (0, 10), (10, 0), (10, 10)]
-
-
-def test_column_envelope_keeps_steep_edges():
-    corners = [(0.0, 10.0), (0.1, 0.0), (30.0, 0.0), (30.2, 10.0)]
-    outline = column_envelope(list(zip(corners, corners[1:] + corners[:1], strict=True)))
-    assert set(corners) <= set(outline)
 
 
 def command(*arguments):

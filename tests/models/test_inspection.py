@@ -7,12 +7,7 @@ from torch import nn
 
 from seglib.errors import ConfigError
 from seglib.models import build_model
-from seglib.models.inspection import (
-    count_parameters,
-    layer_table,
-    multiply_adds,
-    receptive_field,
-)
+from seglib.models.inspection import count_parameters, layer_table, multiply_adds, receptive_field
 
 
 @pytest.mark.parametrize(

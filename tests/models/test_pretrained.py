@@ -1,13 +1,11 @@
 """Published ImageNet weights: found, fetched, loaded, and what is said when that can't be done."""
 
-import functools
-import http.server
-import threading
 from pathlib import Path
 
 import pytest
 import torch
 import torchvision
+from servers import served
 from torch import nn
 from torchvision.models import Weights, WeightsEnum
 
@@ -59,11 +57,8 @@ def server(tmp_path: Path):
     """A web server on this machine: the folder that it serves, and its address."""
     folder = tmp_path / "served"
     folder.mkdir()
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield folder, f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+    with served(folder) as (address, _):
+        yield folder, address
 
 
 @pytest.mark.parametrize(

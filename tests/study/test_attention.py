@@ -27,16 +27,6 @@ def test_window_numbers_by_hand():
     assert attention.window_ids((2, 4), 2, (0, 1)).tolist() == [[0, 1, 1, 2]] * 2
 
 
-def test_the_mask_allows_whom_the_roll_did_not_bring_together():
-    mask = attention.shift_mask((6, 6), 3, (1, 1))
-    for window, (top, left) in enumerate([(0, 0), (0, 3), (3, 0), (3, 3)]):
-        # A token at the border is rolled out if its place after the roll is the last.
-        rolled = [(r + top == 5, c + left == 5) for r in range(3) for c in range(3)]
-        for i, a in enumerate(rolled):
-            assert mask[window, i].tolist() == [a == b for b in rolled]
-    assert attention.shift_mask((6, 6), 3, (0, 0)).all()
-
-
 @pytest.mark.parametrize("size", [(14, 21), (8, 8), (10, 20), (5, 10), (7, 7), (3, 9)])
 @pytest.mark.parametrize("shift", [0, 3])
 def test_window_attention_computes_what_torchvision_does(size, shift):

@@ -20,22 +20,6 @@ def test_distance_counts_steps_from_the_boundary():
     assert (distance == distance[0]).all()
 
 
-def test_distance_is_diagonal_too():
-    mask = np.zeros((7, 7), dtype=np.uint8)
-    mask[3, 3] = 1
-    expected = np.maximum(*(np.abs(axis - 3) for axis in np.indices((7, 7))))
-    expected[3, 3] = 1
-    assert (boundary_distance(mask) == expected).all()
-
-
-def test_void_is_no_boundary():
-    mask = np.zeros((4, 8), dtype=np.uint8)
-    mask[:, 4:] = VOID
-    assert (boundary_distance(mask, limit=3)[:, :4] == 4).all()
-    mask[:, 5:] = 1  # one column of void between two classes
-    assert boundary_distance(mask, limit=3)[0, :4].tolist() == [4, 4, 3, 2]
-
-
 def test_distance_matches_a_search_over_all_pairs():
     mask = np.random.default_rng(1).choice([0, 1, 2, VOID], (9, 11), p=[0.7, 0.1, 0.1, 0.1])
     mask = mask.astype(np.uint8)

@@ -116,12 +116,6 @@ def test_missing_markers_are_one_clear_line(seglib_home, capsys, text):
     assert (seglib_home / "README.md").read_text() == text
 
 
-def test_a_damaged_record_is_passed_over_with_its_name(runs, capsys):
-    (runs[0].path / "scores.json").write_text("{}")
-    assert len(tables.summary()) == 3
-    assert f"passed over: {runs[0].path}/scores.json: damaged" in capsys.readouterr().err
-
-
 def test_options_in_words(seglib_home):
     run = record(0.5, test=False, skips=0, norm=False)
     assert tables.describe_options(run) == "width 4, no batch normalisation, no skips"

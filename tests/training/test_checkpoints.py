@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from seglib.training.checkpoints import (
-    KEYS,
-    checkpoint_folder,
-    load_checkpoint,
-    remove_checkpoint,
-    save_checkpoint,
-)
+from seglib.training.checkpoints import KEYS, checkpoint_folder, load_checkpoint, save_checkpoint
 
 RUN = "miniscapes-unet-00000000"
 
@@ -46,10 +40,6 @@ def test_the_last_one_is_loaded_and_the_one_before_is_kept(folder: Path) -> None
     save_checkpoint(RUN, state(3))
     (folder / "last.ckpt").unlink()
     assert load_checkpoint(RUN)[0]["next_epoch"] == 2
-
-
-def test_without_a_checkpoint_there_is_nothing_to_say(seglib_home: Path) -> None:
-    assert load_checkpoint(RUN) == (None, [])
 
 
 def test_when_all_are_damaged_the_run_starts_over(folder: Path) -> None:
@@ -90,9 +80,3 @@ def test_something_else_than_a_state_is_passed_over(folder: Path, value) -> None
     loaded, passed_over = load_checkpoint(RUN)
     assert loaded["next_epoch"] == 1
     assert "does not hold a run's state" in passed_over[0]
-
-
-def test_removing_removes_all(folder: Path) -> None:
-    remove_checkpoint(RUN)
-    assert not folder.exists()
-    remove_checkpoint(RUN)  # and may be repeated

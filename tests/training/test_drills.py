@@ -5,13 +5,14 @@ import random
 import shutil
 import subprocess
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from processes import Process
+from runs import bytes_of, contents, train
 
 from seglib import paths
 from seglib.config import RunConfig
@@ -21,7 +22,7 @@ from seglib.data.tree import list_scenes
 from seglib.errors import SeglibError
 from seglib.labels import CITYSCAPES_19
 from seglib.records import Record, save_record
-from seglib.training import checkpoints, loop
+from seglib.training import checkpoints
 
 pytestmark = pytest.mark.slow
 
@@ -31,24 +32,7 @@ CONFIG = RunConfig(
 )
 
 
-def contents(folder: Path, without: Collection[str] = ()) -> dict[str, bytes]:
-    return {
-        str(file.relative_to(folder)): file.read_bytes()
-        for file in sorted(folder.rglob("*"))
-        if file.is_file() and file.name not in without
-    }
-
-
-def files_of(record: Path) -> dict[str, bytes]:
-    """Every file of a record but the one with times in it, and the digests."""
-    return contents(record, without=("environment.json", "SHA256SUMS"))
-
-
-def train(config: RunConfig) -> str:
-    return loop.fit(config, device="cpu", progress=False).id
-
-
-def train_while(marker: str, config: RunConfig) -> str:
+def train_while(marker: str, config: RunConfig) -> Record:
     """Train; first the file `marker` is made, so that a killer knows that work has begun."""
     Path(marker).touch()
     return train(config)
@@ -79,7 +63,7 @@ def assert_nothing_half_written(folder: Path) -> None:
 def test_training_killed_at_random_moments_ends_with_the_same_bytes(home: Path) -> None:
     train(CONFIG)
     folder = paths.results_dir() / CONFIG.run_id
-    expected = files_of(folder)
+    expected = bytes_of(Record(folder))
     shutil.rmtree(folder)
     shutil.rmtree(paths.cache_dir())
     # From where it begins to train: starting the first process of a session takes much longer.
@@ -97,7 +81,7 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes(home: Path) 
         assert_nothing_half_written(home)
     assert kills >= 3  # it was really interrupted, several times
     Process(home, train, CONFIG).result()
-    assert files_of(folder) == expected
+    assert bytes_of(Record(folder)) == expected
     assert [path.name for path in folder.parent.iterdir()] == [CONFIG.run_id]
     assert not checkpoints.checkpoint_folder(CONFIG.run_id).exists()
 

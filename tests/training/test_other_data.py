@@ -7,33 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from runs import TINY, train
 
 from seglib import cli, paths
-from seglib.config import RunConfig
 from seglib.data.tree import list_scenes
 from seglib.errors import DatasetError, RecordError
 from seglib.evaluation.evaluate import score_split
-from seglib.records import Record, best_record, load_record
+from seglib.records import best_record, load_record
 from seglib.text import score_table
 from seglib.training import loop
-from seglib.training.loop import OutOfTime, fit
+from seglib.training.loop import OutOfTime
 from seglib.training.verify import repeat
 from study.beyond_scores import measure
 from study.tables import write_tables
-
-CONFIG = RunConfig(
-    model="fcn", width=4, image_size=(32, 64), epochs=2, batch_size=2, precision="fp32"
-).resolved()
-
-
-@pytest.fixture
-def tree(seglib_home: Path, tiny_tree: Path) -> Path:
-    """A copy of the tiny tree, as the dataset `miniscapes`."""
-    return Path(shutil.copytree(tiny_tree, seglib_home / "data" / "miniscapes"))
-
-
-def train(config: RunConfig = CONFIG, **options) -> Record:
-    return fit(config, device="cpu", progress=False, **options)
 
 
 def relabel(tree: Path, split: str, label_id: int = 8, scenes: int = 99) -> None:
@@ -86,14 +72,14 @@ def test_a_checkpoint_of_other_data_is_passed_over(tree, capsys) -> None:
     record = train()
     assert capsys.readouterr().out.splitlines() == [
         f"last.ckpt of {record.id} is passed over: it was made on other data",
-        f"{record.id}: training 2 epochs on cpu",
+        f"{record.id}: training 3 epochs on cpu",
     ]
 
 
 def test_a_start_from_a_run_on_other_data_is_told(tree, capsys) -> None:
     record = train()
     relabel(tree, "train", scenes=1)
-    train(dataclasses.replace(CONFIG, init_from=record.id))
+    train(dataclasses.replace(TINY, init_from=record.id))
     assert f"init_from: {record.id}: recorded on other data than {tree}" in capsys.readouterr().out
 
 

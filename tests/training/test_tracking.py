@@ -6,15 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from runs import train
 
-from seglib.config import RunConfig
 from seglib.errors import ConfigError
-from seglib.training.loop import fit
 from seglib.training.tracking import check_tracker, wandb_mode
-
-CONFIG = RunConfig(
-    model="fcn", width=4, image_size=(32, 64), epochs=2, batch_size=2, precision="fp32"
-)
 
 
 @pytest.fixture(autouse=True)
@@ -47,15 +42,13 @@ def test_what_would_ask_or_fail_later_is_refused(monkeypatch) -> None:
 
 
 @pytest.mark.slow
-def test_an_offline_run_holds_the_history(seglib_home: Path, tiny_tree: Path, capfd) -> None:
+def test_an_offline_run_holds_the_history(home: Path, capfd) -> None:
     wandb = pytest.importorskip("wandb")
-    (seglib_home / "data").mkdir()
-    (seglib_home / "data" / "miniscapes").symlink_to(tiny_tree)
-    record = fit(CONFIG, device="cpu", tracker="wandb", progress=False)
+    record = train(tracker="wandb")
     output = capfd.readouterr()
     wandb.teardown()  # its process writes on after a run has finished, until it is told to end
-    assert output.out == f"{record.id}: training 2 epochs on cpu\n"
-    (run,) = (seglib_home / "build" / "wandb").glob("offline-run-*")
+    assert output.out == f"{record.id}: training 3 epochs on cpu\n"
+    (run,) = (home / "build" / "wandb").glob("offline-run-*")
     log = next(run.glob("run-*.wandb")).read_bytes()
     for text in (b"val_miou", b"train_loss", record.id.encode()):
         assert text in log

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 from processes import Process
+from runs import TINY, bytes_of, train
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
@@ -33,16 +34,12 @@ from seglib.evaluation.evaluate import evaluate, score_split
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.labels import CAMVID_11, CITYSCAPES_19, ClassSet
 from seglib.models import build_model
-from seglib.records import Record, load_record, save_record
+from seglib.records import load_record, save_record
 from seglib.training import checkpoints, loop, optim, setup
 from seglib.training.checkpoints import checkpoint_folder
 from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
 from seglib.training.setup import epoch_batches, initialize_from, make_accelerator, new_state
 
-TINY = RunConfig(
-    model="fcn", width=4, image_size=(32, 64), epochs=3, batch_size=2, learning_rate=1e-2,
-    precision="fp32",
-)
 # Batch normalisation, dropout, a schedule: whatever has a state that a checkpoint must hold.
 STATEFUL = dataclasses.replace(
     TINY, model="unet", dropout=0.2, schedule="one_cycle", clip_norm=1.0, jitter=0.3, epochs=4
@@ -53,19 +50,6 @@ SMALL = {
     "fcn": {"width": 4}, "unet": {"width": 4}, "vit": {"size": "tiny"}, "swin": {"size": "nano"},
 }
 TURNED_19 = ClassSet("turned19", CITYSCAPES_19.labels[::-1])  # as many classes, in another order
-
-
-def train(config: RunConfig = TINY, **options) -> Record:
-    return fit(config, **{"device": "cpu", "progress": False, **options})
-
-
-def bytes_of(record: Record) -> dict[str, bytes]:
-    """Every file of a record but the one with times in it, and the digests."""
-    return {
-        str(file.relative_to(record.path)): file.read_bytes()
-        for file in sorted(record.path.rglob("*"))
-        if file.is_file() and file.name not in ("environment.json", "SHA256SUMS")
-    }
 
 
 def changed(**changes) -> RunConfig:

@@ -1,25 +1,20 @@
 """`repeat` says whether today's code still gives a record's numbers, and if not, why."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 from edits import edited
+from runs import TINY, train
 
-from seglib.config import RunConfig
 from seglib.errors import RecordError
 from seglib.records import Record, history_text
-from seglib.training.loop import fit
 from seglib.training.verify import repeat
-
-CONFIG = RunConfig(
-    model="fcn", width=4, image_size=(32, 64), epochs=3, batch_size=2, precision="fp32",
-    validate_every=2,
-)
 
 
 @pytest.fixture
 def record(home: Path) -> Record:
-    return fit(CONFIG, device="cpu", progress=False)
+    return train(dataclasses.replace(TINY, validate_every=2))
 
 
 def shifted(record: Record, loss: float, miou: float = 0.0) -> Record:
