@@ -28,7 +28,7 @@ class Process:
         self._process.start()
         results.close()  # so that the end of the process ends `result` too
 
-    def result(self, timeout: float = 120) -> Any:
+    def result(self, timeout: float = 1800) -> Any:
         """What the function returned; an exception of the other process fails the test."""
         assert self._results.poll(timeout), "the other process did not finish"
         try:
@@ -46,7 +46,7 @@ class Process:
             os.kill(self._process.pid, signal.SIGKILL)
         self._process.join()
 
-    def wait_for(self, condition: Callable[[], Any], timeout: float = 120) -> None:
+    def wait_for(self, condition: Callable[[], Any], timeout: float = 1800) -> None:
         """Return as soon as `condition()` holds; fails if the process ends before that."""
         end = time.monotonic() + timeout
         while not condition():

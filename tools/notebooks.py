@@ -76,7 +76,7 @@ def execute(path: Path, silence: float = SILENCE) -> tuple[nbformat.NotebookNode
     notebook = read_notebook(path)
     client = _Client(
         notebook,
-        timeout=None,
+        timeout=None, startup_timeout=SILENCE,
         kernel_name=KERNELSPEC["name"],
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(path.parent)}},

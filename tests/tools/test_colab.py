@@ -20,7 +20,7 @@ from nbclient.exceptions import CellExecutionError
 from seglib.errors import ConfigError, SeglibError
 from tools import colab
 from tools.contract import BADGE, BOOTSTRAP, check
-from tools.notebooks import read_notebook, write_notebook
+from tools.notebooks import SILENCE, read_notebook, write_notebook
 
 ROOT = Path(colab.__file__).parents[1]
 COMMITTED = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -166,9 +166,9 @@ def hosted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def run(notebook: nbformat.NotebookNode, folder: Path, timeout: int) -> None:
+def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
     NotebookClient(
-        notebook, timeout=timeout, kernel_name="hosted",
+        notebook, timeout=None, startup_timeout=SILENCE, kernel_name="hosted",
         resources={"metadata": {"path": str(folder)}},
     ).execute()
 
@@ -186,7 +186,7 @@ def test_without_an_address_the_bootstrap_says_what_to_do(hosted: Path) -> None:
     notebook = opening(copy)
     notebook.cells[1].source = BOOTSTRAP  # stamped or not
     with pytest.raises(CellExecutionError, match="run `make lab`, or fill in REPOSITORY above"):
-        run(notebook, hosted, 120)
+        run(notebook, hosted)
     assert [path.name for path in hosted.iterdir()] == [copy.name]
 
 
@@ -195,12 +195,12 @@ def test_the_bootstrap_sets_a_hosted_kernel_up(hosted: Path, repository: str) ->
     copy = Path(shutil.copy(COMMITTED[0], hosted))
     colab.stamp(copy, repository)
     notebook = opening(copy, "import seglib, google.colab\nprint(seglib.paths.home())")
-    run(notebook, hosted, 300)
+    run(notebook, hosted)
     assert notebook.cells[2].outputs[-1].text.strip() == str(hosted / "seglib-study")
     # Run again in a kernel that has it, as after a restart, nothing is fetched.
     marker = hosted / "seglib-study" / "marker"
     marker.touch()
-    run(opening(copy), hosted, 300)
+    run(opening(copy), hosted)
     assert marker.exists()
 
 
@@ -211,7 +211,7 @@ def test_each_notebook_alone_sets_itself_up_and_runs(path, hosted, repository) -
     copy = Path(shutil.copy(path, hosted))
     colab.stamp(copy, repository)
     notebook = read_notebook(copy)
-    run(notebook, hosted, 1200)
+    run(notebook, hosted)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert "error" not in {output.output_type for output in outputs}
     assert (hosted / "seglib-study" / "data" / "miniscapes" / "dataset.json").is_file()

@@ -1,7 +1,9 @@
 """The committed notebooks keep the contract, and the tools that run and check notebooks work."""
 
 import json
+import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -195,6 +197,16 @@ def test_a_notebook_that_hangs_is_stopped_and_a_slow_one_is_not(tmp_path, seglib
     assert seconds > 8
 
 
+def test_nbval_limits_no_cell_s_length(tmp_path):
+    path, source = tmp_path / "long.ipynb", "import time\ntime.sleep(1)\nprint('the end')"
+    nbformat.write(nbformat.v4.new_notebook(cells=[code(source, 1, printed("the end\n"))]), path)
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=0.1"]
+    command, variables = [sys.executable, "-m", "pytest", *options], {"PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, cwd=tmp_path, env=os.environ | variables, capture_output=True)
+    assert ended.returncode == 0, ended.stdout.decode()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_ends_in_one_line_and_leaves_no_kernel(tmp_path, seglib_home, number):
@@ -206,7 +218,7 @@ def test_interrupted_it_ends_in_one_line_and_leaves_no_kernel(tmp_path, seglib_h
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(number)
-    assert process.communicate(timeout=60)[1].strip().splitlines() == [
+    assert process.communicate()[1].strip().splitlines() == [
         "seglib: interrupted; the same command goes on from here"
     ]
     assert process.returncode == 1

@@ -554,7 +554,7 @@ def test_two_processes_train_and_score_like_one(home: Path, tmp_path: Path) -> N
     variables = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(loop.__file__).parents[2])}
     output = subprocess.run(
         [*launch.split(), json.dumps(config.to_dict())], cwd=tmp_path, capture_output=True,
-        env=os.environ | variables, text=True, timeout=600,
+        env=os.environ | variables, text=True,
     )
     assert output.returncode == 0, output.stderr[-3000:]
     assert output.stdout.count("training 10 epochs") == 1
