@@ -1,13 +1,14 @@
 """Names and numbers as people read them: networks, datasets, settings, scores and intervals."""
 
 import numbers
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 import torch
 
 from .config import RunConfig
-from .evaluation.intervals import PairedDifference, bootstrap_interval
+from .evaluation.intervals import PairedDifference, Scores, bootstrap_interval
 from .models import MODELS, option_defaults, swin, vit
 from .models.inspection import count_parameters, multiply_adds
 from .models.pretrained import PACKAGES, published_file
@@ -93,16 +94,22 @@ def _interval(low: float, high: float, sign: str = "") -> str:
     return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
 
 
-def score_text(scores: dict[str, Any], metric: str = "miou") -> str:
+def score_text(scores: Scores | Sequence[Scores], metric: str = "miou") -> str:
     """A score of one split with its 95 % interval, as in "43.7 % (39.3 to 47.5)".
 
-    `scores` and `metric` ("miou" or "iou:pole") are those of `intervals.bootstrap_interval`.
+    Of several seeds, their mean and standard deviation: "43.7 ± 0.8 % (39.1 to 47.9)". `scores` and
+    `metric` ("miou" or "iou:pole") are those of `intervals.bootstrap_interval`.
     """
     low, high = bootstrap_interval(scores, metric)  # also refuses an unknown metric
     key, _, name = metric.partition(":")
-    names = scores["categories" if key.startswith("category") else "classes"]
-    value = scores[key][names.index(name)] if name else scores[key]
-    return percent(value) if low != low else f"{percent(value)} ({_interval(low, high)})"
+    runs = [scores] if isinstance(scores, Mapping) else scores
+    names = runs[0]["categories" if key.startswith("category") else "classes"]
+    found = [run[key][names.index(name)] if name else run[key] for run in runs]
+    values = pd.Series(found, dtype=float)
+    text = percent(values.mean())
+    if len(values) > 1:
+        text = text.replace(" %", f" ± {100 * values.std():.1f} %")
+    return text if low != low else f"{text} ({_interval(low, high)})"
 
 
 def difference_text(difference: PairedDifference | tuple[float, float, float]) -> str:

@@ -37,6 +37,9 @@ def test_score_text_holds_the_score_and_its_interval(metric):
     low, high = bootstrap_interval(values, metric)
     interval = f"({100 * low:.1f} to {100 * high:.1f})"
     assert score_text(values, metric) == f"{100 * value:.1f} % {interval}"
+    pair = 100 * scores(1)["miou"], 100 * scores(3)["miou"]
+    start = f"{np.mean(pair):.1f} ± {np.std(pair, ddof=1):.1f} % ("
+    assert score_text([scores(1), scores(3)]).startswith(start)
 
 
 def test_absent_class_and_unknown_metric():
