@@ -73,11 +73,7 @@ def setting_value(value: Any) -> str:
 
 
 def claim(sentence: str, holds: object, dataset: str = "miniscapes") -> None:
-    """Print a sentence of a notebook's text with a mark for whether it holds for `dataset`.
-
-    The notebooks are written about MiniScapes: there a sentence that doesn't hold raises
-    AssertionError, and the text that builds on it has to change.
-    """
+    """Print a sentence of a notebook with a mark for whether it is true; on MiniScapes it must."""
     assert holds or dataset != "miniscapes", f"no longer true: {sentence}"
     print(f"✓ {sentence}" if holds else f"✗ not on {DATASET_NAMES[dataset]}: {sentence}")
 
@@ -106,9 +102,8 @@ def score_text(scores: Scores | Sequence[Scores], metric: str = "miou") -> str:
     names = runs[0]["categories" if key.startswith("category") else "classes"]
     found = [run[key][names.index(name)] if name else run[key] for run in runs]
     values = pd.Series(found, dtype=float)
-    text = percent(values.mean())
-    if len(values) > 1:
-        text = text.replace(" %", f" ± {100 * values.std():.1f} %")
+    spread = f" ± {100 * values.std():.1f} %" if len(values) > 1 else " %"
+    text = percent(values.mean()).replace(" %", spread)
     return text if low != low else f"{text} ({_interval(low, high)})"
 
 

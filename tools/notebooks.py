@@ -9,6 +9,8 @@ Without names, all of notebooks/ is meant. A cell that fails, or a broken rule, 
 
 import argparse
 import asyncio
+import copy
+import html
 import os
 import re
 import sys
@@ -149,6 +151,13 @@ def write_html(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook with its outputs as one HTML page, pictures included."""
     from nbconvert import HTMLExporter  # only here, since it is slow to import
 
+    notebook = copy.deepcopy(notebook)
+    for output in (each for cell in notebook.cells for each in cell.get("outputs", ())):
+        for kind, about in output.get("metadata", {}).items():
+            if "alt" in about:  # which the exporter's template leaves out
+                source, words = output.data[kind].replace("\n", ""), html.escape(about["alt"])
+                output.data["text/html"] = (f'<img alt="{words}" width="{about["width"]}" '
+                                            f'src="data:{kind};base64,{source}">')
     resources = {"metadata": {"name": Path(path).stem}}
     page, _ = HTMLExporter().from_notebook_node(notebook, resources=resources)
     with atomic_path(path) as temporary:

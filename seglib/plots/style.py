@@ -1,5 +1,6 @@
 """One look for every figure: the report's page size, fonts, a colour per network, saved files."""
 
+import base64
 import functools
 import io
 import itertools
@@ -103,26 +104,25 @@ def save_figure(figure: Figure, name: str, dataset: str = "miniscapes") -> None:
 
 def show(figure: Figure, alt: str, name: str | None = None, dataset: str = "miniscapes",
          width: int = 760) -> None:
-    """Show a figure in a notebook, sharp on screens of two pixels per point, and close it.
+    """Show a figure in a notebook, twice as fine as `width` browser pixels, and close it.
 
     `alt`: what it shows, for who can't see it. `name`, `dataset`: also saves it as `save_figure`.
-    `width`: of the figure on the page, in the browser's pixels.
     """
-    from IPython.display import Image as Picture  # here: only notebooks have it
-    from IPython.display import display
+    from IPython.display import display  # here: only notebooks have it
 
     if name is not None:
         save_figure(figure, name, dataset)
-    drawn = io.BytesIO()
+    drawn, packed = io.BytesIO(), io.BytesIO()
     with plt.style.context(STYLE):
         figure.savefig(drawn, format="png", dpi=2 * width / figure.get_size_inches()[0])
     plt.close(figure)
-    picture, packed = Image.open(drawn).convert("RGB"), io.BytesIO()
-    if any(axis.images for axis in figure.axes):  # photographs are large as PNG
-        kind, _ = "jpeg", picture.save(packed, "JPEG", quality=85, subsampling=0)
-    else:
-        kind, _ = "png", picture.quantize(256).save(packed, "PNG", optimize=True)
-    display(Picture(packed.getvalue(), format=kind, width=picture.width // 2, alt=alt))
+    picture = Image.open(drawn).convert("RGB")
+    kind = "jpeg" if any(axis.images for axis in figure.axes) else "png"  # as they are smaller
+    picture = picture.quantize(256) if kind == "png" else picture
+    picture.save(packed, kind, quality=85, subsampling=0, optimize=True)
+    kind, encoded = f"image/{kind}", base64.b64encode(packed.getvalue()).decode()
+    metadata = {kind: {"width": picture.width // 2, "alt": alt}}
+    display({kind: encoded, "text/plain": alt}, metadata=metadata, raw=True)
 
 
 def percentages(shares: Any) -> np.ndarray:

@@ -169,13 +169,16 @@ def test_refresh_is_stable_and_runs_in_the_notebooks_folder(tmp_path, seglib_hom
 
 
 def test_execute_writes_a_copy_and_a_page_and_nothing_else(tmp_path, seglib_home, capsys):
-    path = small_notebook(tmp_path, "6 * 7")
+    about = "{'image/png': {'alt': 'a <dot>', 'width': 8}}"
+    drawn = f"display({{'image/png': 'AAAA'}}, metadata={about}, raw=True)"
+    path = small_notebook(tmp_path, "6 * 7", drawn)
     before = path.read_bytes()
     assert notebooks.main(["execute", "--html", str(path)]) == 0
     assert path.read_bytes() == before
     copy = nbformat.read(seglib_home / "build" / "notebooks" / "small.ipynb", as_version=4)
     assert copy.cells[0].outputs[0].data["text/plain"] == "42"
-    assert "42" in (seglib_home / "build" / "notebooks" / "small.html").read_text()
+    page = (seglib_home / "build" / "notebooks" / "small.html").read_text()
+    assert "42" in page and '<img alt="a &lt;dot&gt;"' in page
     assert capsys.readouterr().out.startswith("small.ipynb")
 
 
