@@ -12,7 +12,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ..errors import DatasetError, ImageError, SeglibError
-from ..labels import check_label_ids
+from ..labels import LARGEST_LABEL_ID, check_label_ids
 
 try:  # the extra `speed`: decodes a PNG in three quarters of Pillow's time
     from imagecodecs import png_decode
@@ -107,10 +107,12 @@ def read_instance_ids(path: Path, size: tuple[int, int] | None = None) -> np.nda
     A pixel of the k-th object of a class with instances holds `id * 1000 + k`, any other pixel its
     label id.
     """
-    instance_ids = read_mask(path, size).astype(np.int32)
-    label_ids = np.where(instance_ids >= 1000, instance_ids // 1000, instance_ids)
-    check_label_ids(label_ids, str(path))
-    return instance_ids
+    mask = read_mask(path, size)
+    unknown = mask > LARGEST_LABEL_ID
+    unknown &= (mask < 1000) | (mask >= 1000 * (LARGEST_LABEL_ID + 1))
+    if unknown.any():
+        check_label_ids(np.where(mask >= 1000, mask // 1000, mask), str(path))
+    return mask.astype(np.int32)
 
 
 def image_size(path: Path) -> tuple[int, int]:
