@@ -22,7 +22,8 @@ from ..errors import ImageError
 from ..labels import ClassSet
 from ..records import Record
 
-STRIP_VALUES = 1 << 24  # enlarged logits held at once: 64 MB
+WHOLE_VALUES = 1 << 24  # enlarged logits that are held at once, 64 MB; of more only
+STRIP_VALUES = 1 << 20  # so many: what fits into a processor's cache is enlarged and read sooner
 
 
 class Prediction(NamedTuple):
@@ -95,7 +96,7 @@ class Predictor:
             logits = self.model(batch)
             if self.flip:
                 logits = (logits + self.model(batch.flip(-1)).flip(-1)) / 2
-        for scene_logits, size in zip(logits.float(), sizes, strict=True):
+        for scene_logits, size in zip(logits, sizes, strict=True):
             yield _winners(scene_logits, size, confidence)
 
 
@@ -141,23 +142,27 @@ def _winners(logits: Tensor, size: tuple[int, int], confidence: bool) -> Predict
 
 
 def _enlarged(logits: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:
-    """Logits (C, h, w) resized bilinearly to `size` (H, W), as strips (C, rows, W) from the top.
+    """Logits (C, h, w) resized bilinearly to `size` (H, W), as float32 strips (C, rows, W).
 
     Together they equal `interpolate(..., align_corners=False)` of the whole, which would need
     gigabytes for a photograph of 12 megapixels.
     """
     height, width = size
     rows_at_once = max(1, STRIP_VALUES // (len(logits) * width))
-    if rows_at_once >= height:
-        yield functional.interpolate(logits[None], size, mode="bilinear")[0]
+    if len(logits) * height * width <= WHOLE_VALUES:
+        rows_at_once = height
+    source_height = logits.shape[1]
+    if logits.shape[1:] == size:
+        yield from (strip.float() for strip in logits.split(rows_at_once, dim=1))
+    elif rows_at_once == height:
+        yield functional.interpolate(logits[None].float(), size, mode="bilinear")[0]
     else:
-        logits = logits.contiguous()  # with the classes last, strips take three times as long
-        source_height = logits.shape[1]
-        for top in range(0, height, rows_at_once):
-            rows = torch.arange(top, min(top + rows_at_once, height), device=logits.device)
+        for rows in torch.arange(height, device=logits.device).split(rows_at_once):
             source = ((rows + 0.5) * source_height / height - 0.5).clamp(min=0)
             above = source.long().clamp(max=source_height - 1)
             below = (above + 1).clamp(max=source_height - 1)
             share = (source - above)[:, None]
-            strip = torch.lerp(logits[:, above], logits[:, below], share)  # (C, rows, w)
-            yield functional.interpolate(strip[None], (len(rows), width), mode="bilinear")[0]
+            strip = torch.lerp(logits[:, above].float(), logits[:, below].float(), share)
+            # (1, C, rows, w), a pixel's classes side by side: the winner is found sooner
+            strip = strip[None].to(memory_format=torch.channels_last)
+            yield functional.interpolate(strip, (len(rows), width), mode="bilinear")[0]

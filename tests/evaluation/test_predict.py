@@ -59,6 +59,7 @@ def logits_by_hand(model: nn.Module, image: np.ndarray, size: tuple[int, int]) -
 def test_logits_are_enlarged_before_the_winner_is_taken(trained_at, strips, monkeypatch) -> None:
     """At the photograph's own size and at that of training; also if not all fits at once."""
     if strips:
+        monkeypatch.setattr(predictor, "WHOLE_VALUES", 0)
         monkeypatch.setattr(predictor, "STRIP_VALUES", 5 * 143 * 7)  # seven rows
     image, model = noise(101, 143), small_network()
     size = working_size((101, 143), trained_at, trained_at) if trained_at else (101, 143)
@@ -86,6 +87,7 @@ def test_a_batch_is_seen_at_the_training_size_and_labelled_at_the_size_asked_for
 
 def test_few_enlarged_logits_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A photograph of twelve megapixels would need a gigabyte of logits."""
+    monkeypatch.setattr(predictor, "WHOLE_VALUES", 1000)
     monkeypatch.setattr(predictor, "STRIP_VALUES", 1000)
     for size in ((90, 80), (300, 500)):
         strips = list(predictor._enlarged(torch.rand(2, 90, 80), size))
