@@ -82,7 +82,7 @@ def run_intervals(
         axis.margins(x=0.14)
     left.set(xlabel="mIoU (%)", ylim=(len(runs) - 0.5, -0.75))
     right.set(xlabel=f"difference from “{runs[0][0]}” (points)")
-    note(right, "reference", (0, 0), (0, 0), fontsize=7.5, color=style.ZERO["color"])
+    note(right, "reference", (0, 0), (-4, 0), fontsize=7.5, ha="right", color=style.ZERO["color"])
     return figure
 
 
