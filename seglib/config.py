@@ -57,7 +57,7 @@ class RunConfig:
     so that new fields leave the ids of older records alone; nor does a default that is spelled out.
     """
 
-    dataset: str = "miniscapes"  # Dataset to train on: miniscapes, camvid or cityscapes
+    dataset: str = "miniscapes"  # One of miniscapes, miniscapes2560, camvid and cityscapes
     model: str = "unet"  # Architecture: fcn, unet, vit, swin or timm; `seglib models` compares
     width: int | None = None  # Channels at full size (fcn and unet: 64; 16 suits a CPU; timm: 32)
     norm: bool | None = None  # Batch normalisation after convolutions (unet: yes; fcn: no)

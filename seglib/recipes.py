@@ -17,7 +17,7 @@ def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> 
     What `recipes.toml` has no table for gets what all share; `ConfigError` for an unknown name.
     """
     sizes = RECIPES["size"]["gpu" if dataset == "cityscapes" else "cpu"]
-    kinds = (("dataset", dataset), ("model", model))
+    kinds = (("dataset", dataset), ("model", model), ("run", f"{dataset}-{model}"))
     tables = [RECIPES[kind].get(name) for kind, name in kinds]
     values = {"dataset": dataset, "model": model, **RECIPES["all"]}
     for table in (*tables, sizes.get(model)):

@@ -23,7 +23,10 @@ class Names(dict):
         return key
 
 
-DATASET_NAMES = Names(miniscapes="MiniScapes", camvid="CamVid", cityscapes="Cityscapes")
+DATASET_NAMES = Names(
+    miniscapes="MiniScapes", miniscapes2560="MiniScapes 2560", camvid="CamVid",
+    cityscapes="Cityscapes",
+)
 MODEL_NAMES = Names(fcn="FCN", unet="U-Net", vit="ViT", swin="Swin")
 ENCODER_NAMES = Names({name: f"EfficientNet-Lite{name[-1]}" for name in PACKAGES})
 SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words would not do

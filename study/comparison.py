@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from seglib.evaluation.intervals import PairedDifference, holm, paired_difference
+from seglib.models import MODELS
 from seglib.records import Record, find_record
-from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text
+from seglib.text import DATASET_NAMES, network_name, score_text
 
 from .beyond_scores import is_measured, measurement
 from .plan import Entry, StudyRun, load_study
@@ -30,14 +31,14 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     """
     configs = [e.config for e in _planned(dataset) if isinstance(e, StudyRun) and e.compared]
     records = [r for r in map(find_record, configs) if r is not None and split in r.scores]
-    order = list(MODEL_NAMES)
+    order = list(MODELS)
     records.sort(key=lambda r: (r.config.start_dataset != "", order.index(r.config.model)))
     models = [record.config.model for record in records if not record.config.start_dataset]
     named = {}
     for record in records:
         config, start = record.config, record.config.start_dataset
         several = models.count(config.model) > 1 and config.size
-        name = MODEL_NAMES[config.model] + (f" {config.size.upper()}" if several else "")
+        name = network_name(config) + (f" {config.size.upper()}" if several else "")
         named[f"{name}, from {DATASET_NAMES[start]}" if start else name] = record
     return named
 
@@ -200,7 +201,7 @@ def seed_scores(dataset: str) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for entry in _planned(dataset, "seeds"):
         if (record := find_record(entry.config)) is not None:
-            found.setdefault(MODEL_NAMES[entry.config.model], []).append(record.miou())
+            found.setdefault(network_name(entry.config), []).append(record.miou())
     return {name: scores for name, scores in found.items() if len(scores) > 1}
 
 

@@ -16,7 +16,7 @@ from seglib.data.tree import SPLITS
 from seglib.errors import ConfigError, choose, shown
 from seglib.models import MODELS
 from seglib.recipes import recipe
-from seglib.text import MODEL_NAMES
+from seglib.text import network_name
 
 from .halving import SweepPlan
 
@@ -146,9 +146,10 @@ def load_study(
 
 
 def ablation_configs(model: str) -> dict[str, RunConfig]:
-    """The plan's ablations of a network by name: first the whole network, then without a part."""
-    runs = [run for run in load_study(groups=["ablations"]) if run.config.model == model]
-    return {run.level or MODEL_NAMES[model]: run.config for run in runs}
+    """The plan's ablations of a network with seed 0 by name: the whole network, then variants."""
+    runs = [run for run in load_study(groups=["ablations"])
+            if (run.config.model, run.config.seed) == (model, 0)]
+    return {run.level or network_name(run.config): run.config for run in runs}
 
 
 def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> StudySweep:
@@ -192,8 +193,9 @@ def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
     group, sets, factors = table["name"], content["like"], content["factors"]
     flags = ("weights", "predictions", "measured", "compared")
     asked = {name: table[name] for name in flags if name in table}
-    splits = table.get("splits", [])
-    asked["splits"] = tuple(choose("split", split, SPLITS["fine"]) for split in splits)
+    asked["splits"] = splits = tuple(table.get("splits", []))
+    for split in splits:
+        choose("split", split.removesuffix("+flip"), SPLITS["fine"])
     if table.get("compared") and not table.get("measured"):
         raise ConfigError("compared runs need to be measured")
     parts = [*(sets[choose("like", name, sets)] for name in table.get("like", [])), table]

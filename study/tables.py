@@ -18,7 +18,7 @@ from seglib.evaluation.intervals import bootstrap_interval
 from seglib.files import atomic_path
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.records import Record, list_records, load_record
-from seglib.text import DATASET_NAMES, MODEL_NAMES, describe_options, percent
+from seglib.text import DATASET_NAMES, describe_options, network_name, percent
 
 from .comparison import scores_of_seeds
 from .plan import SCALES, StudyRun, load_study
@@ -111,14 +111,15 @@ def _line(row: Any) -> str:
     """One line of the Markdown table."""
     mark = "" if row.scored_on == "test" else " *"
     start = f"from {DATASET_NAMES[row.start]}" if row.start else ""
-    runs = scores_of_seeds(load_record(row.run), row.scored_on)
+    record = load_record(row.run)
+    runs = scores_of_seeds(record, row.scored_on)
     mious, low, high = _values(runs, "miou"), *bootstrap_interval(runs)
     spread = f" ± {100 * mious.std():.1f}" if len(runs) > 1 else ""
     cities = {city: np.mean([run["cities"][city]["miou"] for run in runs], dtype=float)
               for city in runs[0]["cities"]}
     cells = (
         DATASET_NAMES[row.dataset],
-        ", ".join(filter(None, [MODEL_NAMES[row.model], row.options, start])),
+        ", ".join(filter(None, [network_name(record.config), row.options, start])),
         f"{row.height}×{row.width}",
         f"{row.parameters / 1e6:.2f} M", f"{row.multiply_adds / 1e9:.2f} G",
         str(len(runs)),

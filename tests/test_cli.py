@@ -91,7 +91,7 @@ def test_verify_repeats_the_record(cityscapes_home, capsys):
     ("option", "value", "expected"),
     [
         ("--model", "alexnet", "fcn, unet"),
-        ("--dataset", "kitti", "miniscapes, camvid, cityscapes"),
+        ("--dataset", "kitti", "miniscapes, miniscapes2560, camvid"),
         ("--loss", "focal", "cross_entropy, dice"), ("--optimizer", "sgd", "adam, adamw, adamax"),
         ("--device", "tpu", "cuda, mps, cpu"), ("--tracker", "tensorboard", "none, wandb"),
         ("--batch-size", "7", "at most 6"), ("--epochs", "0", "1 or more"),

@@ -36,13 +36,20 @@ class Up(nn.Module):
     """Double the size, join the encoder's features of that size, mix both with two Blocks.
 
     (N, in, h, w) and a skip (N, skip, 2h, 2w) → (N, out, 2h, 2w); unused with `skip_channels` 0.
+    The size is doubled by a transposed convolution. If `light`, bilinear interpolation does it, and
+    one Block mixes.
     """
 
     def __init__(
-        self, in_channels: int, skip_channels: int, out_channels: int, norm: bool = True
+        self, in_channels: int, skip_channels: int, out_channels: int, norm: bool = True,
+        light: bool = False,
     ) -> None:
         super().__init__()
         self.joins = skip_channels > 0
+        if light:
+            self.upsample = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+            self.blocks = Block(in_channels + skip_channels, out_channels, norm)
+            return
         self.upsample = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
         self.blocks = nn.Sequential(
             Block(out_channels + skip_channels, out_channels, norm),
@@ -61,18 +68,19 @@ class Decoder(nn.ModuleList):
 
     A level has half the size of the one before it. `levels` are their channels, finest first, 0
     where the encoder gives nothing of that size; `channels` those of each `Up`, deepest first. Of
-    the skips only the coarsest are used, as many as `skips` says (None: all).
+    the skips only the coarsest are used, as many as `skips` says (None: all). `norm` and `light`
+    are those of each `Up`.
     """
 
     def __init__(
         self, levels: Sequence[int], channels: Sequence[int], norm: bool = True,
-        skips: int | None = None,
+        skips: int | None = None, light: bool = False,
     ) -> None:
         *finer, deepest = levels
         used = len(finer) if skips is None else skips
         sizes = pairwise([deepest, *channels])
         super().__init__(
-            Up(before, skip if number < used else 0, after, norm)
+            Up(before, skip if number < used else 0, after, norm, light)
             for number, ((before, after), skip) in enumerate(zip(sizes, finer[::-1], strict=True))
         )
 

@@ -2,8 +2,8 @@
 
 Wightman, "PyTorch Image Models" (https://github.com/huggingface/pytorch-image-models). By default
 EfficientNet-Lite0: Tan and Le's EfficientNet (https://arxiv.org/abs/1905.11946), ICML 2019, as its
-authors simplified it for phones. The decoder is our U-Net's with fewer channels, and ends at half
-the image's size, from where the logits are enlarged.
+authors simplified it for phones. The decoder is a lighter one than our U-Net's, which learns faster
+from good features, and ends at half the image's size, from where the logits are enlarged.
 """
 
 import difflib
@@ -42,6 +42,9 @@ class Encoder(nn.Module):
             reason = " ".join((str(problem) or repr(problem)).split())[:160]
             wanted = "choose one for images of any size that gives features at strides 2, 4, …"
             raise ConfigError(f"encoder {name!r} can't be used ({reason}); {wanted}") from None
+        for layer in self.network.modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+                layer.__class__ = type(type(layer).__name__, (InFullOnCpus, type(layer)), {})
         if freeze > len(levels):
             raise ConfigError(f"freeze {freeze}: encoder {name!r} has {len(levels)} levels")
         if freeze:
@@ -94,6 +97,16 @@ class Encoder(nn.Module):
         return [None if place is None else features[place] for place in self.positions]
 
 
+class InFullOnCpus:
+    """Of a grouped convolution: in fp32 on CPUs, whose bf16 kernels for it take thrice as long."""
+
+    def forward(self, image: Tensor) -> Tensor:
+        if image.device.type != "cpu":
+            return super().forward(image)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(image.float())
+
+
 class TimmUNet(nn.Module):
     """Encoder of timm, upsamplers to half the size with its features as skips, 1×1 head.
 
@@ -110,7 +123,8 @@ class TimmUNet(nn.Module):
         self.encoder = Encoder(encoder, pretrained, freeze, frozen_norm)
         self.stride = self.encoder.stride  # sizes are padded to a multiple and logits cropped back
         levels = self.encoder.channels
-        self.decoder = Decoder(levels, [int(width * s) for s in STAGES[1 - len(levels) :]])
+        channels = [int(width * stage) for stage in STAGES[1 - len(levels) :]]
+        self.decoder = Decoder(levels, channels, light=True)
         self.head = nn.Sequential(
             nn.Dropout2d(dropout), nn.Conv2d(width, num_classes, 1),
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),

@@ -30,7 +30,7 @@ NETWORKS = {
     "FCN": ("#000000", "D"),
     "U-Net": ("#004488", "o"),
     "Swin": ("#BB5566", "s"),
-    "EfficientNet": ("#6699CC", "v"),
+    "EfficientNet-Lite0": ("#6699CC", "v"),
     "ViT": ("#DDAA33", "^"),
 }
 COLORS = ("#762A83", "#5AAE61", "#C2A5CF", "#1B7837", "#9970AB", "#A6DBA0", "#997700")

@@ -60,7 +60,7 @@ def test_levels_are_what_the_network_gives_at_each_stride(name, channels):
 def test_what_it_costs():
     model = build_model("timm", 11)
     assert multiply_adds(model, (360, 480)) == multiply_adds(model, (384, 480))  # it is padded
-    assert round(multiply_adds(model, (384, 480)) / 1e9, 1) == 3.6
+    assert round(multiply_adds(model, (384, 480)) / 1e9, 1) == 3.1
 
 
 def test_frozen_levels_and_norms_stay_as_they_are():
