@@ -178,12 +178,18 @@ def save_result(name: str, repetitions: int, took: float, rows: list[Comparison]
         "repetitions": repetitions,
         "seconds": round(took),
         "measured": datetime.now(UTC).date().isoformat(),
-        "rows": [_rounded(asdict(row)) for row in rows],
+        "rows": [rounded(asdict(row)) for row in rows],
     }
+    write_results(results)
+
+
+def write_results(results: dict[str, dict[str, Any]]) -> None:
+    """Write all measurements, sorted by name."""
     write_json(RESULTS, dict(sorted(results.items())))
 
 
-def _rounded(row: dict[str, Any]) -> dict[str, Any]:
+def rounded(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its values to four digits."""
     for side in ("ours", "peer"):
         row[side] = [float(f"{value:.4g}") for value in row[side]]
     return row

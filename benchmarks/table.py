@@ -17,7 +17,8 @@ Each row is the median of repetitions that took turns, with the smallest and the
 brackets. A ratio above 1 means that seglib did better, in whatever the unit counts. **Bold** ratios
 miss their target, or are below 1 where no target was set; the reasons stand below the table.
 
-Networks of ours compute in bf16 on machines that do so in hardware, else in 32 bits.
+Networks of ours compute in bf16 on machines that do so in hardware, else in 32 bits. On one GPU,
+where the peers need not be, `python -m benchmarks.gpu` makes rows of its own.
 """
 
 
@@ -29,13 +30,8 @@ def write_readme(results: dict[str, dict[str, Any]]) -> None:
 
 def render(results: dict[str, dict[str, Any]]) -> str:
     """The page as Markdown."""
-    lines = [
-        INTRODUCTION,
-        "| what | unit | seglib | peer | ratio | target |",
-        "| --- | --- | ---: | ---: | ---: | ---: |",
-    ]
     rows = [Comparison(**row) for result in results.values() for row in result["rows"]]
-    lines += [_line(row) for row in rows]
+    lines = [INTRODUCTION, *table(rows)]
     if short := [row for row in rows if row.falls_short()]:
         lines += ["", "## Where it falls short", ""]
         lines += [
@@ -48,6 +44,12 @@ def render(results: dict[str, dict[str, Any]]) -> str:
         lines += [f"- {_pair(row)}: {row.note}." for row in notes]
     lines += ["", "## Machine", "", *_machines(results)]
     return "\n".join(lines) + "\n"
+
+
+def table(rows: list[Comparison]) -> list[str]:
+    """The lines of a table of these rows."""
+    head = "| what | unit | seglib | peer | ratio | target |"
+    return [head, "| --- | --- | ---: | ---: | ---: | ---: |", *(_line(row) for row in rows)]
 
 
 def _pair(row: Comparison) -> str:

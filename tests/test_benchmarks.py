@@ -1,12 +1,15 @@
 """The benchmarks' own arithmetic and page; what they measure needs the extra `bench`."""
 
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
-from benchmarks import measuring
+from benchmarks import gpu, measuring
 from benchmarks.__main__ import JOBS, main
 from benchmarks.measuring import Comparison, interleave, own_home, peak_megabytes
 from benchmarks.table import render
@@ -103,3 +106,28 @@ def test_every_measurement_has_its_module_and_mistakes_are_one_line(capsys) -> N
             main(arguments)
         assert caught.value.code == 2
         assert "error: " in capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_the_script_for_a_gpu_measures_all_its_parts_on_a_cpu(tmp_path: Path, capsys) -> None:
+    assert gpu.main(["--toy", "--output", str(tmp_path)]) == 0, capsys.readouterr().out
+    found = read_json(tmp_path / "gpu.json")
+    assert found["left_out"] == [] and all(check["passed"] for check in found["checks"].values())
+    for part in ("timm: trains in bf16", "resumed: the same weights, bit for bit"):
+        assert part in found["checks"]
+    titles = {row["title"] for row in found["rows"]}
+    assert {"Training on a GPU", "Memory of training on a GPU"} < titles and len(titles) == 6
+    assert len((tmp_path / "gpu.md").read_text().splitlines()) == 2 + len(found["rows"])
+    assert "Training on a GPU" in render({"gpu": found})
+    assert not [path for path in tmp_path.iterdir() if path.suffix not in (".md", ".json")]
+
+
+def test_the_script_for_a_gpu_needs_no_extras_and_out_of_time_leaves_parts_out() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("here it would measure")
+    code = "import sys; sys.modules |= dict.fromkeys(sys.argv[1:]); import benchmarks.gpu as gpu; "
+    code += "assert gpu.main([]) == 0 and not gpu.Findings(0.0).has_time(9, 'this')"
+    absent = ("pooch", "tyro", "seaborn", "matplotlib", "imagecodecs", "ipywidgets", "anywidget")
+    done = subprocess.run([sys.executable, "-c", code, *absent], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0].startswith("no GPU here: nothing to measure")

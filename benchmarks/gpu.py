@@ -1,0 +1,477 @@
+"""seglib on one GPU: checks of the device, training in two precisions, a killed run, and speed.
+
+    python -m benchmarks.gpu [--output FOLDER] [--minutes 8.5]    measures
+    python -m benchmarks.gpu --merge FOLDER/gpu.json              takes it into results.json
+
+Draws its own MiniScapes and needs no network, nothing of the extras and no installation: the
+checkout, PyTorch, torchvision, timm, accelerate, safetensors and the usual scientific libraries.
+Writes gpu.json and, as rows of the table, gpu.md. What no longer fits into the time is left out by
+name. Without a GPU it says so and ends well.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from seglib.config import RunConfig
+from seglib.data.datasets import dataset_spec, prepare
+from seglib.data.images import read_photo
+from seglib.data.transforms import to_device
+from seglib.data.tree import list_scenes
+from seglib.devices import autocast, choose_device, is_native, memory_format
+from seglib.evaluation.predictor import Predictor
+from seglib.files import read_json, write_json
+from seglib.models import MODELS, build_model
+from seglib.models.inspection import multiply_adds
+from seglib.provenance import describe_machine, versions
+from seglib.recipes import recipe
+from seglib.records import Record
+from seglib.training.checkpoints import checkpoint_folder, load_checkpoint
+from seglib.training.loop import fit, train_one_epoch
+from seglib.training.optim import build_optimizer
+from seglib.training.setup import TrainingState, epoch_batches, make_accelerator, new_state
+
+from .measuring import Comparison, interleave, load_results, quiet, rounded, write_results
+from .table import table, write_readme
+
+CPU = torch.device("cpu")
+FASTEST = "bf16"  # beside fp32
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured where: on a card, or as small as it gets, which tests the script itself."""
+
+    device: torch.device
+    networks: dict[str, dict[str, Any]]  # changes of the recipe by what the table calls them
+    scenes: dict[str, int]
+    scene_size: tuple[int, int]
+    image_size: tuple[int, int]
+    batch_size: int
+    epochs: int
+    workers: tuple[int, ...]
+    repetitions: int
+    matrix: int  # side of the matrices whose product tells what the card can do
+    compiles: bool
+
+    def config(self, network: str, precision: str, **changes: Any) -> RunConfig:
+        """A run of a network of the plan."""
+        sizes = {"image_size": self.image_size, "batch_size": self.batch_size}
+        options = sizes | {"epochs": self.epochs, "precision": precision} | self.networks[network]
+        model = options.pop("model")
+        return recipe("miniscapes", model, **options | changes)
+
+
+CARD = Plan(
+    torch.device("cuda"),
+    {"U-Net of width 64": {"model": "unet", "width": 64}, "Swin-T": {"model": "swin", "size": "t"}},
+    scenes={"train": 320, "val": 80, "test": 1}, scene_size=(256, 512), image_size=(160, 320),
+    batch_size=16, epochs=12, workers=(0, 4, 8), repetitions=3, matrix=8192, compiles=True,
+)
+TOY = Plan(
+    CPU,
+    {"U-Net of width 4": {"model": "unet", "width": 4}},
+    scenes={"train": 6, "val": 2, "test": 1}, scene_size=(32, 64), image_size=(32, 64),
+    batch_size=2, epochs=2, workers=(0, 1), repetitions=1, matrix=64, compiles=False,
+)
+
+
+@dataclass
+class Findings:
+    """What has been found so far."""
+
+    end: float  # of `time.monotonic`
+    rows: list[Comparison] = field(default_factory=list)
+    checks: dict[str, dict[str, Any]] = field(default_factory=dict)  # "passed" and a "value"
+    facts: dict[str, Any] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    def check(self, what: str, passed: bool, value: Any) -> None:
+        """Keep the result of a check and tell it."""
+        self.checks[what] = {"passed": bool(passed), "value": value}
+        print(f"  {'passed' if passed else 'FAILED'}: {what} ({value})", flush=True)
+
+    def add(self, *given: Any, **named: Any) -> None:
+        """Add a row of the table, as `Comparison` takes it, and tell it."""
+        row = Comparison(*given, **named)
+        self.rows.append(row)
+        beside = f" against {max(row.peer):.4g}: {row.ratio():.2f}" if row.peer else ""
+        print(f"  {row.title}: {max(row.ours):.4g} {row.unit}{beside}", flush=True)
+
+    def has_time(self, seconds: float, what: str) -> bool:
+        """Whether about so many seconds are left; if not, `what` is left out."""
+        if time.monotonic() + seconds <= self.end:
+            return True
+        self.left_out.append(what)
+        print(f"  left out, no time: {what}", flush=True)
+        return False
+
+
+# --- checks of the device -------------------------------------------------------------------------
+
+
+def check_device(plan: Plan, found: Findings) -> None:
+    """Every architecture computes what it does on a CPU, and trains in every precision."""
+    spec, device = dataset_spec("miniscapes"), plan.device
+    small = {"unet": {"width": 8}, "fcn": {"width": 8}, "timm": {"encoder": "test_efficientnet"}}
+    image = torch.randn(2, 3, 61, 93)
+    mask = torch.randint(0, spec.class_set.num_classes, (2, 61, 93))
+    for name in MODELS:
+        torch.manual_seed(0)
+        model = build_model(name, spec.class_set.num_classes, **small.get(name, {})).eval()
+        with torch.no_grad():
+            expected = model(image)
+            logits = model.to(device)(image.to(device)).cpu()
+        away = ((logits - expected).abs().max() / expected.abs().max()).item()
+        found.check(f"{name}: logits are the CPU's", away < 0.01, f"{away:.1e} of the largest off")
+        for precision in ("fp32", "bf16", "fp16"):
+            if is_native(precision, device):
+                finite = _trains(model.train(), image.to(device), mask.to(device), precision)
+                found.check(f"{name}: trains in {precision}", finite, "loss and gradients finite")
+
+
+def _trains(model: nn.Module, image: Tensor, mask: Tensor, precision: str) -> bool:
+    model.zero_grad()
+    with autocast(precision, image.device):
+        logits = model(image)
+    loss = nn.functional.cross_entropy(logits.float(), mask)
+    loss.backward()
+    gradients = [value.grad for value in model.parameters() if value.grad is not None]
+    return bool(loss.isfinite()) and all(bool(each.isfinite().all()) for each in gradients)
+
+
+# --- training -------------------------------------------------------------------------------------
+
+
+def train(plan: Plan, found: Findings) -> None:
+    """Whole runs by `fit` in both precisions: scores, images per second, memory."""
+    for network in plan.networks:
+        records: dict[str, Record] = {}
+        for precision in (FASTEST, "fp32"):
+            if not found.has_time(60, f"training of {network} in {precision}"):
+                return
+            _forget_peak(plan.device)
+            with quiet():
+                record = fit(plan.config(network, precision), device=str(plan.device))
+            records[precision] = record
+            found.facts[f"{network}, {precision}"] = {
+                "run": record.id, "miou": record.miou(), "peak_mb": _peak(plan.device),
+                "history": record.history.to_dict("list"),
+                "images_per_second": record.environment["images_per_second"],
+            }
+        ours, peer = (record.environment["images_per_second"] for record in records.values())
+        ways = f"{network}, fit in {FASTEST}", "fit in fp32"
+        found.add(f"Training {network}", "images/s", "higher", [ours], ways[0], [peer], ways[1])
+        title = f"MiniScapes val mIoU after {plan.epochs} epochs"
+        for precision, record in records.items():
+            found.add(title, "%", "higher", [100 * record.miou()], f"{network}, {precision}")
+        _check_record(plan, found, network, records[FASTEST])
+
+
+def _check_record(plan: Plan, found: Findings, network: str, record: Record) -> None:
+    """A record that was made on the card labels a photograph alike on the CPU."""
+    photo = read_photo(list_scenes(record.dataset.root(), "val")[0].image)
+    ours, cpu = (Predictor.from_record(record, str(d))(photo).indices for d in (plan.device, CPU))
+    alike = float((ours == cpu).mean())
+    found.check(f"{network}: a record labels alike on the CPU", alike > 0.99, f"{alike:.4f} alike")
+    where = record.environment["device"]
+    found.check(f"{network}: the record names the device", where == plan.device.type, where)
+
+
+def kill_and_resume(plan: Plan, found: Findings) -> None:
+    """A run that is killed after an epoch and resumed agrees with one that never was."""
+    network = next(iter(plan.networks))
+    if not found.has_time(60, "the killed and resumed run"):
+        return
+    config = plan.config(network, "fp32", seed=1, validate_every=1)
+    with quiet(), tempfile.TemporaryDirectory() as folder:
+        whole = fit(config, device=str(plan.device), results=Path(folder))
+        expected = whole.history["val_loss"].iloc[-1], whole.miou(), whole.weights()
+    checkpoint = checkpoint_folder(config.run_id) / "last.ckpt"
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_train_slowly, args=(config.to_dict(), str(plan.device)))
+    process.start()
+    while process.is_alive() and not checkpoint.exists():
+        time.sleep(0.02)
+    process.kill()
+    process.join()
+    state, _ = load_checkpoint(config.run_id)
+    begun = state["next_epoch"] if state else 0
+    found.check("a run was killed under way", 0 < begun < config.epochs, f"after epoch {begun}")
+    with quiet():
+        record = fit(config, device=str(plan.device))
+    loss = record.history["val_loss"].iloc[-1]
+    off = abs(loss / expected[0] - 1)
+    found.check("resumed: val loss within 5 %", off < 0.05, f"{100 * off:.2g} % off")
+    off = abs(100 * (record.miou() - expected[1]))
+    found.check("resumed: mIoU within 3 points", off < 3, f"{off:.2g} points off")
+    weights = record.weights()
+    same = all(torch.equal(weights[name], value) for name, value in expected[2].items())
+    found.facts["resumed with the same bits"] = same
+    if plan.device == CPU:
+        found.check("resumed: the same weights, bit for bit", same, "on a CPU")
+
+
+def _train_slowly(values: dict[str, Any], device: str) -> None:
+    """For a process of its own: a pause after each epoch leaves the time to kill it."""
+    with mock.patch("seglib.training.loop.is_late", lambda *_: time.sleep(2)), quiet():
+        fit(RunConfig.from_dict(values), device=device, progress=False)
+
+
+# --- speed ----------------------------------------------------------------------------------------
+
+
+def measure_speed(plan: Plan, found: Findings) -> None:
+    """Images per second of `fit`'s epoch, of a bare loop, and of steps on a batch that stays."""
+    for network in plan.networks:
+        for precision in (FASTEST, "fp32"):
+            if not found.has_time(40, f"speed of {network} in {precision}"):
+                return
+            config = plan.config(network, precision)
+            ours, bare, fixed = (Contender(config, plan, workers=None) for _ in range(3))
+            work = ours.epoch, bare.bare_epoch, fixed.steps
+            values = interleave(plan.repetitions, *work)
+            way, title = f"{network}, fit in {precision}", "Training on a GPU"
+            found.add(title, "images/s", "higher", values[0], way, values[1], "a bare loop")
+            limit = "its step on a batch that is there already, the card's limit"
+            found.add(
+                title, "images/s", "higher", values[0], way, values[2], limit,
+                why="Loading, the random transforms and the check of every loss cost the rest.",
+            )
+            del ours, bare, fixed, work  # each of which holds a network
+            peaks = [[_peak_of(config, plan, loop)] for loop in ("epoch", "bare_epoch")]
+            title = "Memory of training on a GPU"
+            found.add(title, "MB", "lower", peaks[0], way, peaks[1], "a bare loop")
+            _tell_arithmetic(plan, found, network, precision, max(values[2]))
+    network = next(iter(plan.networks))
+    config = plan.config(network, FASTEST)
+    for count in plan.workers:
+        if found.has_time(15, f"{count} processes that load"):
+            contender = Contender(config, plan, workers=count)
+            values = interleave(plan.repetitions, contender.epoch)
+            title, way = f"Training, {count} loading processes", f"{network}, fit in {FASTEST}"
+            found.add(title, "images/s", "higher", *values, way)
+    if plan.compiles and found.has_time(90, "torch.compile"):
+        _measure_compile(plan, found, network, config)
+
+
+def _peak_of(config: RunConfig, plan: Plan, loop: str) -> float:
+    contender = Contender(config, plan, workers=0)
+    _forget_peak(plan.device)
+    getattr(contender, loop)()
+    return _peak(plan.device)
+
+
+def _tell_arithmetic(
+    plan: Plan, found: Findings, network: str, precision: str, images: float
+) -> None:
+    """The step's arithmetic beside what the card does in a large product of matrices."""
+    model = build_model(*_architecture(plan.config(network, precision)))
+    # Two operations for a multiply-add; the backward pass takes twice the forward one.
+    work = 6 * multiply_adds(model, plan.image_size) * images / 1e12
+    dtype = torch.bfloat16 if precision == FASTEST else torch.float32
+    matrix = torch.ones(plan.matrix, plan.matrix, dtype=dtype, device=plan.device)
+    (times,) = interleave(3, lambda: _seconds(lambda: matrix @ matrix, plan.device))
+    peak = 2 * plan.matrix**3 / min(times) / 1e12
+    found.facts[f"{network}, {precision}: TFLOP/s"] = {"step": work, "matrix product": peak}
+
+
+def _measure_compile(plan: Plan, found: Findings, network: str, config: RunConfig) -> None:
+    plain, compiled = Contender(config, plan, 0), Contender(config, plan, 0, compiled=True)
+    began = time.monotonic()
+    try:
+        compiled.steps()
+    except Exception as problem:  # a compiler that isn't there, a network that can't be traced
+        reason = " ".join(str(problem).split())[:200]
+        found.facts["torch.compile"] = reason
+        print(f"  torch.compile does not work here: {reason}", flush=True)
+        return
+    found.facts["torch.compile"] = f"{time.monotonic() - began:.0f} s until it was compiled"
+    values = interleave(plan.repetitions, compiled.steps, plain.steps)
+    ways = f"{network} in {FASTEST}, torch.compile", "without it"
+    title = "A training step with torch.compile"
+    found.add(title, "images/s", "higher", values[0], ways[0], values[1], ways[1])
+
+
+def _architecture(config: RunConfig) -> tuple[str, int]:
+    return config.model, dataset_spec(config.dataset).class_set.num_classes
+
+
+class Contender:
+    """One network that is trained on and on; each method trains an epoch and returns images/s."""
+
+    def __init__(
+        self, config: RunConfig, plan: Plan, workers: int | None, compiled: bool = False
+    ) -> None:
+        config, self.device = config.resolved(plan.device), plan.device
+        accelerator = make_accelerator(config, plan.device)
+        self.state: TrainingState = new_state(config, accelerator, workers, progress=False)
+        self.config, self.compiled, self.number = config, compiled, 0
+        self.batch = next(iter(self._loader()))
+
+    @cached_property
+    def bare(self) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """The same network and optimiser in nobody's wrapping."""
+        model = self.config.build_model()
+        model = model.to(self.device, memory_format=memory_format(self.device)).train()
+        optimizer = build_optimizer(model, self.config, self.device)
+        return torch.compile(model) if self.compiled else model, optimizer
+
+    def _loader(self) -> DataLoader:
+        batches = epoch_batches(len(self.state.training), self.config, self.number)
+        self.number += 1
+        return DataLoader(
+            self.state.training, batch_sampler=batches, num_workers=self.state.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+
+    def _per_second(self, work: Callable[[], Any], batches: int) -> float:
+        return batches * self.config.batch_size / _seconds(work, self.device)
+
+    def epoch(self) -> float:
+        """As `fit` does it."""
+        state = self.state
+        state.scheduler = torch.optim.lr_scheduler.ConstantLR(state.optimizer.optimizer, 1.0)
+        loader, bar = self._loader(), tqdm(disable=True)
+        return self._per_second(lambda: train_one_epoch(state, loader, bar), len(loader))
+
+    def bare_epoch(self) -> float:
+        """In the fewest lines of PyTorch that do the same."""
+        loader = self._loader()
+
+        def work() -> None:
+            for batch in loader:
+                self._step(*to_device(*batch, self.device))
+
+        return self._per_second(work, len(loader))
+
+    def steps(self) -> float:
+        """Without reading anything: on one batch that is on the device already."""
+        image, mask = to_device(*self.batch, self.device)
+        count = max(2, len(self.state.training) // self.config.batch_size)
+        return self._per_second(lambda: [self._step(image, mask) for _ in range(count)], count)
+
+    def _step(self, image: Tensor, mask: Tensor) -> None:
+        model, optimizer = self.bare
+        with autocast(self.config.precision, self.device):
+            logits = model(image)
+        self.state.loss(logits.float(), mask).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), self.config.clip_norm)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+def _seconds(work: Callable[[], Any], device: torch.device) -> float:
+    """Wall seconds of a call, up to the end of what it leaves the device to do."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
+    began = time.perf_counter()
+    work()
+    wait()
+    return time.perf_counter() - began
+
+
+def _forget_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak(device: torch.device) -> float:
+    """MB that tensors took at most since `_forget_peak`; on a CPU what the process ever took."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+# --- the command line -----------------------------------------------------------------------------
+
+PARTS = {
+    "checks of the device": check_device, "training": train,
+    "a killed run": kill_and_resume, "speed": measure_speed,
+}
+
+
+@contextmanager
+def fresh_home(plan: Plan) -> Iterator[None]:
+    """A home of its own, with MiniScapes drawn anew."""
+    with tempfile.TemporaryDirectory() as home, mock.patch.dict(os.environ, SEGLIB_HOME=home):
+        for name in ("SEGLIB_RESULTS", "SEGLIB_FIGURES", "SEGLIB_RETRAIN"):
+            os.environ.pop(name, None)
+        prepare("miniscapes", progress=False, size=plan.scene_size, counts=plan.scenes)
+        yield
+
+
+def measure(plan: Plan, minutes: float) -> dict[str, Any]:
+    """All parts as far as the time goes; returns what gpu.json holds."""
+    began = time.monotonic()
+    found = Findings(began + 60 * minutes)
+    with fresh_home(plan):
+        print(f"MiniScapes drawn in {time.monotonic() - began:.0f} s", flush=True)
+        for title, part in PARTS.items():
+            print(f"{title}, {time.monotonic() - began:.0f} s after the start", flush=True)
+            try:
+                part(plan, found)
+            except Exception as problem:  # what the other parts found is worth bringing home
+                traceback.print_exc()
+                found.check(title, False, f"{type(problem).__name__}: {problem}")
+    machine = describe_machine(plan.device) | versions() | {"cores": os.cpu_count()}
+    return {
+        "machine": machine, "repetitions": plan.repetitions,
+        "seconds": round(time.monotonic() - began),
+        "measured": datetime.now(UTC).date().isoformat(),
+        "rows": [rounded(asdict(row)) for row in found.rows],
+        "checks": found.checks, "facts": found.facts, "left_out": found.left_out,
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code, 1 if a check failed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--output", type=Path, default=Path("."), metavar="FOLDER")
+    parser.add_argument("--minutes", type=float, default=8.5, help="after which no part begins")
+    parser.add_argument("--toy", action="store_true", help="as small as it gets, on the CPU")
+    parser.add_argument("--merge", type=Path, metavar="FILE", help="a gpu.json made elsewhere")
+    options = parser.parse_args(arguments)
+    if options.merge:
+        write_results(load_results() | {"gpu": read_json(options.merge)})
+        write_readme(load_results())
+        return 0
+    if not options.toy and choose_device().type != "cuda":
+        print("no GPU here: nothing to measure (--toy tries the script on the CPU)")
+        return 0
+    plan = TOY if options.toy else CARD
+    result = measure(plan, options.minutes)
+    options.output.mkdir(parents=True, exist_ok=True)
+    plain = json.dumps(result, default=float)
+    write_json(options.output / "gpu.json", json.loads(plain, parse_constant=lambda _: None))
+    rows = [Comparison(**row) for row in result["rows"]]
+    (options.output / "gpu.md").write_text("\n".join(table(rows)) + "\n", encoding="utf-8")
+    failed = [what for what, check in result["checks"].items() if not check["passed"]]
+    print(f"{len(result['checks']) - len(failed)} checks passed, {len(failed)} failed; "
+          f"{len(rows)} rows in {options.output / 'gpu.json'}, {result['seconds']} s")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
