@@ -17,10 +17,10 @@ export OPENBLAS_NUM_THREADS ?= 1
 
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: all help environment data notebooks tables report refresh test test-fast test-long bench colab \
+.PHONY: all help environment data notebooks tables report page refresh test test-fast test-long bench colab \
 	lab lint clean distclean
 
-all: environment data notebooks tables report ## Everything: data, notebooks, figures, tables, report
+all: environment data notebooks tables report page ## Everything: data, notebooks, figures, tables, report, page
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,9 @@ tables: environment ## The results table in README.md, from the records in resul
 
 report: data tables ## The written report, report/main.pdf, from the records and the figures
 	@$(BIN)/python report/build.py
+
+page: data ## The networks over the kept scenes, to look at in any browser: build/viewer.html
+	@$(BIN)/seglib view --output build/viewer.html
 
 refresh: data ## Run the committed notebooks in place, after a change to them or to results/
 	@$(BIN)/python -m tools.notebooks refresh $(NOTEBOOKS)

@@ -1,8 +1,11 @@
-"""The viewer over recorded runs: kept predictions over the scenes that they were made for."""
+"""The viewer over recorded runs: in a notebook, or as a page of its own (`seglib view`)."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from tyro.conf import Positional, arg
 
 from ..data.datasets import dataset_spec
 from ..data.images import read_label_ids, read_photo
@@ -11,37 +14,36 @@ from ..errors import ConfigError, RecordError
 from ..evaluation.predictor import Prediction
 from ..records import Record, list_records, load_record
 from ..text import DATASET_NAMES, describe_options, network_name
-from .viewer import MAX_SIDE, SceneView, SceneViewer
+from .viewer import SceneView, SceneViewer
 
 
 def view_records(
     dataset: str, split: str = "val",
-    records: Sequence[Record | str] | Mapping[str, Record] | None = None, *,
-    max_side: int = MAX_SIDE,
+    records: Sequence[Record | str] | Mapping[str, Record] | None = None,
 ) -> SceneViewer:
     """Show the scenes whose predictions the records keep, with truth and every run's prediction.
 
     `records`: runs on this dataset or their ids, or names for the model choice and their runs.
     None takes, of those that keep predictions of the split, the best run of every architecture and
     start (fresh weights, pretrained ones, those learned on another dataset), the best first.
-    `max_side`: as in `SceneViewer`. Raises ConfigError for an unknown dataset or a record of
-    another one, RecordError if none keeps a prediction of this split, DatasetError for a missing or
-    damaged tree.
+    Raises ConfigError for an unknown dataset or a record of another one, RecordError if none keeps
+    a prediction of this split, DatasetError for a missing or damaged tree.
     """
     spec = dataset_spec(dataset)
     if records is None:
         records = _best_of_each(dataset, split)
     if not isinstance(records, Mapping):
-        found = [load_record(run) if isinstance(run, str) else run for run in records]
-        records = _named(found)
+        records = _named([load_record(x) if isinstance(x, str) else x for x in records])
     for record in records.values():
         if record.config.dataset != dataset:
             raise ConfigError(f"{record.id} is a run on {record.config.dataset}, not on {dataset}")
-    predictions = {name: _predictions(record, split) for name, record in records.items()}
-    kept = {scene for by_scene in predictions.values() for scene in by_scene}
-    if not kept:
+        if not (record.path / "predictions" / split).is_dir():
+            raise RecordError(f"{record.path}: keeps no predictions of {split!r}")
+    if not records:
         command = f"seglib train --dataset {dataset}"
         raise RecordError(f"no run on {dataset} keeps predictions of {split!r}; run: {command}")
+    predictions = {name: _predictions(record, split) for name, record in records.items()}
+    kept = {scene for by_scene in predictions.values() for scene in by_scene}
     scenes = []
     for scene in list_scenes(spec.root(), split):
         if scene.name in kept:
@@ -51,28 +53,41 @@ def view_records(
     if missing := kept - {scene.name for scene in scenes}:
         where = f"{spec.root()}: scene {min(missing)!r}, which a record predicts"
         raise RecordError(f"{where}, is not in {split!r}; the records belong to other data")
-    return SceneViewer(scenes, spec.class_set, predictions, max_side=max_side)
+    return SceneViewer(scenes, spec.class_set, predictions)
+
+
+def view(
+    runs: Positional[Annotated[tuple[str, ...], arg(metavar="[RUN ...]")]] = (), /, *,
+    output: Annotated[Path, arg(metavar="FILE")], split: str = "val",
+) -> None:
+    """Write photographs and what runs predict as one HTML page, to be opened in any browser.
+
+    Args:
+        runs: Ids of runs on one dataset (default: the best of every network on MiniScapes).
+        output: The page, as in page.html.
+        split: val or test.
+    """
+    if output.suffix != ".html" or output.is_dir():
+        raise ConfigError(f"output {output}: expected the name of a page, as in page.html")
+    records = [load_record(run) for run in dict.fromkeys(runs)]
+    dataset = records[0].config.dataset if records else "miniscapes"
+    viewer = view_records(dataset, split, records or None)
+    viewer.write_page(output, f"{DATASET_NAMES[dataset]}, {split}")
+    names = ", ".join(viewer._models)
+    print(f"{output}: {len(viewer._scenes)} scenes with predictions of {names}")
 
 
 def _best_of_each(dataset: str, split: str) -> list[Record]:
     """The best run of every network and start that keeps predictions of the split, best first."""
-    folder = f"predictions/{split}"
-    found = [record for record in list_records(dataset) if (record.path / folder).is_dir()]
-
-    def score(record: Record) -> float:
-        return np.nan_to_num(record.miou(split if split in record.scores else None))
-
+    records = list_records(dataset)
+    found = [record for record in records if (record.path / "predictions" / split).is_dir()]
+    scores = [record.miou(split if split in record.scores else None) for record in found]
     best: dict[tuple[str, ...], Record] = {}
-    for record in sorted(found, key=score, reverse=True):
-        pretrained = str(record.config.model_options().get("pretrained"))
-        best.setdefault((network_name(record.config), pretrained, _start(record)), record)
+    for position in np.argsort(-np.nan_to_num(scores), kind="stable"):
+        config = (record := found[position]).config
+        pretrained = str(config.model_options().get("pretrained"))
+        best.setdefault((network_name(config), pretrained, config.start_dataset), record)
     return list(best.values())
-
-
-def _start(record: Record) -> str:
-    """The dataset from whose weights a run went on, in words; empty for fresh ones."""
-    start = record.config.start_dataset
-    return f"from {DATASET_NAMES[start]}" if start else ""
 
 
 def _predictions(record: Record, split: str) -> dict[str, Prediction]:
@@ -88,14 +103,12 @@ def _predictions(record: Record, split: str) -> dict[str, Prediction]:
 def _named(records: Sequence[Record]) -> dict[str, Record]:
     """By the architecture's name, with start, options and the id's end where several share it."""
     names = [network_name(record.config) for record in records]
-    names = _told_apart(names, [_start(record) for record in records], " ")
-    names = _told_apart(names, [describe_options(record) for record in records])
-    names = _told_apart(names, [record.id.rpartition("-")[2] for record in records])
+    starts = [record.config.start_dataset for record in records]
+    for told in (
+        [f" from {DATASET_NAMES[start]}" if start else "" for start in starts],
+        [f", {describe_options(record)}".removesuffix(", ") for record in records],
+        [f", {record.id.rpartition('-')[2]}" for record in records],
+    ):
+        names = [name + more if names.count(name) > 1 else name
+                 for name, more in zip(names, told, strict=True)]
     return dict(zip(names, records, strict=True))
-
-
-def _told_apart(names: list[str], additions: list[str], joint: str = ", ") -> list[str]:
-    return [
-        f"{name}{joint}{more}" if more and names.count(name) > 1 else name
-        for name, more in zip(names, additions, strict=True)
-    ]

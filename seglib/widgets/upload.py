@@ -13,7 +13,7 @@ from IPython.display import DisplayHandle
 
 from ..data.datasets import DATASETS
 from ..data.images import read_photo
-from ..data.tree import Scene, list_scenes
+from ..data.tree import list_scenes
 from ..errors import ImageError, RecordError, SeglibError
 from ..evaluation.predictor import Prediction, Predictor, checked_image
 from ..records import Record, best_record
@@ -22,15 +22,13 @@ from .packing import browser_part, reduced_size, still, widget_bundle
 from .viewer import SceneView, SceneViewer
 
 SHOWN_SIDE = 1600  # pixels of the longer side as shown; all pixels are segmented
+Photo = Path | str | bytes | np.ndarray
 
 
 class PhotoInput(anywidget.AnyWidget):
-    """Where photographs come in: a button, a place to drop and paste, and a line of what happens.
+    """Where photographs come in, each in a message of at most the 10 MiB that Jupyter takes."""
 
-    What the browser sends is never larger than Jupyter's server takes (10 MiB a message).
-    """
-
-    _esm = browser_part("controls.js", "steering.js", "upload.js")
+    _esm = browser_part("controls", "steering", "upload")
     _css = browser_part("viewer.css")
 
     told = traitlets.Dict({"line": ""}).tag(sync=True)  # and whether it is "wrong", or "busy"
@@ -44,8 +42,7 @@ class PhotoPanel(ipywidgets.VBox):
     _ipython_display_ = None  # ipywidgets 7 would bypass the picture of `_repr_mimebundle_`
 
     def __init__(
-        self, source: Record | Predictor | None = None,
-        photo: Path | str | bytes | np.ndarray | None = None, *,
+        self, source: Record | Predictor | None = None, photo: Photo | None = None, *,
         name: str | None = None, max_side: int = SHOWN_SIDE,
     ) -> None:
         """Make the panel; a recorded run's network is loaded when the first photograph comes.
@@ -55,43 +52,35 @@ class PhotoPanel(ipywidgets.VBox):
         RGB (H, W, 3); `ImageError` where it can't be read. `name`: what messages call the network;
         None is the run's network and dataset. `max_side`: pixels of the longer side as shown.
         """
-        source = _best_of_all() if source is None else source
-        self._source, self._max_side = source, max_side
+        self._source, self._max_side = (source := source or _best_of_all()), max_side
         self._name, self._example = name or "network", None
         if isinstance(source, Record):
             config = source.config
             self._name = name or f"{network_name(config)}, {DATASET_NAMES[config.dataset]}"
-            self._example = _first_scene(source)
+            with suppress(SeglibError):  # a scene of its dataset, if that is here
+                self._example = list_scenes(source.dataset.root(), "val")[0]
         self._shown: dict[str, tuple[np.ndarray, Prediction]] = {}  # of the last choice
         self.viewer: SceneViewer | None = None
+        self.still: DisplayHandle | None = None  # of the picture that a saved notebook shows
         self.input = PhotoInput(example=self._example.name if self._example else "")
         self.input.on_msg(self._receive)
-        self.still: DisplayHandle | None = None  # of the picture that a saved notebook shows
         super().__init__([self.input])
         self.add_class("seglib-photos")
         if photo is not None:
             self.segment(photo)
 
-    def segment(self, photo: Path | str | bytes | np.ndarray, name: str | None = None) -> None:
+    def segment(self, photo: Photo, name: str | None = None) -> None:
         """Segment and show a photograph of any size, as for the panel itself, under this name."""
         name = name or (Path(photo).name if isinstance(photo, Path | str) else "photograph")
         self._shown = {}
-        try:
-            line = self._segment(photo, name)
-        except Exception as problem:
-            self._say(f"{name}: not segmented ({problem})", wrong=True)
-            raise
+        line = self._segment(photo, name)
         self._show()
         self._say(line)
 
-    def _segment(
-        self, photo: Path | str | bytes | np.ndarray, name: str, place: str = "", note: str = ""
-    ) -> str:
-        """Add a photograph to those to be shown; `place` and `note` go into what is said of it."""
-        is_file = isinstance(photo, (Path, str, bytes))
-        image = read_photo(photo, name) if is_file else checked_image(photo, name)
-        height, width = image.shape[:2]
-        self._say(f"Segmenting {place}{name} ({width}×{height}) …", busy=True)
+    def _segment(self, photo: Photo, name: str, note: str = "") -> str:
+        """Add a photograph to those to be shown, and tell of it, with a `note`."""
+        read = read_photo if isinstance(photo, Path | str | bytes) else checked_image
+        height, width = (image := read(photo, name)).shape[:2]
         begin = time.perf_counter()
         if isinstance(self._source, Record):
             self._source = Predictor.from_record(self._source)
@@ -110,16 +99,15 @@ class PhotoPanel(ipywidgets.VBox):
         if self.viewer:
             self.viewer.show(scenes, predictions)
         else:
-            options = {"max_side": self._max_side}
-            self.viewer = SceneViewer(scenes, self._source.class_set, predictions, **options)
+            classes, side = self._source.class_set, self._max_side
+            self.viewer = SceneViewer(scenes, classes, predictions, max_side=side)
             self.children = (*self.children, self.viewer)
         if self.still is not None:
             self.still.update(still(self, self.viewer.picture()), raw=True)
 
     def _receive(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
         """Segment one photograph, of a choice of several, or without bytes the example."""
-        name, ticket = content["name"], content["ticket"]
-        position, count = content["position"], content["count"]
+        name, ticket, position, count = map(content.get, ("name", "ticket", "position", "count"))
         place = f"{position + 1} of {count}: " if count > 1 else ""
         self.input.send({"ticket": ticket, "state": "heard"})
         if position == 0:
@@ -128,14 +116,14 @@ class PhotoPanel(ipywidgets.VBox):
             if reason := content.get("failed"):  # already in the browser
                 raise ImageError(f"{name}: {reason}")
             photo = bytes(buffers[0]) if buffers else self._example.image
-            line = self._segment(photo, name, place, content.get("note", ""))
+            self._say(f"Segmenting {place}{name} …", busy=True)
+            line = self._segment(photo, name, content.get("note", ""))
             if len(self._shown) == 1:
                 self._show()
-        except SeglibError as problem:
-            self._failed.append(str(problem))
         except Exception as problem:  # a callback's traceback would vanish in the browser's log
             reason = " ".join(str(problem).split())[:160] or type(problem).__name__
-            self._failed.append(f"{name}: cannot be segmented ({reason})")
+            known = isinstance(problem, SeglibError)
+            self._failed.append(reason if known else f"{name}: cannot be segmented ({reason})")
         if position == count - 1:
             if len(self._shown) > 1:
                 self._show()
@@ -155,8 +143,7 @@ class PhotoPanel(ipywidgets.VBox):
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         self.input._still = self.model_id
         _, metadata = self.input._repr_mimebundle_(**kwargs)
-        picture = self.viewer.picture() if self.viewer else None
-        return widget_bundle(self, picture, metadata)
+        return widget_bundle(self, self.viewer and self.viewer.picture(), metadata)
 
 
 def _best_of_all() -> Record:
@@ -165,9 +152,3 @@ def _best_of_all() -> Record:
         with suppress(RecordError):
             return best_record(dataset)
     raise RecordError("no recorded run keeps its weights; start with: seglib train")
-
-
-def _first_scene(record: Record) -> Scene | None:
-    """A scene of the dataset that the network knows, if it is here."""
-    with suppress(SeglibError):
-        return list_scenes(record.dataset.root(), "val")[0]

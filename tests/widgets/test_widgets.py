@@ -15,6 +15,7 @@ from photographs import encoded, halves
 from PIL import Image
 
 from seglib import paths
+from seglib.cli import main
 from seglib.config import RunConfig
 from seglib.data.images import read_label_ids
 from seglib.data.tree import list_scenes
@@ -51,13 +52,13 @@ def unpacked(content: bytes, scene: dict) -> np.ndarray:
 # --- the viewer ------------------------------------------------------------------------------
 
 
-def test_browser_gets_exactly_the_photo_the_maps_and_the_confidence() -> None:
+def test_browser_gets_the_photo_and_exactly_the_maps_and_the_confidence() -> None:
     guess = np.zeros((24, 40), dtype=np.uint8)
     sure = np.full((24, 40), 0.876, dtype=np.float16)
     scenes = [SceneView("a", PHOTO, truth())]
     predictions = {"U-Net": {"a": Prediction(guess, sure)}}
-    scene = SceneViewer(scenes, THREE, predictions, photo_format="png")._scenes[0]
-    assert np.array_equal(np.asarray(Image.open(io.BytesIO(scene["photo"]))), PHOTO)
+    scene = SceneViewer(scenes, THREE, predictions)._scenes[0]
+    assert np.abs(np.asarray(Image.open(io.BytesIO(scene["photo"]))) - PHOTO.astype(int)).mean() < 2
     assert np.array_equal(unpacked(scene["truth"], scene), truth())
     entry = scene["models"][0]
     assert np.array_equal(unpacked(entry["labels"], scene), guess)
@@ -99,16 +100,14 @@ def test_large_scenes_are_reduced_after_they_are_scored() -> None:
         ([("a", PHOTO, truth() + 3)], {}, "class index 3 is not in three"),
         ([("a", PHOTO)], {"U": {"b": truth()}}, "unknown scene 'b'"),
         ([("a", PHOTO)], {"U": {"a": truth()}}, "'U' for scene 'a': class index 255"),
-        ([("a", PHOTO.astype(float))], {}, "expected uint8 RGB"),
+        ([("a", PHOTO.astype(float))], {}, "scene 'a': expected an array of uint8 RGB"),
         ([("a", PHOTO)], {"U": {"a": truth().astype(int)}}, "expected uint8 class indices"),
     ],
 )
 def test_wrong_input_is_named_in_one_line(scenes, predictions, line: str) -> None:
-    with pytest.raises(ConfigError, match=line) as caught:
+    with pytest.raises((ConfigError, ImageError), match=line) as caught:
         SceneViewer(scenes, THREE, predictions)
     assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match="no attribute 'opaqueness'"):
-        SceneViewer([("a", PHOTO)], THREE, opaqueness=1)
 
 
 def test_reader_without_a_kernel_gets_a_picture_and_stable_text() -> None:
@@ -188,8 +187,41 @@ def test_records_are_shown_over_their_scenes_the_best_first(recorded: list) -> N
 def test_records_that_cannot_be_shown_are_named(recorded: list) -> None:
     with pytest.raises(RecordError, match="keeps predictions of 'test'"):
         view_records("camvid", "test")
+    with pytest.raises(RecordError, match="camvid-.*: keeps no predictions of 'test'"):
+        view_records("camvid", "test", recorded)
     with pytest.raises(ConfigError, match="run on camvid, not on miniscapes"):
         view_records("miniscapes", records=recorded)
+
+
+def test_runs_become_one_page_or_are_refused_in_a_line(recorded: list, tmp_path, capsys) -> None:
+    page = tmp_path / "new" / "page.html"
+    call = ["view", *(record.id for record in recorded), "--output", str(page)]
+    texts = []
+    for _ in range(2):
+        assert main(call) == 0
+        texts.append(page.read_text(encoding="utf-8"))
+    assert texts[0] == texts[1] and "CamVid, val" in texts[0]
+    assert "page.html: 2 scenes with predictions of FCN, " in capsys.readouterr().out
+    page.unlink()
+    pdf = tmp_path / "a.pdf"
+    pdf.touch()
+    for more, line in ((["--split", "test"], "keeps no predictions of 'test'"),
+                       (["--output", str(pdf)], "a.pdf: expected the name of a page"),
+                       (["--output", f"{pdf}/b.html"], "a.pdf: File exists")):
+        assert main([*call, *more]) == 2
+        told = capsys.readouterr().err
+        assert line in told and told.count("\n") == 1
+    assert not list(page.parent.iterdir())
+
+
+def test_confusion_of_two_classes_leads_to_its_scenes() -> None:
+    viewer = SceneViewer([("a", PHOTO, truth())], THREE, {"U": {"a": np.zeros((24, 40), np.uint8)}})
+    counts = np.frombuffer(zlib.decompress(viewer._scenes[0]["models"][0]["confusion"]), "<u4")
+    assert counts.reshape(3, 3).tolist() == [[460, 0, 0], [0, 0, 0], [460, 0, 0]]
+    viewer.show_confusion("sky", "road")
+    assert (viewer.pair, viewer.chosen, viewer.sort) == ([2, 0], 2, "confusion") and viewer.overview
+    with pytest.raises(ConfigError, match="class of three 'bus'"):
+        viewer.show_confusion("sky", "bus")
 
 
 # --- photographs -----------------------------------------------------------------------------
@@ -228,9 +260,10 @@ def test_large_photo_is_shown_reduced_and_sent_whole_to_be_saved(monkeypatch) ->
     assert "shown at 45×30" in made.input.told["line"]
     sent = []
     monkeypatch.setattr(SceneViewer, "send", lambda self, *message: sent.append(message))
-    made.viewer._answer(None, {"request": 7, "scene": 0, "model": "network"}, [])
-    (answer, (photo, none, labels)), = sent
-    assert answer == {"request": 7, "height": 60, "width": 90} and none == b""
+    made.viewer._answer(None, {"request": 7, "scene": 0, "models": ["network", ""]}, [])
+    (answer, (photo, truth, labels, confidence, *of_none)), = sent
+    assert answer == {"request": 7, "height": 60, "width": 90} and [truth, *of_none] == [b""] * 3
+    assert unpacked(confidence, answer).min() > 33
     assert np.asarray(Image.open(io.BytesIO(photo))).shape == (60, 90, 3)
     assert unpacked(labels, answer)[:, [0, -1]].tolist() == [[0, 2]] * 60
 
@@ -251,7 +284,6 @@ def test_failing_network_is_reported_in_the_panel() -> None:
     made = PhotoPanel(failing)
     with pytest.raises(RuntimeError):
         made.segment(PHOTO, "a.png")
-    assert made.input.told["wrong"] and not made.input.told["busy"]
     told = receive(made, ("a.png", encoded(PHOTO)))
     assert told["line"] == "a.png: cannot be segmented (out of memory)" and told["wrong"]
 

@@ -3,8 +3,10 @@
 const ICONS = { // paths on a 16 by 16 grid, drawn as lines
   previous: "M10 3 5 8l5 5",
   next: "M6 3l5 5-5 5",
-  random: "M2 4.5h2.5l6 7H14M2 11.5h2.5l2-2.4M8.5 6.8l2-2.3H14M12 2.5l2 2-2 2M12 9.5l2 2-2 2",
-  worst: "M2 3.5l4 4.5 2.5-2L14 12M14 8v4h-4",
+  swap: "M11 2.5 13.5 5 11 7.5M13.5 5h-11M5 8.5 2.5 11 5 13.5M2.5 11h11",
+  overview: "M2.5 2.5h4.5v4.5h-4.5zM9 2.5h4.5v4.5h-4.5zM2.5 9h4.5v4.5h-4.5zM9 9h4.5v4.5h-4.5z",
+  light: "M8 5.2a2.8 2.8 0 1 0 0 5.6a2.8 2.8 0 1 0 0-5.6M8 1.5v1M8 13.5v1M1.5 8h1M13.5 8h1M3.4 3.4l.7.7M11.9 11.9l.7.7M3.4 12.6l.7-.7M11.9 4.1l.7-.7",
+  full: "M6 2.5H2.5V6M10 2.5h3.5V6M6 13.5H2.5V10M10 13.5h3.5V10",
   save: "M8 2v8M4.5 7 8 10.5 11.5 7M2.5 13.5h11",
   less: "M3.5 8h9",
   more: "M3.5 8h9M8 3.5v9",
@@ -35,30 +37,25 @@ function icon(name) {
   return svg;
 }
 
-function iconButton(name, title, onclick) {
-  const options = { type: "button", title, "aria-label": title, "data-control": name, onclick };
-  return element("button.icon", options, icon(name));
-}
+const button = (kind, name, title, onclick, ...content) => element(
+  `button.${kind}`, { type: "button", title, "aria-label": content[0].tagName && title, "data-control": name, onclick },
+  ...content);
+const iconButton = (name, title, onclick) => button("icon", name, title, onclick, icon(name));
 
 // Buttons of which one is pressed: {node, show(value, available)}.
 function choice(label, options, onchoose) {
   const buttons = options.map(([value, text, title]) =>
-    element("button.segment", {
-      type: "button", title, "data-control": value, "aria-pressed": "false",
-      onclick: () => onchoose(value),
-    }, text));
+    button("segment", value, title, () => onchoose(value), text));
   return {
     node: element("div.segments", { role: "group", "aria-label": label }, ...buttons),
-    show(current, available = options.map(([value]) => value)) {
-      options.forEach(([value], position) => {
-        buttons[position].setAttribute("aria-pressed", String(value === current));
-        buttons[position].hidden = !available.includes(value);
-      });
-    },
+    show: (current, available = null) => options.forEach(([value], position) => {
+      buttons[position].setAttribute("aria-pressed", String(value === current));
+      buttons[position].hidden = Boolean(available) && !available.includes(value);
+    }),
   };
 }
 
-// A select over texts: {node, setTexts(texts), show(position)}.
+// A select over texts, empty ones left out: {node, setTexts(texts), show(position)}.
 function menu(label, name, onchoose) {
   const select = element("select.menu", {
     "aria-label": label, title: label, "data-control": name,
@@ -66,8 +63,28 @@ function menu(label, name, onchoose) {
   });
   return {
     node: select,
-    setTexts: (texts) => select.replaceChildren(...texts.map((text) => element("option", {}, text))),
+    setTexts: (texts) => select.replaceChildren(...texts.map((text) =>
+      element("option", { hidden: !text, disabled: !text }, text))),
     show: (position) => { select.selectedIndex = position; },
+  };
+}
+
+const field = (term, ...nodes) => element("label.field", {}, element("span.term", {}, term), ...nodes);
+
+// A slider over percent with its name and value: {node, show(share)}.
+function slider(name, [min, max], onmove, onrest) { // moving need not send a message each time
+  const term = name[0].toUpperCase() + name.slice(1), value = element("span.value");
+  const input = element("input.slider", {
+    type: "range", min, max, step: 1, "aria-label": term, "data-control": name,
+    oninput: () => onmove(input.value / 100), onchange: onrest,
+  });
+  return {
+    node: field(term, input, value),
+    show(share) {
+      const whole = Math.round(100 * share);
+      if (Number(input.value) !== whole) input.value = whole;
+      value.textContent = `${whole} %`;
+    },
   };
 }
 
@@ -84,87 +101,92 @@ function swatch(color, text) {
   return node;
 }
 
-// The classes: a row each with number, name, shares and IoU; a click switches, Shift-click singles out.
+// The classes: a row each with number, name and columns; a click switches, Shift-click singles out,
+// pointing lights up.
 class Legend {
-  constructor(classes, { ontoggle, onsolo, onall }) {
+  constructor(classes, { ontoggle, onsolo, onall, onpoint }) {
+    const cells = () => Array.from({ length: 3 }, () => element("span.number"));
     this.rows = classes.map(({ name, color }, label) => {
-      const cells = ["first", "second", "iou"].map((kind) => element(`span.number.${kind}`));
+      const own = cells();
       const row = element("button.class", {
-        type: "button", "data-class": label, "aria-pressed": "true",
+        type: "button", "data-class": label,
         title: `${name}: switch on or off; with Shift: show nothing else`,
         onclick: (event) => (event.shiftKey ? onsolo(label) : ontoggle(label)),
-      }, swatch(color, String(label)), element("span.name", {}, name), ...cells);
-      return { row, cells };
+        onpointerenter: ({ pointerType }) => pointerType === "mouse" && onpoint(label),
+        onpointerleave: () => onpoint(null), onblur: () => onpoint(null),
+        onfocus: () => row.matches(":focus-visible") && onpoint(label),
+      }, swatch(color, String(label)), element("span.name", {}, name), ...own);
+      return { row, cells: own, label };
     });
-    const cells = ["first", "second", "iou"].map((kind) => element(`span.number.${kind}`));
     const title = "Pixels that the annotators left without a class: they are not scored, and what "
       + "is predicted there is not counted above";
-    this.void = { cells, row: element("div.class.void", { "data-class": "void", title },
-      element("span.swatch", {}, "–"), element("span.name", {}, "void"), ...cells) };
-    const all = element("button.link", {
-      type: "button", "data-control": "all", title: "Switch all classes on or off (A)", onclick: onall,
-    }, "all / none");
-    // Twice, because below the picture the rows stand in two columns.
-    this.heads = [0, 1].map(() => ["first", "second", "iou"].map((kind) => element(`span.number.${kind}`)));
+    const own = cells(), empty = element("span.swatch", {}, "–");
+    const row = element("div.class.void", { "data-class": "void", title }, empty, element("span.name", {}, "void"), ...own);
+    this.rows.push({ row, cells: own, label: VOID });
+    this.heads = [cells(), cells()]; // twice, since below the picture the rows stand in two columns
+    const all = button("link", "all", "Switch all classes on or off (A)", onall, "all / none");
     this.node = element("div.legend", { role: "group", "aria-label": "Classes" },
-      element("div.heads", {},
-        element("div.head", {}, all, ...this.heads[0]),
+      element("div.heads", {}, element("div.head", {}, all, ...this.heads[0]),
         element("div.head", { "aria-hidden": "true" }, element("span.name"), ...this.heads[1])),
-      element("div.classes", {}, ...this.rows.map(({ row }) => row), this.void.row));
+      element("div.classes", {}, ...this.rows.map((each) => each.row)));
   }
 
-  // `maps`: up to two label maps with their column titles; `iou`: by class, or null; `truth`: the map
-  // outside whose void pixels are counted, or null.
-  show({ maps, iou, hidden, truth }) {
-    const columns = [0, 1].map((position) => maps[position]);
-    for (const head of this.heads) {
-      columns.forEach((column, position) => {
-        head[position].textContent = column ? `${column.title} %` : "";
-        head[position].hidden = !column;
-        if (column) head[position].title = `Share of the frame: ${column.title}`;
-      });
-      head[2].textContent = "IoU %";
-      head[2].hidden = !iou;
+  // `columns`: those of `legendColumns`, for what `VIEWS` take.
+  show(columns, { truth, a, b, off }) {
+    const counts = [truth, a?.map, b?.map].filter(Boolean).map((map) => map.countsWithin(truth));
+    const fill = (cells, text) => cells.forEach((cell, position) => {
+      cell.hidden = position >= columns.length;
+      cell.textContent = cell.hidden ? "" : text(columns[position]);
+      cell.title = cell.hidden ? "" : columns[position].tip;
+    });
+    for (const head of this.heads) fill(head, ({ title }) => title);
+    for (const { row, cells, label } of this.rows) {
+      fill(cells, ({ text }) => text(label));
+      if (label !== VOID) row.setAttribute("aria-pressed", String(!off.has(label)));
+      row.hidden = label === VOID && !truth?.counts[VOID];
+      row.classList.toggle("seglib-absent", !counts.some((count) => count[label]));
     }
-    this.rows.forEach(({ row, cells }, label) => {
-      let present = false;
-      columns.forEach((column, position) => {
-        cells[position].hidden = !column;
-        if (!column) return;
-        const count = column.map.countsWithin(truth)[label];
-        present ||= count > 0;
-        cells[position].textContent = count ? percent(count / column.map.labels.length) : "–";
-      });
-      cells[2].hidden = !iou;
-      cells[2].textContent = iou ? percent(iou[label], 0) : "";
-      row.setAttribute("aria-pressed", String(!hidden.has(label)));
-      row.classList.toggle("seglib-absent", !present);
-    });
-    const voids = truth ? truth.counts[VOID] : 0;
-    this.void.row.hidden = !voids;
-    columns.forEach((column, position) => {
-      this.void.cells[position].hidden = !column;
-      this.void.cells[position].textContent = truth ? percent(voids / truth.labels.length) : "";
-    });
-    this.void.cells[2].hidden = !iou;
   }
 
   point(label) {
-    this.rows.forEach(({ row }, position) => row.classList.toggle("seglib-pointed", position === label));
+    for (const each of this.rows) each.row.classList.toggle("seglib-pointed", each.label === label);
   }
 }
 
+// What is told of each class of a scene: [{title, tip, text(label)}], at most three.
+function legendColumns({ truth, a, b }) {
+  const share = (map, title, what) => ({
+    title, tip: `Share of the frame: ${what}`,
+    text(label) {
+      const counts = label === VOID ? truth?.counts : map.countsWithin(truth);
+      return percent(counts?.[label] / map.labels.length || null);
+    },
+  });
+  const iou = ({ name, iou: values }, title) => ({
+    title, tip: `IoU of ${name} in this scene, in %`,
+    text: (label) => (label === VOID ? "" : percent(values[label], 0)),
+  });
+  const scored = (a?.miou ?? null) !== null, both = scored && (b?.miou ?? null) !== null;
+  return [
+    truth && share(truth, a ? "truth %" : "share %", "truth"),
+    a && !both && share(a.map, truth ? "pred. %" : "share %", a.name),
+    scored && iou(a, both ? "IoU A" : "IoU %"), both && iou(b, "IoU B"),
+  ].filter(Boolean);
+}
+
 const KEYS = [
-  ["← →", "previous, next scene"], ["R", "random scene"], ["W", "worst scene, then the next worst"],
-  ["M", "next model"], ["P T S E", "prediction, truth, swipe, errors"], ["F O", "fill, outline"],
-  ["[ ]", "less, more opacity"], [", .", "move the divider"], ["N", "class numbers"],
-  ["A", "all classes on or off"], ["+ − 0", "zoom in, out, fit"], ["Shift + arrows", "pan"],
-  ["D", "download picture and mask"], ["Esc", "back to the notebook"], ["?", "this list"],
+  ["← →", "previous, next scene"], ["R", "a random scene"], ["W", "the worst scene; → the next"],
+  ["G", "all scenes"], ["P T E C", "prediction, truth, errors, confidence"],
+  ["B", "A against B, then the next B"], ["M X", "next network A; swap A and B"],
+  ["S", "one picture, swipe, two pictures"], ["K", "errors of the class pointed at, or of all"],
+  ["hold H", "the bare photograph"], ["O", "areas or outlines"], ["[ ]", "less, more opacity"],
+  [", .", "move the divider"], ["N", "class numbers"], ["A", "all classes on or off"],
+  ["+ − 0", "zoom in, out, fit"], ["Shift + arrows", "pan"], ["L", "light of the photograph"],
+  ["F", "full screen"], ["D", "download picture and mask"], ["Esc ?", "back to the notebook; this list"],
 ];
 
 function helpPanel() {
-  const rows = KEYS.map(([keys, text]) =>
-    element("div.key", {}, element("kbd", {}, keys), element("span", {}, text)));
+  const rows = KEYS.map(([keys, text]) => element("div.key", {}, element("kbd", {}, keys), text));
   return element("div.help", { hidden: true, role: "note" }, ...rows, element("p", {},
     "Drag to pan, double-click or Ctrl + wheel to zoom. Keys work once the picture has been clicked."));
 }

@@ -1,13 +1,14 @@
 // The canvas: photograph, layers, divider and numbers under one zoom. Knows no buttons.
 
-const ERROR_COLORS = [[222, 226, 230, 130], [187, 35, 60, 255]]; // as in the static figures
 const MAX_ZOOM = 16;
+const MOST_PAINTED = 16; // layers kept as pixels
 
 class Picture {
   constructor(canvas) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.layers = new Map();
+    this.painted = new Map();
+    [this.columns, this.rows] = [1, 1]; // of the same scene, all under the same zoom
     this.reset();
   }
 
@@ -18,7 +19,8 @@ class Picture {
   // Show another scene: {width, height, photo (an ImageBitmap)}.
   setScene(scene) {
     this.scene = scene;
-    this.layers.clear();
+    this.painted.clear();
+    this.light = null;
     this.reset();
   }
 
@@ -33,46 +35,39 @@ class Picture {
     return true;
   }
 
-  get scale() {
-    return (this.canvas.width / this.scene.width) * this.zoom;
-  }
+  get width() { return this.canvas.width / this.columns; } // of one picture
+  get height() { return this.canvas.height / this.rows; }
+  get scale() { return (this.width / this.scene.width) * this.zoom; }
+  get extent() { return [this.scene.width * this.scale, this.scene.height * this.scale]; }
 
-  // Where the scene's corner lies in the buffer; the scene always covers the canvas.
+  // Where the scene's corner lies in its picture, which it always covers.
   get origin() {
-    const place = (center, room, extent) => {
-      const half = room / extent / 2;
-      return room / 2 - Math.min(Math.max(center, half), 1 - half) * extent;
-    };
-    const extentX = this.scene.width * this.scale, extentY = this.scene.height * this.scale;
-    return [
-      place(this.x, Math.min(this.canvas.width, extentX), extentX),
-      place(this.y, Math.min(this.canvas.height, extentY), extentY),
-    ];
+    const [extentX, extentY] = this.extent;
+    return [this.width / 2 - this.x * extentX, this.height / 2 - this.y * extentY];
   }
 
-  // From a position in the buffer to a pixel of the scene, or null outside.
+  // From a position in the buffer, in any of the pictures, to a pixel of the scene, or null outside.
   pixelAt(bufferX, bufferY) {
     const [left, top] = this.origin;
-    const x = Math.floor((bufferX - left) / this.scale);
-    const y = Math.floor((bufferY - top) / this.scale);
+    const x = Math.floor(((bufferX % this.width) - left) / this.scale);
+    const y = Math.floor(((bufferY % this.height) - top) / this.scale);
     return x >= 0 && y >= 0 && x < this.scene.width && y < this.scene.height ? { x, y } : null;
   }
 
   // Zoom by a factor and keep the point under (bufferX, bufferY) where it is.
-  zoomBy(factor, bufferX = this.canvas.width / 2, bufferY = this.canvas.height / 2) {
-    const [left, top] = this.origin;
-    const u = (bufferX - left) / (this.scene.width * this.scale);
-    const v = (bufferY - top) / (this.scene.height * this.scale);
+  zoomBy(factor, bufferX = this.width / 2, bufferY = this.height / 2) {
+    const away = [this.width / 2 - (bufferX % this.width), this.height / 2 - (bufferY % this.height)];
+    this.panBy(...away); // the point into the middle and back, so far as it is from there then
     this.zoom = Math.min(MAX_ZOOM, Math.max(1, this.zoom * factor));
-    this.x = u + (this.canvas.width / 2 - bufferX) / (this.scene.width * this.scale);
-    this.y = v + (this.canvas.height / 2 - bufferY) / (this.scene.height * this.scale);
+    this.panBy(-away[0], -away[1]);
     this.settle();
   }
 
+  // Moves without bounds until `settle`.
   panBy(bufferX, bufferY) {
-    this.x -= bufferX / (this.scene.width * this.scale);
-    this.y -= bufferY / (this.scene.height * this.scale);
-    this.settle();
+    const [extentX, extentY] = this.extent;
+    this.x -= bufferX / extentX;
+    this.y -= bufferY / extentY;
   }
 
   settle() {
@@ -81,58 +76,94 @@ class Picture {
     this.y = Math.min(Math.max(this.y, half), 1 - half);
   }
 
-  // A painted map, kept until classes or scene change.
-  layer(key, map, table, drawing) {
-    key = `${key} ${drawing}`;
-    if (!this.layers.has(key)) this.layers.set(key, paintMap(map, table(), drawing));
-    return this.layers.get(key);
+  // A layer as pixels, kept until classes or scene change.
+  paint(layer, palette, drawing, lit) {
+    const key = `${layer.id} ${drawing} ${lit}`;
+    if (!this.painted.has(key)) {
+      if (this.painted.size >= MOST_PAINTED) this.painted.delete(this.painted.keys().next().value);
+      this.painted.set(key, paintMap(layer.map, palette, drawing, layer.by, lit));
+    }
+    return this.painted.get(key);
   }
 
-  // `sides`: [{key, map, table, numbers, strength}] for the whole picture, or for left and right of a divider
-  // at `divider` (0 to 1); a side that is null shows the bare photograph.
-  draw({ sides, drawing, opacity, divider, numbers }) {
-    const { context, canvas, scene, scale, ratio } = this;
-    const [left, top] = this.origin;
-    context.setTransform(1, 0, 0, 1, 0, 0);
-    context.globalAlpha = 1;
-    context.clearRect(0, 0, canvas.width, canvas.height);
+  // The photograph, brighter and with more contrast; 1 and 1 leave it as it is.
+  photo(brightness, contrast) {
+    const { photo, width, height } = this.scene, key = `${brightness} ${contrast}`;
+    if (brightness === 1 && contrast === 1) return photo;
+    if (this.light?.key !== key) {
+      const canvas = blankCanvas(width, height), context = canvas.getContext("2d");
+      context.drawImage(photo, 0, 0);
+      const image = context.getImageData(0, 0, width, height), { data } = image;
+      const table = Uint8ClampedArray.from({ length: 256 }, (_, value) =>
+        (value * brightness - 127.5) * contrast + 127.5);
+      for (let i = 0; i < data.length; i++) if ((i & 3) !== 3) data[i] = table[data[i]];
+      context.putImageData(image, 0, 0);
+      this.light = { key, canvas };
+    }
+    return this.light.canvas;
+  }
+
+  // `layers`: one for the whole, or two: left and right of a divider at `divider` (0 to 1), or where
+  // there are two pictures one for each; null shows the bare photograph. `palette`: the colours of a
+  // layer for a drawing. `lit`: the class whose areas stand out, or null. `at`: a pixel to mark.
+  draw({ layers, palette, drawing, opacity, divider, numbers, brightness, contrast, lit, at }) {
+    const { context, canvas, scene, scale, ratio, width, height, columns, rows } = this;
+    const [left, top] = this.origin, two = columns * rows === 2;
+    const photo = this.photo(brightness, contrast), middle = Math.round(divider * canvas.width);
     const place = (image) =>
       context.drawImage(image, left, top, scene.width * scale, scene.height * scale);
-    context.imageSmoothingEnabled = scale < 3;
-    place(scene.photo);
-    const middle = Math.round(divider * canvas.width);
-    sides.forEach((side, position) => {
-      if (!side) return;
-      const [from, to] = sides.length === 1 ? [0, canvas.width]
-        : position === 0 ? [0, middle] : [middle, canvas.width];
+    context.setTransform(1, 0, 0, 1, 0, 0);
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    layers.forEach((layer, side) => {
+      const swiped = layers.length === 2 && !two;
+      const [from, room] = !swiped ? [0, width] : side ? [middle, width - middle] : [0, middle];
       context.save();
+      if (two) context.translate(side * (columns - 1) * width, side * (rows - 1) * height);
       context.beginPath();
-      context.rect(from, 0, to - from, canvas.height);
+      context.rect(from, 0, room, height);
       context.clip();
-      context.imageSmoothingEnabled = scale < 1; // from there on pixels show as they are
-      if (drawing === "fill") {
-        context.globalAlpha = Math.min(1, (side.strength ?? 1) * opacity);
-        place(this.layer(side.key, side.map, side.table, "fill"));
-      }
-      context.globalAlpha = Math.min(1, 2 * opacity);
-      if (drawing === "outline") place(this.layer(side.key, side.map, side.table, "outline"));
       context.globalAlpha = 1;
-      if (numbers && side.numbers) this.drawNumbers(side, left, top);
+      context.imageSmoothingEnabled = scale < 3;
+      place(photo);
+      if (layer) {
+        const style = layer.values === HEAT ? "fill" : drawing, colors = palette(layer, style);
+        const strength = style === "outline" ? 2 : layer.values ? 1.6 : 1; // errors must be seen
+        context.globalAlpha = Math.min(1, strength * opacity);
+        context.imageSmoothingEnabled = scale < 1; // from there on pixels show as they are
+        place(this.paint(layer, colors, style, lit));
+        context.globalAlpha = 1;
+        if (numbers && layer.values !== HEAT) this.drawNumbers(layer, colors, left, top);
+      }
+      if (at && two) this.drawRing(left + (at.x + 0.5) * scale, top + (at.y + 0.5) * scale);
       context.restore();
     });
-    if (sides.length === 2) this.drawDivider(middle, ratio);
+    if (two) {
+      context.fillStyle = "#fff";
+      if (columns === 2) context.fillRect(width - ratio, 0, 2 * ratio, height);
+      else context.fillRect(0, height - ratio, width, 2 * ratio);
+    } else if (layers.length === 2) {
+      this.drawDivider(middle, ratio);
+    }
   }
 
-  drawNumbers(side, left, top) {
+  drawRing(x, y) {
+    const { context, ratio } = this;
+    context.beginPath();
+    context.arc(x, y, 7 * ratio, 0, 2 * Math.PI);
+    for (const [color, line] of [["rgba(15, 18, 24, 0.6)", 4], ["#fff", 2]]) {
+      Object.assign(context, { strokeStyle: color, lineWidth: line * ratio }).stroke();
+    }
+  }
+
+  drawNumbers(layer, colors, left, top) {
     const { context, scale, ratio } = this;
-    const table = side.table();
     const size = 11 * ratio;
     context.font = `600 ${size}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    for (const { x, y, label } of side.map.anchors) {
-      if (!table[label]) continue; // switched off
-      const text = String(label);
+    for (const { x, y, label } of layer.map.anchors) {
+      if (!colors[label]) continue; // switched off
+      const text = layer.values?.[label].sign ?? String(label);
       const width = context.measureText(text).width + 8 * ratio, height = size + 4 * ratio;
       const centerX = left + (x + 0.5) * scale, centerY = top + (y + 0.5) * scale;
       context.fillStyle = "rgba(15, 18, 24, 0.82)";
@@ -145,27 +176,18 @@ class Picture {
   }
 
   drawDivider(middle, ratio) {
-    const { context, canvas } = this;
-    const radius = 13 * ratio, y = canvas.height / 2;
+    const { context, canvas } = this, y = canvas.height / 2;
     context.fillStyle = "rgba(15, 18, 24, 0.45)";
     context.fillRect(middle - 2 * ratio, 0, 4 * ratio, canvas.height);
     context.fillStyle = "#fff";
     context.fillRect(middle - ratio, 0, 2 * ratio, canvas.height);
     context.beginPath();
-    context.arc(middle, y, radius, 0, 2 * Math.PI);
+    context.arc(middle, y, 13 * ratio, 0, 2 * Math.PI);
     context.fill();
-    context.strokeStyle = "rgba(15, 18, 24, 0.45)";
-    context.lineWidth = ratio;
-    context.stroke();
-    context.strokeStyle = "#1f2933";
-    context.lineWidth = 1.6 * ratio;
-    context.lineCap = context.lineJoin = "round";
-    for (const side of [-1, 1]) {
-      context.beginPath();
-      context.moveTo(middle + side * 3.5 * ratio, y - 4 * ratio);
-      context.lineTo(middle + side * 7.5 * ratio, y);
-      context.lineTo(middle + side * 3.5 * ratio, y + 4 * ratio);
-      context.stroke();
-    }
+    context.fillStyle = "#1f2933";
+    context.font = `${22 * ratio}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    context.fillText("‹ ›", middle, y - ratio);
   }
 }

@@ -2,10 +2,10 @@
 
 const KERNEL_PATIENCE = 8000; // milliseconds until a scene's own size is given up
 
-// The scene with its pixels as they were before they were reduced for the screen; null if the
-// kernel does not answer.
-async function atOwnSize(model, scene, name) {
-  if (!scene.reduced) return scene;
+// What of a scene differs at its own size, before it was reduced for the screen: {width, height, photo,
+// truth, a, b, layers}; nothing if it was not reduced, null if the kernel does not answer.
+async function atOwnSize(model, scene, entries) {
+  if (!scene.reduced) return {};
   const request = Math.random();
   const answer = await new Promise((resolve) => {
     const listen = (content, buffers) => {
@@ -16,16 +16,18 @@ async function atOwnSize(model, scene, name) {
     model.on("msg:custom", listen);
     setTimeout(() => { model.off("msg:custom", listen); resolve(null); }, KERNEL_PATIENCE);
     try {
-      model.send({ request, scene: scene.position, model: name });
+      model.send({ request, scene: scene.position, models: entries.map((entry) => entry?.name ?? "") });
     } catch {
       resolve(null); // the kernel is gone
     }
   });
   if (!answer) return null;
   const { width, height, buffers: [photo, ...maps] } = answer;
-  const [truth, labels] = await Promise.all(maps.map(async (bytes) =>
+  const [truth, ...found] = await Promise.all(maps.map(async (bytes) =>
     (bytes.byteLength ? new LabelMap(await inflate(bytes), width, height) : null)));
-  return { width, height, photo: await createImageBitmap(new Blob([photo])), truth, labels };
+  const [a, b] = entries.map((entry, place) =>
+    entry && { ...entry, map: found[2 * place], confidence: found[2 * place + 1] });
+  return { width, height, truth, a, b, layers: new Map(), photo: await createImageBitmap(new Blob([photo])) };
 }
 
 // A canvas with a title above the drawn photograph and the classes of `entries` below it.

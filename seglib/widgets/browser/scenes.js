@@ -2,45 +2,32 @@
 
 const MOST_KEPT = 24; // unpacked scenes in memory
 
-class SceneStore {
-  constructor(packed) {
-    this.packed = packed; // a function: the kernel may replace the scenes
-    this.unpacked = new Map();
+// `packed` and `names`, of the models, are functions: the kernel may replace the scenes. `unpack` of a
+// position: a promise of {name, width, height, photo, truth, models, layers}, maps as `LabelMap`s or null.
+function sceneStore(packed, names) {
+  const kept = new Map();
+
+  async function unpack({ photo, truth, models, ...scene }) {
+    const map = async (bytes) => (bytes ? new LabelMap(await inflate(bytes), scene.width, scene.height) : null);
+    const count = async (bytes) => (bytes ? new Uint32Array((await inflate(bytes)).buffer) : null);
+    const entries = models.map(async (entry, index) => entry && {
+      ...entry, index, name: names()[index], map: await map(entry.labels),
+      confidence: await map(entry.confidence), confusion: await count(entry.confusion),
+    });
+    const parts = [createImageBitmap(new Blob([photo])), map(truth), Promise.all(entries)];
+    const [pixels, known, predicted] = await Promise.all(parts);
+    return { ...scene, photo: pixels, truth: known, models: predicted, layers: new Map() };
   }
 
-  clear() {
-    this.unpacked.clear();
-  }
-
-  // A promise of {name, width, height, photo, truth, models}, maps as `LabelMap`s or null.
-  unpack(position) {
-    if (!this.unpacked.has(position)) {
-      if (this.unpacked.size >= MOST_KEPT) this.unpacked.delete(this.unpacked.keys().next().value);
-      this.unpacked.set(position, unpackScene(this.packed()[position]));
-    }
-    return this.unpacked.get(position);
-  }
-
-  // Positions of the scenes by a model's mIoU, the lowest first; those without a score are left out.
-  ranking(modelIndex) {
-    return this.packed()
-      .map(({ models }, position) => ({ position, miou: models[modelIndex]?.miou ?? null }))
-      .filter(({ miou }) => miou !== null)
-      .sort((a, b) => a.miou - b.miou)
-      .map(({ position }) => position);
-  }
-}
-
-async function unpackScene({ name, width, height, reduced, photo, kind, truth, models }) {
-  const map = async (bytes) => (bytes ? new LabelMap(await inflate(bytes), width, height) : null);
   return {
-    name, width, height, reduced,
-    photo: await createImageBitmap(new Blob([photo], { type: kind })),
-    truth: await map(truth),
-    models: await Promise.all(models.map(async (entry) => entry && {
-      ...entry,
-      map: await map(entry.labels),
-      confidence: entry.confidence ? await inflate(entry.confidence) : null,
-    })),
+    packed,
+    clear: () => kept.clear(),
+    unpack(position) {
+      if (!kept.has(position)) {
+        if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value);
+        kept.set(position, unpack(packed()[position]));
+      }
+      return kept.get(position);
+    },
   };
 }

@@ -2,11 +2,11 @@
 
 const PANS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
-// `actions`: a function for each key. The notebook sees key presses before the elements in it do
-// and takes letters for its commands, such as "d d" for deleting the cell; so they are caught above
-// it. Shortcuts with Ctrl, Alt or Cmd, Shift+Enter and Escape stay the notebook's. Returns a
-// function that ends it.
-function listenToKeys(root, actions, pan) {
+// `actions`: a function for each key; `held`: functions that are told when a key goes down and up.
+// The notebook sees key presses before the elements in it do and takes letters for its commands, such
+// as "d d" for deleting the cell; so they are caught above it. Shortcuts with Ctrl, Alt or Cmd,
+// Shift+Enter and Escape stay the notebook's. `signal` ends it.
+function listenToKeys(root, signal, actions = {}, pan = () => {}, held = {}) {
   const listen = (event) => {
     if (!root.contains(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
     const { key, shiftKey } = event, field = event.target.tagName;
@@ -14,14 +14,19 @@ function listenToKeys(root, actions, pan) {
     if (key === "Escape" || key === "Tab" || (key === "Enter" && shiftKey) || /^F\d/.test(key)) return;
     event.stopPropagation();
     if (field === "SELECT" || (field === "INPUT" && key.startsWith("Arrow"))) return;
+    held[key.toLowerCase()]?.(true);
     const panned = shiftKey && PANS[key];
     const action = panned ? () => pan(...panned) : actions[key] ?? actions[key.toLowerCase()];
     if (!action) return; // Enter and the space bar press buttons
     event.preventDefault();
     action();
   };
-  window.addEventListener("keydown", listen, true);
-  return () => window.removeEventListener("keydown", listen, true);
+  const release = ({ key }) => { // or no key: the window has lost the focus
+    for (const name in held) if (!key || key.toLowerCase() === name) held[name](false);
+  };
+  for (const [name, listener] of [["keydown", listen], ["keyup", release], ["blur", release]]) {
+    window.addEventListener(name, listener, { capture: true, signal });
+  }
 }
 
 // Give the focus back to what the viewer stands in: a cell of the notebook.
@@ -30,24 +35,21 @@ function leave(root) {
   root.parentElement?.closest("[tabindex]")?.focus();
 }
 
-// A saved notebook holds a picture of the widget for when it is dead; returns what shows it again.
-function hideStill(id) {
-  const stills = id ? [...document.querySelectorAll(`[data-seglib-still="${id}"]`)] : [];
-  for (const still of stills) still.hidden = true;
-  return () => { for (const still of stills) still.hidden = false; };
+// A saved notebook holds a picture of the widget for when it is dead; it is shown again then.
+function hideStill(id, signal) {
+  const show = (hidden) => document.querySelectorAll(`[data-seglib-still="${id}"]`)
+    .forEach((still) => { still.hidden = hidden; });
+  show(true);
+  signal.addEventListener("abort", () => show(false));
 }
 
 // Positions are given in pixels of the drawing buffer. `grabs(x)`: whether the divider is there.
 function listenToPointer(canvas, { grabs, moveDivider, dropDivider, pan, point, zoom }) {
   let drag = null, last = null;
 
-  const inBuffer = (event) => {
-    const box = canvas.getBoundingClientRect();
-    return {
-      x: ((event.clientX - box.left) / box.width) * canvas.width,
-      y: ((event.clientY - box.top) / box.height) * canvas.height,
-    };
-  };
+  const inBuffer = ({ offsetX, offsetY }) => ({
+    x: (offsetX / canvas.clientWidth) * canvas.width, y: (offsetY / canvas.clientHeight) * canvas.height,
+  });
 
   const listeners = {
     pointerdown(event) {
@@ -67,9 +69,7 @@ function listenToPointer(canvas, { grabs, moveDivider, dropDivider, pan, point, 
       if (drag === "divider") dropDivider();
       drag = null;
     },
-    pointerleave() {
-      if (!drag) point(null);
-    },
+    pointerleave: () => drag || point(null),
     dblclick(event) {
       const { x, y } = inBuffer(event);
       zoom(event.shiftKey ? 0.5 : 2, x, y);

@@ -3,7 +3,7 @@
 
 const MOST_BYTES = 8e6; // of a message
 const MOST_PIXELS = 5e7; // of a photograph that is made smaller
-const QUALITIES = [0.92, 0.85, 0.75];
+const QUALITY = 0.9; // of a JPEG
 const SILENCE = { asked: 10000, heard: 60000 }; // milliseconds until the reader is told
 
 // The file itself, or where it is too large a JPEG of as many pixels as fit, upright:
@@ -18,23 +18,19 @@ async function sendable(file) {
     throw new Error(`${megabytes} are more than Jupyter takes at once, and this browser cannot `
       + `read it to make it smaller; save it as a JPEG below ${MOST_BYTES / 1e6} MB`);
   }
-  const canvas = document.createElement("canvas");
+  const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
   const most = Math.sqrt(MOST_PIXELS / (photo.width * photo.height));
   for (let scale = Math.min(1, most); ; scale *= 0.8) {
-    canvas.width = Math.max(1, Math.round(photo.width * scale));
-    canvas.height = Math.max(1, Math.round(photo.height * scale));
-    const context = canvas.getContext("2d");
+    canvas.width = Math.ceil(photo.width * scale);
+    canvas.height = Math.ceil(photo.height * scale);
     context.fillStyle = "#fff"; // behind what is transparent
     context.fillRect(0, 0, canvas.width, canvas.height);
     context.drawImage(photo, 0, 0, canvas.width, canvas.height);
-    for (const quality of QUALITIES) {
-      const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", quality));
-      if (blob && blob.size <= MOST_BYTES) {
-        const note = `, sent as ${(blob.size / 1e6).toFixed(1)} of ${megabytes}`;
-        return { bytes: await blob.arrayBuffer(), note };
-      }
+    const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/jpeg", QUALITY));
+    if (blob && blob.size <= MOST_BYTES) {
+      const note = `, sent as ${(blob.size / 1e6).toFixed(1)} of ${megabytes}`;
+      return { bytes: await blob.arrayBuffer(), note };
     }
-    if (canvas.width < 64) throw new Error("cannot be made small enough to be sent");
   }
 }
 
@@ -87,18 +83,11 @@ function render({ model, el }) {
       const name = file.name || "pasted picture";
       const place = count > 1 ? `${position + 1} of ${count}: ` : "";
       say(`Sending ${place}${name} …`, false, true);
-      let buffers = [], note = "", failed = "";
-      try {
-        if (file.size !== undefined) {
-          const { bytes, note: told } = await sendable(file);
-          [buffers, note] = [[bytes], told];
-        }
-      } catch (problem) {
-        failed = problem.message;
-        say(`${name}: ${failed}`, true);
-      }
+      const { bytes, ...told } = file.size === undefined ? {}
+        : await sendable(file).catch(({ message: failed }) => ({ failed }));
       if (!mine()) return;
-      await ask({ name, position, count, note, failed }, buffers, mine);
+      if (told.failed) say(`${name}: ${told.failed}`, true);
+      await ask({ name, position, count, ...told }, bytes ? [bytes] : [], mine);
     }
   }
 
@@ -106,13 +95,9 @@ function render({ model, el }) {
     type: "file", multiple: true, hidden: true, accept: "image/*",
     onchange: () => { take([...input.files]); input.value = ""; },
   });
-  const choose = element("button.toggle", {
-    type: "button", "data-control": "choose", onclick: () => input.click(),
-  }, "Choose photographs");
-  const example = element("button.toggle", {
-    type: "button", "data-control": "example", title: `Segment the scene ${get("example")}`,
-    onclick: () => take([{ name: get("example") }]),
-  }, "Example scene");
+  const choose = button("toggle", "choose", "JPEG, PNG, WebP, TIFF, BMP", () => input.click(), "Choose photographs");
+  const example = button("toggle", "example", `Segment the scene ${get("example")}`,
+    () => take([{ name: get("example") }]), "Example scene");
   example.hidden = !get("example");
   const hint = element("span.hint", {}, "or drop or paste them here: JPEG, PNG, WebP, TIFF, BMP");
   const line = element("span.line", { role: "status" });
@@ -124,10 +109,12 @@ function render({ model, el }) {
 
   // --- dropping and pasting, on the viewer below, too ------------------------------------------
 
-  const endKeys = listenToKeys(root, {}, () => {}); // else Enter on a button would edit the cell
+  const ending = new AbortController(), { signal } = ending;
+  listenToKeys(root, signal); // else Enter on a button would edit the cell
   const area = () => root.closest(".seglib-photos") ?? root;
   const within = (event) => area().contains(event.target);
   const isFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
+  const accept = (event, files) => { event.preventDefault(); event.stopPropagation(); take([...files]); };
   const light = (on) => root.classList.toggle("seglib-over", on);
   const onPage = {
     dragover(event) {
@@ -137,34 +124,28 @@ function render({ model, el }) {
     dragleave: (event) => { if (!event.relatedTarget) light(false); },
     drop(event) {
       light(false);
-      if (!isFile(event) || !within(event)) return;
-      event.preventDefault();
-      event.stopPropagation();
-      take([...event.dataTransfer.files]);
+      if (isFile(event) && within(event)) accept(event, event.dataTransfer.files);
     },
     paste(event) {
-      const files = [...(event.clipboardData?.files ?? [])];
-      if (!files.length || !area().contains(document.activeElement)) return;
-      event.preventDefault();
-      event.stopPropagation();
-      take(files);
+      const files = event.clipboardData?.files ?? [];
+      if (files.length && area().contains(document.activeElement)) accept(event, files);
     },
   };
-  for (const [name, listener] of Object.entries(onPage)) document.addEventListener(name, listener, true);
+  for (const [name, listener] of Object.entries(onPage)) {
+    document.addEventListener(name, listener, { capture: true, signal });
+  }
 
   const follow = () => say(get("told").line, get("told").wrong, get("told").busy);
   const hear = (content) => answer?.(content);
   model.on("change:told", follow);
   model.on("msg:custom", hear);
   follow();
-  const showStill = hideStill(get("_still"));
+  hideStill(get("_still"), signal);
 
   return () => {
-    endKeys();
-    for (const [name, listener] of Object.entries(onPage)) document.removeEventListener(name, listener, true);
+    ending.abort();
     model.off("change:told", follow);
     model.off("msg:custom", hear);
-    showStill();
   };
 }
 

@@ -1,154 +1,147 @@
 // The widget: state lives in the model, everything else is drawn from it.
 
-const VIEWS = [
-  ["prediction", "Prediction", "What the model says (P)"],
-  ["truth", "Truth", "What the annotators say (T)"],
-  ["swipe", "Swipe", "Both, with a divider to drag (S)"],
-  ["errors", "Errors", "Where the model is wrong (E)"],
+const ARRANGEMENTS = [
+  ["single", "One", "One picture (S)"],
+  ["swipe", "Swipe", "Two in one, with a divider to drag (S)"],
+  ["two", "Two", "Two pictures under one zoom (S)"],
 ];
-const DRAWINGS = [["fill", "Fill", "Coloured areas (F)"], ["outline", "Outline", "Outlines only (O)"]];
+const DRAWINGS = [["fill", "Fill", "Coloured areas (O)"], ["outline", "Outline", "Outlines only (O)"]];
 // CSS pixels, as in viewer.css.
-const HIGHEST = 620; // of the picture: a portrait photograph should not fill the notebook
+const HIGHEST = 620; // of a picture: a portrait photograph should not fill the notebook
 const LEGEND = 280, GAP = 16, PADDING = 13;
 const LEAST_BESIDE = 800; // room that the picture needs to have the legend beside it
 const LEAST_WIDTH = 860; // room that the controls need
+const CARD = 240; // width of a scene in the overview
 
 // Call `changed` whenever a pixel of the page gets another number of pixels of the screen, as when
-// the window is moved to another one; returns a function that ends it.
-function followRatio(changed) {
-  let query = null;
-  const listen = () => {
-    query?.removeEventListener("change", follow);
-    query = window.matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`);
-    query.addEventListener("change", follow);
-  };
-  const follow = () => { listen(); changed(); };
-  listen();
-  return () => query.removeEventListener("change", follow);
+// the window is moved to another one.
+function followRatio(changed, signal) {
+  window.matchMedia(`(resolution: ${window.devicePixelRatio}dppx)`).addEventListener("change", () => {
+    followRatio(changed, signal);
+    changed();
+  }, { once: true, signal });
 }
 
 function render({ model, el }) {
   const root = element("div.viewer");
   const canvas = element("canvas.canvas", { tabindex: "0", role: "img" });
+  const ending = new AbortController(), { signal } = ending;
   const picture = new Picture(canvas);
-  const store = new SceneStore(() => model.get("_scenes"));
-  let scene = null; // the unpacked scene on the canvas
-  let pointer = null; // the last position over the canvas, in buffer pixels
-  let closed = false, waiting = false, request = 0, worstRank = -1;
-
   const get = (name) => model.get(name);
   const set = (name, value, save = true) => {
     model.set(name, value);
     if (save) model.save_changes();
   };
+  const store = sceneStore(() => get("_scenes"), () => get("_models"));
+  let scene = null; // the unpacked scene on the canvas
+  let pointer = null; // the last position over the canvas, in buffer pixels
+  let lit = null; // the class that the legend points at
+  let bare = false; // while the reader holds a key
+  let where = ""; // "truth" or "prediction": only scenes that have the chosen class there
+  let order = []; // the scenes of the overview
+  let waiting = false, request = 0, sorting = 0;
 
   // --- scenes ---------------------------------------------------------------------------------
 
   async function load() {
-    const ticket = ++request;
-    const packed = get("_scenes");
-    if (!packed.length) return;
-    const position = Math.min(Math.max(get("scene"), 0), packed.length - 1);
+    const ticket = ++request, count = get("_scenes").length;
+    const position = Math.min(Math.max(get("scene"), 0), count - 1);
     root.dataset.state = "loading";
-    let ready;
-    try {
-      ready = await store.unpack(position);
-    } catch (problem) {
-      if (ticket === request) fail(`This scene cannot be shown: ${problem.message}`);
-      return;
-    }
-    if (closed || ticket !== request) return; // the reader has already gone on
+    const ready = await store.unpack(position).catch((problem) => ({ problem }));
+    if (signal.aborted || ticket !== request) return; // the reader has already gone on
+    if (ready.problem) return say(`This scene cannot be shown: ${ready.problem.message}`);
     scene = { ...ready, position };
     picture.setScene(scene);
     pointer = null;
-    message.hidden = true;
-    fit();
     refresh();
     root.dataset.scene = String(position);
     root.dataset.state = "ready";
-    if (packed.length > 1) store.unpack((position + 1) % packed.length).catch(() => {});
+    if (count > 1) store.unpack(neighbour(1)).catch(() => {});
   }
 
-  function fail(text) {
-    message.textContent = text;
-    message.hidden = false;
-    root.dataset.state = "failed";
+  // The scene so many places further in the overview's order.
+  function neighbour(by) {
+    if (!order.length) return get("scene");
+    const here = order.findIndex(({ position }) => position === get("scene"));
+    return order[(Math.max(here, by < 0 ? 0 : -1) + by + order.length) % order.length].position;
   }
 
-  function go(position) {
-    const count = get("_scenes").length;
-    set("scene", ((position % count) + count) % count);
+  const go = (position) => set("scene", position);
+  const step = (by) => (get("overview") ? overview.step(by) : go(neighbour(by)));
+  const random = () => go(neighbour(1 + Math.floor(Math.random() * (order.length - 1))));
+
+  async function worst() {
+    set("sort", "miou");
+    await sort();
+    if (order.length) go(order[0].position);
   }
 
-  function random() {
-    const count = get("_scenes").length;
-    if (count > 1) go(get("scene") + 1 + Math.floor(Math.random() * (count - 1)));
+  // What scenes are ordered by.
+  const given = () => ({
+    a: modelIndex(), b: otherIndex(), chosen: chosen(), pair: get("pair"), classes: get("_classes"),
+  });
+  const possible = (name) => SORTS[name].can?.(given()) !== false;
+
+  async function sort() {
+    const ticket = ++sorting, name = possible(get("sort")) ? get("sort") : "name";
+    const found = await orderedScenes(store, name, given(), chosen() === null ? "" : where);
+    if (signal.aborted || ticket !== sorting) return;
+    order = found;
+    showOrder();
   }
 
-  function worst() {
-    const ranked = store.ranking(modelIndex());
-    if (!ranked.length) return;
-    const here = worstRank >= 0 && ranked[worstRank] === get("scene");
-    worstRank = here ? (worstRank + 1) % ranked.length : 0;
-    go(ranked[worstRank]);
+  function showOrder() {
+    const place = order.findIndex(({ position }) => position === scene?.position);
+    counter.textContent = get("_scenes").length > 1 ? `${place + 1 || "–"} / ${order.length}` : scene?.name;
+    if (get("overview")) overview.show(order, scene?.position);
+  }
+
+  async function drawCard(position, card, wanted) {
+    const own = wanted() && await store.unpack(position);
+    if (signal.aborted || !wanted()) return;
+    const small = new Picture(card), from = contents(own);
+    small.setScene(own);
+    small.resize(CARD, (CARD * own.height) / own.width);
+    small.draw({ ...style(), layers: [layerOf(currentView(from), from)], numbers: false });
   }
 
   // --- what is shown --------------------------------------------------------------------------
 
   const modelIndex = () => Math.max(0, get("_models").indexOf(get("model")));
-  const predicted = () => scene?.models[modelIndex()] ?? null;
+  const otherIndex = () => {
+    const index = get("_models").indexOf(get("against"));
+    return index < 0 || index === modelIndex() ? null : index;
+  };
   const hidden = () => new Set(get("hidden"));
+  const chosen = () => (get("_classes")[get("chosen")] ? get("chosen") : null);
+  const isTwo = () => get("arrangement") === "two";
+  // What there is to be drawn of a scene, as `VIEWS` take it.
+  const contents = (of = scene) => ({
+    truth: of.truth, a: of.models[modelIndex()] ?? null, b: of.models[otherIndex()] ?? null,
+    off: hidden(), chosen: chosen(), layers: of.layers,
+  });
+  const currentView = (from = contents()) =>
+    [get("view"), "prediction", "truth"].find((view) => VIEWS[view].can(from)) ?? "photograph";
 
-  function available() {
-    const { truth } = scene, prediction = predicted();
-    return [
-      prediction && "prediction", truth && "truth", (truth || prediction) && "swipe",
-      truth && prediction && "errors",
-    ].filter(Boolean);
+  function layersOf(from) {
+    const single = get("arrangement") === "single", view = currentView(from);
+    if (bare) return single ? [null] : [null, null];
+    return single ? [layerOf(view, from)] : pairOf(view, from);
   }
 
-  function currentView() {
-    const views = available();
-    return views.includes(get("view")) ? get("view") : views[0] ?? "photo";
-  }
-
-  // What is drawn over the photograph: of the scene as it is shown, or of other maps of it.
-  function sides(truth = scene.truth, prediction = predicted()?.map ?? null) {
-    const off = hidden();
-    const colors = get("_classes").map(({ color }) => color);
-    const side = (key, map) =>
-      map && { key, map, table: () => pixelTable(colors, off), numbers: true };
-    const left = side("truth", truth), right = side(`model ${modelIndex()}`, prediction);
-    switch (currentView()) {
-      case "truth": return [left];
-      case "prediction": return [right];
-      case "swipe": return left && right ? [left, right] : [null, left ?? right];
-      case "errors": {
-        const key = `errors ${modelIndex()}`;
-        if (errors.key !== key || errors.truth !== truth) {
-          Object.assign(errors, { key, truth, map: errorMap(truth, prediction, off) });
-        }
-        return [{
-          key, map: errors.map, numbers: false, strength: 1.6, // they must be seen
-          table: () => pixelTable(ERROR_COLORS, new Set(get("drawing") === "fill" ? [] : [RIGHT])),
-        }];
-      }
-      default: return [null];
-    }
-  }
-  const errors = {};
-
-  const style = () => Object.fromEntries(
-    ["drawing", "opacity", "divider", "numbers"].map((name) => [name, get(name)]));
+  const style = () => ({
+    ...Object.fromEntries(["drawing", "opacity", "divider", "numbers", "brightness", "contrast"]
+      .map((name) => [name, get(name)])),
+    lit: hidden().has(lit) ? null : lit, palette: (layer, drawing) => paletteOf(layer, get("_classes"), hidden(), drawing),
+  });
 
   function draw() {
     waiting = false;
-    if (closed || !scene) return;
+    if (signal.aborted || !scene) return;
     const begin = performance.now();
-    picture.draw({ sides: sides(), ...style() });
+    picture.draw({ ...style(), layers: layersOf(contents()), at: pixelUnder() });
     const milliseconds = performance.now() - begin;
-    root.dataset.redrawMs = milliseconds.toFixed(2); // read by the browser test
-    root.dispatchEvent(new CustomEvent("seglib-draw", { detail: { milliseconds } }));
+    root.dispatchEvent(new CustomEvent("seglib-draw", { detail: { milliseconds } })); // for tests
   }
 
   function redraw() {
@@ -160,89 +153,111 @@ function render({ model, el }) {
   // The picture as large as fits, the legend beside it where there is room for both.
   function fit() {
     if (!scene || !root.clientWidth) return; // not on the page yet; the observer will call again
-    const aspect = scene.width / scene.height;
-    const room = root.parentElement.clientWidth - 2 * PADDING;
+    const full = document.fullscreenElement === root, aspect = scene.width / scene.height;
+    const room = (full ? root : root.parentElement).clientWidth - 2 * PADDING;
     const beside = room >= LEAST_BESIDE;
-    const width = Math.floor(Math.min(beside ? room - LEGEND - GAP : room, HIGHEST * aspect));
     root.dataset.layout = beside ? "beside" : room >= 2 * LEGEND ? "below" : "narrow";
-    root.style.maxWidth = beside
-      ? `${Math.max(width + GAP + LEGEND, LEAST_WIDTH) + 2 * PADDING}px` : "none";
-    stage.style.width = `${width}px`;
-    canvas.style.width = `${width}px`;
-    canvas.style.height = `${width / aspect}px`;
-    if (picture.resize(width, width / aspect)) draw(); // at once: resizing has emptied the canvas
+    const wide = beside ? room - LEGEND - GAP : room;
+    const around = stage.offsetTop + stage.offsetHeight - canvas.offsetHeight + PADDING;
+    const high = full ? Math.max(200, window.innerHeight - around) : HIGHEST * (isTwo() ? 1.2 : 1);
+    // Two pictures stand beside or below each other, whichever shows more.
+    const [each, columns, rows] = (isTwo() ? [[2, 1], [1, 2]] : [[1, 1]])
+      .map(([across, down]) => [Math.min(wide / across, (high / down) * aspect), across, down])
+      .reduce((best, next) => (next[0] > best[0] ? next : best));
+    const width = Math.floor(each * columns), height = (width / columns / aspect) * rows;
+    const widest = Math.max(LEAST_WIDTH, GAP + LEGEND + Math.max(width, Math.min(wide, HIGHEST * aspect)));
+    root.style.maxWidth = beside && !full ? `${widest + 2 * PADDING}px` : "none";
+    stage.style.width = canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
+    frame.dataset.pictures = columns === 2 ? "beside" : rows === 2 ? "below" : "one";
+    const same = picture.columns === columns && picture.rows === rows;
+    Object.assign(picture, { columns, rows });
+    if (picture.resize(width, height) || !same) draw(); // at once: resizing has emptied the canvas
   }
 
   // Bring controls and legend up to date, then draw.
   function refresh() {
     if (!scene) return;
-    const view = currentView(), prediction = predicted(), { truth } = scene;
-    const count = get("_scenes").length;
+    const from = contents(), view = currentView(from), { a, b } = from, layers = layersOf(from);
+    const names = get("_models"), many = get("overview");
     scenes.show(scene.position);
-    counter.textContent = count > 1 ? `${scene.position + 1} / ${count}` : scene.name;
-    for (const node of [previous, next, shuffle, scenes.node]) node.hidden = count < 2;
-    lowest.hidden = count < 2 || !store.ranking(modelIndex()).length;
+    for (const node of [previous, next, scenes.node, all]) node.hidden = get("_scenes").length < 2;
     models.show(modelIndex());
-    views.show(view, available());
+    others.show((otherIndex() ?? -1) + 1);
+    views.show(view, Object.keys(VIEWS).filter((name) => VIEWS[name].can(from)
+      || (name === "comparison" && from.truth && names.length > 1)));
+    arrangements.show(get("arrangement"));
     drawings.show(get("drawing"));
     numbers.setAttribute("aria-pressed", String(get("numbers")));
-    showOpacity();
-    const miou = prediction?.miou ?? null;
-    score.hidden = miou === null;
-    score.textContent = `mIoU ${percent(miou)} %`;
-    const maps = [
-      truth && { map: truth, title: prediction ? "truth" : "share" },
-      prediction && { map: prediction.map, title: truth ? "pred." : "share" },
-    ].filter(Boolean);
-    legend.show({ maps, iou: miou === null ? null : prediction.iou, hidden: hidden(), truth });
-    for (const node of [leftTitle, rightTitle]) node.hidden = view !== "swipe";
-    leftTitle.textContent = truth && prediction ? "truth" : "photograph";
-    rightTitle.textContent = prediction ? get("model") || "prediction" : "truth";
-    errorKey.hidden = view !== "errors";
-    missing.hidden = Boolean(prediction) || !get("_models").length;
-    canvas.setAttribute("aria-label", `${scene.name}, ${view}`);
+    all.setAttribute("aria-pressed", String(many));
+    for (const [name, { show }] of Object.entries(sliders)) show(get(name));
+    score.textContent = miouText([a, b]);
+    [leftTitle, rightTitle].forEach((node, side) => {
+      node.hidden = layers.length === 1;
+      node.textContent = layers[side]?.title ?? "photograph";
+    });
+    legend.show(legendColumns(from), from);
+    showKey(layers, from);
+    classes.node.hidden = view !== "errors" && !many;
+    missing.hidden = Boolean(a) || !names.length;
+    canvas.setAttribute("aria-label", [scene.name, ...layers.map((layer) => layer?.title)].join(", "));
+    overview.node.hidden = !many;
+    body.hidden = many;
+    showOrder();
+    fit();
     hover();
     redraw();
   }
 
-  function showOpacity() {
-    const value = Math.round(100 * get("opacity"));
-    if (Number(opacity.value) !== value) opacity.value = value;
-    opacity.style.setProperty("--seglib-done", `${value}%`);
-    opacityText.textContent = `${value} %`;
+  // What the colours of a map mean, with their shares, and how the chosen class is mistaken.
+  function showKey(layers, { a, b, chosen: label }) {
+    const valued = layers.filter((layer) => layer?.values), known = get("_classes");
+    const facts = (valued[0]?.values ?? []).map(({ sign, text, color }, value) => text
+      && element("span.fact", { "data-key": text, title: "Share of the pixels in these colours" },
+        swatch(color, sign), text, element("span.what", {}, sharesOf(value, valued))));
+    const told = valued[0]?.values === KINDS ? [a, ...(valued[1] && b ? [b] : [])] : [];
+    const lines = told.filter(({ confusion }) => confusion).map(({ name, confusion }) =>
+      element("p.mistakes", {}, `${b ? `${name}: ` : ""}${mistakes(confusion, known, label).join("; ")}`));
+    key.replaceChildren(...facts.filter(Boolean), ...lines);
   }
 
   // --- the class under the pointer ------------------------------------------------------------
 
+  const pixelUnder = () => scene && pointer && picture.pixelAt(pointer.x, pointer.y);
   function hover() {
-    const pixel = scene && pointer && picture.pixelAt(pointer.x, pointer.y);
-    readout.replaceChildren();
+    const pixel = pixelUnder();
     if (!pixel) {
-      legend.point(null);
-      readout.append(element("span.hint", {}, "Point at the picture to read its classes"));
-      return;
+      legend.point(lit);
+      return say("Point at the picture to read its classes");
     }
-    const at = pixel.y * scene.width + pixel.x;
-    const prediction = predicted();
-    const truth = scene.truth?.labels[at], label = prediction?.map.labels[at];
-    if (truth !== undefined) readout.append(entry("truth", truth));
-    if (label !== undefined) readout.append(entry("prediction", label));
-    if (prediction?.confidence) {
-      readout.append(element("span.fact", { "data-fact": "confidence" },
-        element("span.term", {}, "confidence"), `${prediction.confidence[at]} %`));
+    const at = pixel.y * scene.width + pixel.x, { truth, a, b } = contents();
+    const right = truth?.labels[at], facts = truth ? [entry("truth", "truth", right)] : [];
+    for (const [name, found] of [["prediction", a], ["against", b]]) {
+      if (!found) continue;
+      const label = found.map.labels[at], sure = found.confidence?.labels[at];
+      facts.push(entry(name, b ? found.name : "prediction", label));
+      if (sure !== undefined) {
+        facts.push(element("span.fact", { "data-fact": name === "against" ? "sure" : "confidence" },
+          element("span.term", {}, "confidence"), `${sure} %`));
+      }
+      if (truth && right !== VOID) {
+        facts.push(element("span.verdict", {}, right === label ? "✓ right" : "✗ wrong"));
+      }
     }
-    if (truth !== undefined && label !== undefined && truth !== VOID) {
-      const right = truth === label;
-      readout.append(element("span.verdict", {}, right ? "✓ right" : "✗ wrong"));
-    }
-    legend.point(label ?? truth);
+    readout.replaceChildren(...facts);
+    legend.point(a?.map.labels[at] ?? right);
   }
 
-  function entry(term, label) {
+  function entry(name, term, label) {
     const known = get("_classes")[label];
-    return element("span.fact", { "data-fact": term }, element("span.term", {}, term),
+    return element("span.fact", { "data-fact": name }, element("span.term", {}, term),
       known ? swatch(known.color, String(label)) : null,
       element("span.what", {}, known ? known.name : "void"));
+  }
+
+  // A line below the picture, until the pointer reads the next pixel.
+  function say(text) {
+    readout.replaceChildren(element("span.hint", { role: "status" }, text));
   }
 
   // --- actions --------------------------------------------------------------------------------
@@ -258,17 +273,36 @@ function render({ model, el }) {
 
   function solo(label) {
     const others = everyClass().filter((other) => other !== label);
-    const already = get("hidden").length === others.length && !get("hidden").includes(label);
-    set("hidden", already ? [] : others);
+    set("hidden", String(others) === String(get("hidden")) ? [] : others);
   }
 
-  function nextModel() {
-    const names = get("_models");
-    if (names.length) set("model", names[(modelIndex() + 1) % names.length]);
+  const after = (list, item) => list[(list.indexOf(item) + 1) % list.length];
+  const anotherThan = (but) => get("_models").filter((name) => name !== but);
+
+  function setView(view) {
+    if (view === "comparison" && (otherIndex() === null || get("view") === view)) {
+      set("against", after(anotherThan(get("model")), get("against"))); // asked for again: the next B
+    }
+    set("view", view);
   }
 
-  function move(name, step) {
-    set(name, Math.min(1, Math.max(0, Math.round(100 * (get(name) + step)) / 100)));
+  function swap() {
+    const [first, second] = [get("model"), get("against")];
+    if (otherIndex() === null) return;
+    model.set("model", second);
+    set("against", first);
+  }
+
+  // Errors of the class that the legend or the pointer is at; of all classes if they are shown already.
+  function choose() {
+    const pixel = pixelUnder(), { truth, a } = contents();
+    const label = lit ?? (pixel && (truth ?? a?.map)?.labels[pixel.y * scene.width + pixel.x]);
+    set("chosen", get("_classes")[label] && label !== get("chosen") ? label : -1);
+    set("view", "errors");
+  }
+
+  function move(name, by) {
+    set(name, Math.min(1, Math.max(0, Math.round(100 * (get(name) + by)) / 100)));
   }
 
   function zoom(factor, x, y) {
@@ -281,73 +315,72 @@ function render({ model, el }) {
     redraw();
   }
 
-  // The whole scene at its own size with title and legend, and beside it the mask of label ids.
-  async function save() {
-    if (!scene) return;
-    const shown = scene, view = currentView(), { truth } = shown, labels = predicted()?.map ?? null;
-    const name = get("model"), miou = predicted()?.miou ?? null;
-    say("Saving …");
-    const own = await atOwnSize(model, shown, name);
-    if (closed || scene !== shown) return;
-    const full = own && own !== shown ? own : { ...shown, truth, labels };
-    const large = new Picture(document.createElement("canvas"));
-    large.setScene(full);
-    const ratio = Math.max(1, full.width / 1000); // of lines and numbers
-    large.resize(full.width / ratio, full.height / ratio, ratio);
-    large.draw({ sides: sides(full.truth, full.labels), ...style() });
-    const whose = view === "truth" ? ["truth"]
-      : view === "swipe" ? [`${leftTitle.textContent} left, ${rightTitle.textContent} right`]
-      : [name, view === "prediction" ? "" : view];
-    const title = [shown.name, ...whose, view !== "truth" && miou !== null && `mIoU ${percent(miou)} %`];
-    const map = (view === "truth" ? full.truth : full.labels) ?? full.truth;
-    const entries = view === "errors"
-      ? [{ color: ERROR_COLORS[RIGHT], text: "right" }, { color: ERROR_COLORS[WRONG], text: "wrong" }]
-      : get("_classes").map(({ color, name: text }, label) => ({ color, text, label })).filter(({ label }) =>
-        !hidden().has(label) && [map, view === "swipe" ? full.truth : null].some((each) => each?.counts[label]));
-    const page = withLegend(large.canvas, title.filter(Boolean).join(" · "), entries);
-    const stem = [shown.name, name, view].filter(Boolean).join("-");
-    download(root, await new Promise((resolve) => page.toBlob(resolve, "image/png")), `${stem}.png`);
-    if (map) {
-      const ids = get("_classes").map(({ id }) => id);
-      const values = map.labels.map((label) => ids[label] ?? 0); // void is "unlabeled"
-      const kind = map === full.truth ? "truth" : name;
-      const mask = await grayPng(values, full.width, full.height);
-      download(root, mask, `${[shown.name, kind].filter(Boolean).join("-")}_labelIds.png`);
-    }
-    say(`Saved at ${full.width}×${full.height}${own ? "" : "; for its own size the kernel is needed"}`);
-  }
-
-  // A line below the picture, until the pointer reads the next pixel.
-  function say(text) {
-    readout.replaceChildren(element("span.hint", { role: "status" }, text));
-  }
-
-  const actions = {
-    ArrowLeft: () => go(get("scene") - 1), ArrowRight: () => go(get("scene") + 1),
-    r: random, w: worst, m: nextModel, a: toggleAll, d: save,
-    p: () => set("view", "prediction"), t: () => set("view", "truth"),
-    s: () => set("view", "swipe"), e: () => set("view", "errors"),
-    f: () => set("drawing", "fill"), o: () => set("drawing", "outline"),
-    n: () => set("numbers", !get("numbers")),
-    "[": () => move("opacity", -0.05), "]": () => move("opacity", 0.05),
-    ",": () => move("divider", -0.02), ".": () => move("divider", 0.02),
-    "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), 0: () => zoom(null),
-    "?": () => { help.hidden = !help.hidden; },
-  };
-
   function pan(x, y) {
     if (!scene || picture.zoom === 1) return;
     picture.panBy(x, y);
+    picture.settle();
     redraw();
   }
 
-  const endKeys = listenToKeys(root, actions, (x, y) => pan(x * canvas.width * 0.1, y * canvas.height * 0.1));
+  const fullScreen = () => (document.fullscreenElement ? document.exitFullscreen()
+    : root.requestFullscreen?.().catch(() => say("This page may not fill the screen")));
+
+  function unfold(panel) {
+    panel.hidden = !panel.hidden;
+    fit();
+  }
+
+  // The whole scene at its own size with title and legend, and beside it the mask of label ids.
+  async function save() {
+    if (!scene) return;
+    const shown = scene, from = contents(), view = currentView(from), { a, b } = from;
+    say("Saving …");
+    const own = await atOwnSize(model, shown, [a, b]);
+    if (signal.aborted || scene !== shown) return;
+    const whole = { ...shown, ...from, ...own }, layers = layersOf(whole);
+    const large = new Picture(document.createElement("canvas"));
+    large.setScene(whole);
+    if (isTwo()) Object.assign(large, { columns: picture.columns, rows: picture.rows });
+    const ratio = Math.max(1, whole.width / 1000); // of lines and numbers
+    large.resize((large.columns * whole.width) / ratio, (large.rows * whole.height) / ratio, ratio);
+    large.draw({ ...style(), lit: null, layers });
+    const titles = layers.map((layer) => layer?.title ?? "photograph").join(" | ");
+    const scores = view === "truth" ? "" : miouText(layers.length === 2 ? [a, b] : [a]);
+    const page = withLegend(large.canvas, [shown.name, titles, scores].filter(Boolean).join(" · "),
+      meaningsIn(layers, get("_classes"), hidden()));
+    const picturePng = await new Promise((resolve) => page.toBlob(resolve, "image/png"));
+    download(root, picturePng, `${[shown.name, a?.name, view].filter(Boolean).join("-")}.png`);
+    const mask = (view !== "truth" && whole.a?.map) || whole.truth;
+    if (mask) {
+      const ids = get("_classes").map(({ id }) => id);
+      const values = mask.labels.map((label) => ids[label] ?? 0); // void is "unlabeled"
+      const file = await grayPng(values, whole.width, whole.height);
+      download(root, file, `${shown.name}-${mask === whole.truth ? "truth" : a.name}_labelIds.png`);
+    }
+    say(`Saved at ${whole.width}×${whole.height}${own ? "" : "; for its own size the kernel is needed"}`);
+  }
+
+  const actions = {
+    ArrowLeft: () => step(-1), ArrowRight: () => step(1), r: random, w: worst, k: choose, x: swap,
+    g: () => set("overview", !get("overview")), m: () => set("model", after(anotherThan(get("against")), get("model"))),
+    p: () => setView("prediction"), t: () => setView("truth"), e: () => setView("errors"),
+    c: () => setView("confidence"), b: () => setView("comparison"),
+    s: () => set("arrangement", after(ARRANGEMENTS.map(([name]) => name), get("arrangement"))),
+    o: () => set("drawing", get("drawing") === "fill" ? "outline" : "fill"),
+    n: () => set("numbers", !get("numbers")), a: toggleAll, d: save, f: fullScreen,
+    "[": () => move("opacity", -0.05), "]": () => move("opacity", 0.05),
+    ",": () => move("divider", -0.02), ".": () => move("divider", 0.02),
+    "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), 0: () => zoom(null),
+    l: () => unfold(light), "?": () => unfold(help),
+  };
+  const panByKey = (x, y) => pan(x * canvas.width * 0.1, y * canvas.height * 0.1);
+  listenToKeys(root, signal, actions, panByKey, { h(down) { bare = down; redraw(); } });
   listenToPointer(canvas, {
-    grabs: (x) => scene && currentView() === "swipe"
+    grabs: (x) => scene && get("arrangement") === "swipe"
       && Math.abs(x - get("divider") * canvas.width) < 18 * picture.ratio,
     moveDivider: (x) => set("divider", Math.min(1, Math.max(0, x / canvas.width)), false),
     dropDivider: () => model.save_changes(),
-    point: (place) => { pointer = place; hover(); },
+    point: (place) => { pointer = place; hover(); if (isTwo()) redraw(); },
     pan, zoom,
   });
 
@@ -355,92 +388,114 @@ function render({ model, el }) {
 
   const scenes = menu("Scene", "scene", go);
   const counter = element("span.counter");
-  const previous = iconButton("previous", "Previous scene (←)", () => go(get("scene") - 1));
-  const next = iconButton("next", "Next scene (→)", () => go(get("scene") + 1));
-  const shuffle = iconButton("random", "Random scene (R)", random);
-  const lowest = iconButton("worst", "Worst scene of this model, then the next worst (W)", worst);
-  const models = menu("Model", "model", (position) => set("model", get("_models")[position]));
-  const modelBox = element("label.field", {}, element("span.term", {}, "Model"), models.node);
+  const previous = iconButton("previous", "Previous scene (←)", actions.ArrowLeft);
+  const next = iconButton("next", "Next scene (→)", actions.ArrowRight);
+  const all = iconButton("overview", "All scenes (G)", actions.g);
+  const models = menu("Network", "model", (position) =>
+    (position === otherIndex() ? swap() : set("model", get("_models")[position])));
+  const others = menu("Compared with", "against", (position) =>
+    (position - 1 === modelIndex() ? swap() : set("against", get("_models")[position - 1] ?? "")));
+  const modelBox = element("div.group", {}, field("A", models.node),
+    iconButton("swap", "Swap A and B (X)", swap), field("B", others.node));
   const score = element("span.score", { "data-fact": "score", title: "Mean IoU of this scene" });
-  const views = choice("What to show", VIEWS, (value) => set("view", value));
-  const drawings = choice("How to draw classes", DRAWINGS, (value) => set("drawing", value));
-  const opacity = element("input.slider", {
-    type: "range", min: 0, max: 100, step: 1, "aria-label": "Opacity", "data-control": "opacity",
-    oninput: () => set("opacity", opacity.value / 100, false), // no message while it moves
-    onchange: () => model.save_changes(),
-  });
-  const opacityText = element("span.value");
-  const numbers = element("button.toggle", {
-    type: "button", title: "Write class numbers on the picture (N)", "data-control": "numbers",
-    onclick: () => set("numbers", !get("numbers")),
-  }, "Numbers");
-  const zoomText = element("button.link.value", {
-    type: "button", title: "Fit (0)", "data-control": "fit", onclick: () => zoom(null),
-  }, "100 %");
+  const views = choice("What to show",
+    Object.entries(VIEWS).map(([name, { text, title }]) => [name, text, title]), setView);
+  const arrangements = choice("How many pictures", ARRANGEMENTS, (value) => set("arrangement", value));
+  const drawings = choice("How to draw", DRAWINGS, (value) => set("drawing", value));
+  const classes = menu("Class whose errors are shown", "class", (position) => set("chosen", position - 1));
+  const sliders = Object.fromEntries(
+    [["opacity", 0, 100], ["brightness", 20, 300], ["contrast", 20, 300]].map(([name, ...range]) => [name,
+      slider(name, range, (value) => set(name, value, false), () => model.save_changes())]));
+  const light = element("div.bar", { hidden: true }, sliders.brightness.node, sliders.contrast.node,
+    button("toggle", "neutral", "Brightness and contrast of 100 %", () => {
+      model.set("brightness", 1);
+      set("contrast", 1);
+    }, "As it is"));
+  const numbers = button("toggle", "numbers", "Write class numbers on the picture (N)", actions.n, "Numbers");
+  const zoomText = button("link.value", "fit", "Fit (0)", actions[0], "100 %");
   const help = helpPanel();
-  const legend = new Legend(get("_classes"), { ontoggle: toggle, onsolo: solo, onall: toggleAll });
-  const leftTitle = element("span.title.left", { hidden: true });
-  const rightTitle = element("span.title.right", { hidden: true });
-  const errorKey = element("span.title.left.errors", { hidden: true },
-    swatch(ERROR_COLORS[RIGHT], "✓"), "right", swatch(ERROR_COLORS[WRONG], "✗"), "wrong");
-  const missing = element("span.title.right", { hidden: true }, "no prediction of this model kept");
-  const message = element("div.message", { role: "status" }, "No photograph yet");
+  const legend = new Legend(get("_classes"), {
+    ontoggle: toggle, onsolo: solo, onall: toggleAll, onpoint(label) { lit = label; hover(); redraw(); },
+  });
+  const [leftTitle, rightTitle] = [element("span.title.first"), element("span.title.second")];
+  const missing = element("span.title.second", { hidden: true }, "no prediction of this network kept");
+  const key = element("div.key-line", { "data-part": "key" });
   const readout = element("div.readout", { "data-part": "readout" });
-  const frame = element("div.frame", {}, canvas, leftTitle, rightTitle, errorKey, missing);
-  const stage = element("div.stage", {}, frame, message, readout);
+  const frame = element("div.frame", {}, canvas, leftTitle, rightTitle, missing);
+  const stage = element("div.stage", {}, frame, key, readout);
+  const body = element("div.body", {}, stage, legend.node);
+  const sorts = menu("Order", "sort", (position) => set("sort", Object.keys(SORTS)[position]));
+  const filters = menu("Which scenes", "filter", (position) => {
+    where = ["", "truth", "prediction"][position];
+    sort();
+  });
+  const overview = overviewPanel(
+    element("div.bar", {}, field("Order", sorts.node), field("Scenes", filters.node)), drawCard,
+    (position) => { set("overview", false); go(position); });
   root.append(
     element("div.bar", {},
-      element("div.group", {}, previous, next, scenes.node, counter, shuffle, lowest),
+      element("div.group", {}, all, previous, next, scenes.node, counter),
       element("div.group.end", {}, score, modelBox)),
     element("div.bar", {},
-      element("div.group", {}, views.node, drawings.node),
-      element("label.field", {}, element("span.term", {}, "Opacity"), opacity, opacityText),
-      element("div.group.end", {}, numbers,
-        iconButton("less", "Zoom out (−)", () => zoom(1 / 1.5)), zoomText,
-        iconButton("more", "Zoom in (+)", () => zoom(1.5)),
+      element("div.group", {}, views.node, classes.node, arrangements.node),
+      element("div.group", {}, drawings.node, sliders.opacity.node, numbers),
+      element("div.group.end", {},
+        iconButton("less", "Zoom out (−)", actions["-"]), zoomText,
+        iconButton("more", "Zoom in (+)", actions["+"]),
+        iconButton("light", "Brightness and contrast of the photograph (L)", actions.l),
+        iconButton("full", "Full screen (F)", fullScreen),
         iconButton("save", "Download picture with legend, and mask of label ids (D)", save),
         iconButton("help", "Keys (?)", actions["?"]))),
-    help,
-    element("div.body", {}, stage, legend.node));
+    light, help, body, overview.node);
   el.append(root);
 
   // --- following the model --------------------------------------------------------------------
 
+  function resort() { // orders name classes and networks
+    const name = get("_classes")[chosen()]?.name, keys = Object.keys(SORTS);
+    sorts.setTexts(keys.map((key) => (possible(key) ? SORTS[key].text(given()) : "")));
+    sorts.show(keys.indexOf(get("sort")));
+    filters.setTexts(["all", name && `with ${name}`, name && `where A sees ${name}`].map((text) => text ?? ""));
+    filters.show(name ? ["", "truth", "prediction"].indexOf(where) : 0);
+    classes.show((chosen() ?? -1) + 1);
+    refresh();
+    sort();
+  }
+
   function replaceScenes() {
     store.clear();
-    worstRank = -1;
     scenes.setTexts(get("_scenes").map(({ name }) => name));
     models.setTexts(get("_models"));
+    others.setTexts(["truth", ...get("_models")]);
+    classes.setTexts(["all classes", ...get("_classes").map(({ name }) => name)]);
     modelBox.hidden = get("_models").length < 2;
-    legend.node.hidden = get("_scenes").length === 0;
+    resort();
     load();
   }
 
-  function forget() { // painted layers depend on the classes that are on
-    picture.layers.clear();
-    errors.key = null;
-    refresh();
-  }
-
   const listeners = {
-    "change:_scenes": replaceScenes, "change:scene": () => { zoom(null); load(); },
-    "change:hidden": forget, "change:model": refresh, "change:view": refresh,
-    "change:drawing": refresh, "change:numbers": refresh, "change:divider": redraw,
-    "change:opacity": () => { showOpacity(); redraw(); },
+    "change:_scenes": replaceScenes, "change:scene": () => { zoom(null); load(); }, "change:divider": redraw,
+    "change:overview"() { // what has the focus is hidden by it
+      const mine = root.contains(document.activeElement);
+      refresh();
+      if (mine) (get("overview") ? overview.node.querySelector("[aria-current=true]") : canvas)?.focus();
+    },
   };
+  const follow = (names, listener) => { for (const name of names) listeners[`change:${name}`] = listener; };
+  follow(["model", "against", "chosen", "sort", "pair"], resort);
+  follow(["hidden", "view", "arrangement", "drawing", "numbers"], refresh);
+  for (const [name, { show }] of Object.entries(sliders)) follow([name], () => { show(get(name)); redraw(); });
   for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);
   const observer = new ResizeObserver(fit);
   observer.observe(el);
-  const endRatio = followRatio(fit);
-  const showStill = hideStill(get("_still"));
+  document.addEventListener("fullscreenchange", fit, { signal });
+  followRatio(fit, signal);
+  hideStill(get("_still"), signal);
   hover();
   replaceScenes();
 
   return () => {
-    closed = true;
-    endKeys();
-    endRatio();
-    showStill();
+        ending.abort();
     observer.disconnect();
     for (const [name, listener] of Object.entries(listeners)) model.off(name, listener);
   };

@@ -49,7 +49,7 @@ second = SceneViewer(
     [("first", image, truth), ({HOSTILE!r}, 255 - image, truth)],
     CITYSCAPES_19,
     {{"Alpha": {{"first": (alpha, sure), {HOSTILE!r}: beta}}, "Beta": {{"first": beta}}}},
-    photo_format="png", max_side=512,
+    max_side=512,
 )
 second
 """
@@ -216,8 +216,13 @@ class Browser:
     def press(self, viewer: WebElement, control: str) -> None:
         self.find(f"[data-control='{control}']", viewer).click()
 
-    def slide(self, viewer: WebElement, value: int) -> None:
-        self.page("slide", self.find("[data-control=opacity]", viewer), value)
+    def slide(self, viewer: WebElement, control: str, value: int) -> None:
+        self.page("slide", self.find(f"[data-control={control}]", viewer), value)
+
+    def keys(self, *keys: str) -> None:
+        """Type where the focus is."""
+        ActionChains(self.driver, 50).send_keys(*keys).perform()
+        self.settle()
 
     def select(self, viewer: WebElement, control: str, position: int) -> None:
         self.page("choose", self.find(f"[data-control='{control}']", viewer), position)

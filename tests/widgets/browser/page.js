@@ -2,7 +2,7 @@
 
 // Moves the slider, `times` times, and measures each redraw until its pixels can be read.
 async function measure(viewer, times) {
-  const canvas = viewer.querySelector("canvas"), slider = viewer.querySelector("[type=range]");
+  const canvas = viewer.querySelector("canvas"), slider = viewer.querySelector("[data-control=opacity]");
   const result = { redraw: [], latency: [], width: canvas.width, height: canvas.height };
   for (let i = 0; i < times; i++) {
     await new Promise((resolve) => setTimeout(resolve, 30));

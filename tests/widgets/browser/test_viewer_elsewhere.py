@@ -113,7 +113,7 @@ def test_viewer_works_and_can_be_read_in_dark_in(host: str, site: str, tmp_path:
     with contextlib.closing(Browser(tmp_path / "profile")) as browser:
         browser.driver.get(f"{site}/{host}.html")
         viewer = browser.shown()
-        browser.slide(viewer, 100)
+        browser.slide(viewer, "opacity", 100)
         browser.find("[data-class='0']", viewer).click()
         assert browser.pixel(viewer, 0.5, 0.8) == pytest.approx(PHOTO, abs=2)
         facts = browser.hover(viewer, 0.75, 0.37)
