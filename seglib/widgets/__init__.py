@@ -4,10 +4,9 @@ A name is loaded when it is first used, so that importing this package costs not
 """
 
 from importlib import import_module
-from typing import Any
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name.startswith("__"):  # such as `__path__`: asked for by the import system
         raise AttributeError(name)
     home = {"view_records": "recorded", "PhotoPanel": "upload"}.get(name, "viewer")

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-from tyro.conf import Positional, arg
+from tyro.conf import Positional
 
+from ..cli import value
 from ..data.datasets import dataset_spec
 from ..data.images import read_label_ids, read_photo
 from ..data.tree import list_scenes
@@ -57,8 +58,9 @@ def view_records(
 
 
 def view(
-    runs: Positional[Annotated[tuple[str, ...], arg(metavar="[RUN ...]")]] = (), /, *,
-    output: Annotated[Path, arg(metavar="FILE")], split: str = "val",
+    runs: Positional[Annotated[tuple[str, ...], value(metavar="[RUN ...]")]] = (), /, *,
+    output: Annotated[Path, value(metavar="FILE")],
+    split: Annotated[str, value(metavar="{val,test}")] = "val",
 ) -> None:
     """Write photographs and what runs predict as one HTML page, to be opened in any browser.
 
@@ -73,8 +75,7 @@ def view(
     dataset = records[0].config.dataset if records else "miniscapes"
     viewer = view_records(dataset, split, records or None)
     viewer.write_page(output, f"{DATASET_NAMES[dataset]}, {split}")
-    names = ", ".join(viewer._models)
-    print(f"{output}: {len(viewer._scenes)} scenes with predictions of {names}")
+    print(f"{output}: {len(viewer._scenes)} scenes with predictions of {', '.join(viewer._models)}")
 
 
 def _best_of_each(dataset: str, split: str) -> list[Record]:
