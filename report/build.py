@@ -30,7 +30,6 @@ from seglib.errors import RecordError, SeglibError, choose
 from seglib.evaluation.intervals import bootstrap_interval, paired_difference
 from seglib.evaluation.metrics import aggregate
 from seglib.files import read_json, sha256_of
-from seglib.models.inspection import receptive_field
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, setting_name, setting_value
 from study import comparison, effects
@@ -40,6 +39,7 @@ from study.corruptions import CORRUPTIONS
 from study.exploration import facts_file
 from study.gallery import load_gallery
 from study.halving import sweep_table
+from study.layers import receptive_field
 from study.plan import load_study
 from study.work import epoch_images, network_shape
 

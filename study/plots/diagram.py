@@ -7,9 +7,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from torch import nn
 
-from seglib.models.inspection import count_parameters, layer_table, multiply_adds
+from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.plots.style import axes_row, styled
 from seglib.text import MODEL_NAMES
+
+from ..layers import layer_table
 
 LEGEND = {
     "image": ("image", "#D9D9D9"), "conv": ("convolution", "#6699CC"),

@@ -9,7 +9,7 @@ from seglib.errors import ConfigError
 from seglib.models import MODELS, build_model, option_defaults
 from seglib.models import swin as swin_module
 from seglib.models import vit as vit_module
-from seglib.models.inspection import count_parameters, receptive_field
+from seglib.models.inspection import count_parameters
 from seglib.training.loop import half
 
 CLASSES = 5
@@ -190,12 +190,6 @@ def test_skips_are_counted_from_the_coarsest(case):
     counts = range(len(build(case).decoder) + 1)
     joined = [[up.joins for up in build(case, skips=count).decoder] for count in counts]
     assert joined == [[True] * count + [False] * (len(counts) - 1 - count) for count in counts]
-
-
-def test_dilation_widens_the_receptive_field_and_nothing_else():
-    plain, wide = (build("fcn", dilation=dilation) for dilation in (1, 4))
-    assert receptive_field(plain) < receptive_field(wide)
-    assert count_parameters(plain) == count_parameters(wide)
 
 
 def test_swin_encoder_computes_what_torchvision_does():

@@ -1,5 +1,6 @@
 """Layer tables, multiply-adds and receptive fields, against other sources and by perturbation."""
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -7,7 +8,8 @@ from torch import nn
 
 from seglib.errors import ConfigError
 from seglib.models import build_model
-from seglib.models.inspection import count_parameters, layer_table, multiply_adds, receptive_field
+from seglib.models.inspection import count_parameters, multiply_adds
+from study.layers import effective_receptive_field, layer_table, receptive_field
 
 
 @pytest.mark.parametrize(
@@ -119,3 +121,21 @@ def test_receptive_field_is_what_gradients_reach(name, size):
 def test_size_must_be_positive():
     with pytest.raises(ConfigError, match="at least 1"):
         multiply_adds(nn.Conv2d(3, 3, 1), (0, 8))
+
+
+def test_effective_receptive_field():
+    torch.manual_seed(0)
+    model = build_model("fcn", 3, width=4)
+    field = effective_receptive_field(model, (32, 48), inputs=4)
+    assert field.shape == (32, 48)
+    assert field.max() == 1
+    rows, columns = np.nonzero(field)
+    assert rows.max() - rows.min() < receptive_field(model)
+    assert columns.min() > 0 and columns.max() < 47  # it ends before the border
+    np.testing.assert_array_equal(field, effective_receptive_field(model, (32, 48), inputs=4))
+
+
+def test_dilation_widens_the_receptive_field_and_nothing_else():
+    plain, wide = (build_model("fcn", 3, width=4, dilation=dilation) for dilation in (1, 4))
+    assert receptive_field(plain) < receptive_field(wide)
+    assert count_parameters(plain) == count_parameters(wide)
