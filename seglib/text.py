@@ -103,8 +103,7 @@ def score_text(scores: Scores | Sequence[Scores], metric: str = "miou") -> str:
     key, _, name = metric.partition(":")
     runs = [scores] if isinstance(scores, Mapping) else scores
     names = runs[0]["categories" if key.startswith("category") else "classes"]
-    found = [run[key][names.index(name)] if name else run[key] for run in runs]
-    values = pd.Series(found, dtype=float)
+    values = pd.Series([r[key][names.index(name)] if name else r[key] for r in runs], dtype=float)
     spread = f" ± {100 * values.std():.1f} %" if len(values) > 1 else " %"
     text = percent(values.mean()).replace(" %", spread)
     return text if low != low else f"{text} ({_interval(low, high)})"

@@ -119,7 +119,7 @@ def show(figure: Figure, alt: str, name: str | None = None, dataset: str = "mini
     picture = Image.open(drawn).convert("RGB")
     kind = "jpeg" if any(axis.images for axis in figure.axes) else "png"  # as they are smaller
     picture = picture.quantize(256) if kind == "png" else picture
-    picture.save(packed, kind, quality=85, subsampling=0, optimize=True)
+    picture.save(packed, kind, optimize=True)
     kind, encoded = f"image/{kind}", base64.b64encode(packed.getvalue()).decode()
     metadata = {kind: {"width": picture.width // 2, "alt": alt}}
     display({kind: encoded, "text/plain": alt}, metadata=metadata, raw=True)
