@@ -74,7 +74,7 @@ def view(
     records = [load_record(run) for run in dict.fromkeys(runs)]
     dataset = records[0].config.dataset if records else "miniscapes"
     viewer = view_records(dataset, split, records or None)
-    viewer.write_page(output, f"{DATASET_NAMES[dataset]}, {split}")
+    viewer.write_page(output, f"Street scenes of {DATASET_NAMES[dataset]} ({split}), segmented")
     print(f"{output}: {len(viewer._scenes)} scenes with predictions of {', '.join(viewer._models)}")
 
 

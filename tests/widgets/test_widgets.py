@@ -200,7 +200,7 @@ def test_runs_become_one_page_or_are_refused_in_a_line(recorded: list, tmp_path,
     for _ in range(2):
         assert main(call) == 0
         texts.append(page.read_text(encoding="utf-8"))
-    assert texts[0] == texts[1] and "CamVid, val" in texts[0]
+    assert texts[0] == texts[1] and "CamVid (val)" in texts[0]
     assert "page.html: 2 scenes with predictions of FCN, " in capsys.readouterr().out
     page.unlink()
     pdf = tmp_path / "a.pdf"

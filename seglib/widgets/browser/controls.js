@@ -186,7 +186,7 @@ const KEYS = [
 ];
 
 function helpPanel() {
-  const rows = KEYS.map(([keys, text]) => element("div.key", {}, element("kbd", {}, keys), text));
+  const rows = KEYS.map(([keys, text]) => element("div.shortcut", {}, element("kbd", {}, keys), text));
   return element("div.help", { hidden: true, role: "note" }, ...rows, element("p", {},
     "Drag to pan, double-click or Ctrl + wheel to zoom. Keys work once the picture has been clicked."));
 }

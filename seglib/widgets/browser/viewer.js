@@ -198,7 +198,7 @@ function render({ model, el }) {
     });
     legend.show(legendColumns(from), from);
     showKey(layers, from);
-    classes.node.hidden = view !== "errors" && !many;
+    classOfErrors.hidden = view !== "errors";
     missing.hidden = Boolean(a) || !names.length;
     canvas.setAttribute("aria-label", [scene.name, ...layers.map((layer) => layer?.title)].join(", "));
     overview.node.hidden = !many;
@@ -301,9 +301,7 @@ function render({ model, el }) {
     set("view", "errors");
   }
 
-  function move(name, by) {
-    set(name, Math.min(1, Math.max(0, Math.round(100 * (get(name) + by)) / 100)));
-  }
+  const move = (name, by) => set(name, Math.min(1, Math.max(0, Math.round(100 * (get(name) + by)) / 100)));
 
   function zoom(factor, x, y) {
     if (!scene) return;
@@ -402,7 +400,8 @@ function render({ model, el }) {
     Object.entries(VIEWS).map(([name, { text, title }]) => [name, text, title]), setView);
   const arrangements = choice("How many pictures", ARRANGEMENTS, (value) => set("arrangement", value));
   const drawings = choice("How to draw", DRAWINGS, (value) => set("drawing", value));
-  const classes = menu("Class whose errors are shown", "class", (position) => set("chosen", position - 1));
+  const classMenus = [0, 1].map(() => menu("Class", "class", (position) => set("chosen", position - 1)));
+  const [classOfErrors, classOfScenes] = classMenus.map(({ node }) => field("Class", node));
   const sliders = Object.fromEntries(
     [["opacity", 0, 100], ["brightness", 20, 300], ["contrast", 20, 300]].map(([name, ...range]) => [name,
       slider(name, range, (value) => set(name, value, false), () => model.save_changes())]));
@@ -419,10 +418,11 @@ function render({ model, el }) {
   });
   const [leftTitle, rightTitle] = [element("span.title.first"), element("span.title.second")];
   const missing = element("span.title.second", { hidden: true }, "no prediction of this network kept");
-  const key = element("div.key-line", { "data-part": "key" });
+  const key = element("div.key");
   const readout = element("div.readout", { "data-part": "readout" });
   const frame = element("div.frame", {}, canvas, leftTitle, rightTitle, missing);
-  const stage = element("div.stage", {}, frame, key, readout);
+  const stage = element("div.stage", {}, frame,
+    element("div.key-line", { "data-part": "key" }, classOfErrors, key), readout);
   const body = element("div.body", {}, stage, legend.node);
   const sorts = menu("Order", "sort", (position) => set("sort", Object.keys(SORTS)[position]));
   const filters = menu("Which scenes", "filter", (position) => {
@@ -430,14 +430,14 @@ function render({ model, el }) {
     sort();
   });
   const overview = overviewPanel(
-    element("div.bar", {}, field("Order", sorts.node), field("Scenes", filters.node)), drawCard,
+    element("div.bar", {}, classOfScenes, field("Order", sorts.node), field("Scenes", filters.node)), drawCard,
     (position) => { set("overview", false); go(position); });
   root.append(
     element("div.bar", {},
       element("div.group", {}, all, previous, next, scenes.node, counter),
       element("div.group.end", {}, score, modelBox)),
     element("div.bar", {},
-      element("div.group", {}, views.node, classes.node, arrangements.node),
+      element("div.group", {}, views.node, arrangements.node),
       element("div.group", {}, drawings.node, sliders.opacity.node, numbers),
       element("div.group.end", {},
         iconButton("less", "Zoom out (−)", actions["-"]), zoomText,
@@ -457,7 +457,7 @@ function render({ model, el }) {
     sorts.show(keys.indexOf(get("sort")));
     filters.setTexts(["all", name && `with ${name}`, name && `where A sees ${name}`].map((text) => text ?? ""));
     filters.show(name ? ["", "truth", "prediction"].indexOf(where) : 0);
-    classes.show((chosen() ?? -1) + 1);
+    for (const each of classMenus) each.show((chosen() ?? -1) + 1);
     refresh();
     sort();
   }
@@ -467,7 +467,7 @@ function render({ model, el }) {
     scenes.setTexts(get("_scenes").map(({ name }) => name));
     models.setTexts(get("_models"));
     others.setTexts(["truth", ...get("_models")]);
-    classes.setTexts(["all classes", ...get("_classes").map(({ name }) => name)]);
+    for (const each of classMenus) each.setTexts(["all", ...get("_classes").map(({ name }) => name)]);
     modelBox.hidden = get("_models").length < 2;
     resort();
     load();
