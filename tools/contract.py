@@ -190,6 +190,8 @@ def _check_content(cells: list[dict[str, Any]]) -> Iterator[str]:
         text = "\n".join([cell["source"], *texts])
         if found := _MACHINE_PATH.search(text):
             yield f"cell {number}: names a path of one machine ({found.group()}…)"
+        if "✗ not true here" in text:
+            yield f"cell {number}: a claim that its own check contradicts"
         if found := _REGISTRY.search(text):
             yield f"cell {number}: names a package registry ({found.group()})"
 

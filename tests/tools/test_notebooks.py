@@ -121,6 +121,7 @@ BROKEN = {
     "all ignored": (cell(5, source="# NBVAL_IGNORE_OUTPUT\n2"), "no cell's output is compared"),
     "a path": (output(printed(HOME_PATH)), "a path of one machine"),
     "a path in HTML": (output(shown(text__html=f"<b>{HOME_PATH}</b>")), "a path of one machine"),
+    "a false claim": (output(printed("✗ not true here: No")), "its own check contradicts"),
     "a registry": (cell(4, source=f"From {REGISTRY}"), "a package registry"),
 }
 
