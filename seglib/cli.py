@@ -4,6 +4,7 @@ A mistake of the user's gets one line on stderr and exit code 2; nothing half-wr
 Commands import what they need when they run, so that `seglib --help` needs no PyTorch.
 """
 
+import ast
 import contextlib
 import errno
 import inspect
@@ -17,7 +18,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -176,10 +178,10 @@ def runs(dataset: Positional[Dataset] = None, /) -> None:
         what = f"no run{f' on {dataset}' if dataset else ''} is recorded"
         print(f"{results_dir()}: {what}; start with: seglib train")
         return
-    splits = list(dict.fromkeys(split for record in records for split in record.scores))
+    splits = list(dict.fromkeys(split for record in records for split in record.packed_scores))
     print(f"{'run':26}epochs seed", *(f"{split:>5}" for split in splits), " model, options")
     for record in records:
-        known = {split: f"{100 * record.miou(split):.1f}" for split in record.scores}
+        known = {split: f"{100 * record.miou(split):.1f}" for split in record.packed_scores}
         scores = " ".join(f"{known.get(split, ''):>{max(5, len(split))}}" for split in splits)
         line = f"{record.id:26}{record.config.epochs:6}{record.config.seed:5} {scores}  "
         options = re.sub(r" --(epochs|seed) \S+", "", command(record.config))
@@ -214,11 +216,11 @@ def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int =
     print(repeat(load_record(run), epochs))
 
 
-def commands() -> dict[str, Callable[..., None]]:
-    """Ours, and those that packages add under the entry point group `seglib.commands`."""
+def commands() -> dict[str, Callable[..., None] | EntryPoint]:
+    """Ours, and those that packages add under the entry point group, not loaded yet."""
     ours = (data, models, train, evaluate, predict, runs, verify)
     own = {command.__name__: command for command in ours}
-    return own | {point.name: point.load() for point in entry_points(group="seglib.commands")}
+    return own | {point.name: point for point in entry_points(group="seglib.commands")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -280,6 +282,7 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
             return None
         name, rest = rest[0], ["--help"]
     command = known[choose("command", name, known)]
+    command = command.load() if isinstance(command, EntryPoint) else command
     # as the shell does at the start of a word
     home = partial(re.sub, "(?<==)~.*", lambda match: os.path.expanduser(match[0]), count=1)
     rest = [home(word) if word.startswith("--") else os.path.expanduser(word) for word in rest]
@@ -308,11 +311,19 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
     return None
 
 
-def _overview(known: dict[str, Callable[..., None]]) -> str:
+def _docstring(command: Callable[..., None] | EntryPoint) -> str:
+    """A command's docstring, that of an entry point read off its file: loading it may be slow."""
+    if callable(command):
+        return inspect.getdoc(command)
+    tree = ast.parse(Path(find_spec(command.module).origin).read_text(encoding="utf-8"))
+    return next(ast.get_docstring(n) for n in tree.body if getattr(n, "name", "") == command.attr)
+
+
+def _overview(known: dict[str, Callable[..., None] | EntryPoint]) -> str:
     """The commands, each with the first line of its docstring."""
     lines = ["usage: seglib COMMAND [OPTIONS]", "", "Semantic segmentation of street scenes", ""]
     for name, command in known.items():
-        text = f"  {name:10}{inspect.getdoc(command).splitlines()[0]}"
+        text = f"  {name:10}{_docstring(command).splitlines()[0]}"
         lines.append(textwrap.fill(text, 80, subsequent_indent=" " * 12))
     return "\n".join([*lines, "", "seglib COMMAND --help shows the options of a command."])
 

@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 from safetensors import SafetensorError
@@ -68,18 +67,25 @@ class Record:
         return dataset_spec(self.config.dataset)
 
     @cached_property
-    def history(self) -> pd.DataFrame:
+    def history(self) -> "pandas.DataFrame":  # noqa: F821
         """One row per validated epoch: epoch, learning_rate, train_loss, val_loss, val_miou, …"""
-        return pd.read_csv(io.BytesIO(self._part("history.csv")))
+        import pandas  # here and below: listing runs does without
+
+        return pandas.read_csv(io.BytesIO(self._part("history.csv")))
 
     @cached_property
-    def scores(self) -> dict[str, dict[str, Any]]:
-        """Scores by split, as `ScoreAccumulator.scores` makes them."""
+    def packed_scores(self) -> dict[str, dict[str, Any]]:
+        """Scores by split, without their counts per image: of many records these are gigabytes."""
         file = self.path / "scores.json"
         values = read_json(file, RecordError)
         if values.pop("sha256", None) != _digest(values):
             raise RecordError(f"{file}: damaged or edited; restore it, or retrain the run")
-        return {split: _unpacked(scores) for split, scores in values.items()}
+        return values
+
+    @cached_property
+    def scores(self) -> dict[str, dict[str, Any]]:
+        """Scores by split, as `ScoreAccumulator.scores` makes them."""
+        return {split: _unpacked(scores) for split, scores in self.packed_scores.items()}
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -107,7 +113,7 @@ class Record:
         None too for a split that was not recorded, or of a dataset that is not there.
         """
         root, known = self.dataset.root(), dict(self.environment.get("data", {}))
-        known |= {split: found.get("data") for split, found in self.scores.items()}
+        known |= {split: found.get("data") for split, found in self.packed_scores.items()}
         for split in splits:
             mode = self.config.mode if split == "train" else "fine"
             part = split.partition("+")[0].replace("held_out", "train")
@@ -131,10 +137,10 @@ class Record:
         `RecordError` if it was never scored.
         """
         split = split or self.config.scored_split
-        if split not in self.scores:
+        if split not in self.packed_scores:
             command = f"seglib evaluate {self.id} --split {split}"
             raise RecordError(f"{self.id}: no scores on {split!r}; run: {command}")
-        value = self.scores[split]["miou"]
+        value = self.packed_scores[split]["miou"]
         return float("nan") if value is None else value
 
     def predictions(self, split: str) -> dict[str, np.ndarray]:
@@ -186,9 +192,13 @@ class Record:
         _write_predictions(self.path, split, predictions)
         lock = paths.checkpoints_dir() / f"{self.id}.scores.lock"
         with locked(lock, f"adds scores of {self.id}"):
-            self.__dict__.pop("scores", None)  # read again
-            write_scores(self.path / "scores.json", self.scores | {split: scores})
-        self.__dict__.pop("scores", None)
+            self._forget_scores()
+            write_scores(self.path / "scores.json", self.packed_scores | {split: scores})
+        self._forget_scores()
+
+    def _forget_scores(self) -> None:
+        for name in ("scores", "packed_scores"):
+            self.__dict__.pop(name, None)  # so that they are read again
 
 
 def _digest(values: dict[str, Any]) -> str:
@@ -233,7 +243,7 @@ def list_records(dataset: str | None = None) -> list[Record]:
     for file in sorted(paths.results_dir().glob("[!.]*/config.json")):
         record = Record(file.parent)
         try:
-            record.scores, record.environment  # noqa: B018  (reads them)
+            record.packed_scores, record.environment  # noqa: B018  (reads them)
             records += [record] if dataset in (None, record.config.dataset) else []
         except RecordError as problem:
             print(f"passed over: {problem}", file=sys.stderr)
@@ -260,7 +270,7 @@ def load_record(run_id: str | None = None) -> Record:
 def best_record(dataset: str) -> Record:
     """The record with weights and the highest val mIoU on a dataset; `RecordError` if none."""
     records = [record for record in list_records(dataset) if record.weights_path.exists()]
-    scored = [record for record in records if record.scores.get("val", {}).get("miou") is not None]
+    scored = [r for r in records if r.packed_scores.get("val", {}).get("miou") is not None]
     if scored:
         return max(scored, key=lambda record: record.miou("val"))
     start = f"start with: seglib train --dataset {dataset}"
@@ -305,7 +315,9 @@ def seal(folder: Path) -> None:
 
 def history_text(rows: list[dict[str, Any]]) -> str:
     """The rows as CSV with six significant digits."""
-    return pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    import pandas
+
+    return pandas.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 def _write_predictions(folder: Path, split: str, predictions: Mapping[str, np.ndarray]) -> None:

@@ -44,7 +44,7 @@ def status(entry: Entry) -> Status:
         return Status(state, f"{done} of {total} runs")
     record = find_record(entry.config)
     if record is not None:
-        missing = [split for split in entry.splits if split not in record.scores]
+        missing = [split for split in entry.splits if split not in record.packed_scores]
         lacking = missing_parts(record) if entry.measured else []
         if (entry.weights or missing or lacking) and not record.weights_path.exists():
             return Status("no weights", "recorded without its weights")

@@ -82,6 +82,10 @@ assert seglib.__version__
 loaded = sorted({"torch", "torchvision", "numpy", "matplotlib"} & set(sys.modules))
 assert not loaded, loaded
 assert not touched, touched
+from seglib.cli import _overview, commands
+assert _overview(commands()).count("\\n  ") > 9
+loaded = sorted({"torch", "torchvision", "pandas", "matplotlib"} & set(sys.modules))
+assert not loaded, loaded  # for the help, which names every command
 """
 
 
