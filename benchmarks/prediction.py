@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from seglib.data.cache import resize_image
+from seglib.data.images import resize_image
 from seglib.data.transforms import normalize
 from seglib.devices import autocast, memory_format, resolve_precision
 from seglib.evaluation.predictor import Predictor, working_size

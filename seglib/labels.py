@@ -6,18 +6,42 @@ networks learn). License plate has the ids -1 and is in no file; several labels 
 Source: Cordts et al., "The Cityscapes Dataset", CVPR 2016; `torchvision.datasets.Cityscapes`.
 """
 
+import ast
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from torchvision.datasets import Cityscapes
 
 from .errors import DatasetError, choose
 
-CityscapesClass = Cityscapes.CityscapesClass
+
+class CityscapesClass(NamedTuple):
+    """A row of the table, with torchvision's names."""
+
+    name: str
+    id: int
+    train_id: int
+    category: str
+    category_id: int
+    has_instances: bool
+    ignore_in_eval: bool
+    color: tuple[int, int, int]
+
+
+def _published() -> tuple[CityscapesClass, ...]:
+    """torchvision's table, from its source: to import torchvision takes seconds."""
+    folder = Path(find_spec("torchvision").origin).parent
+    tree = ast.parse((folder / "datasets" / "cityscapes.py").read_text(encoding="utf-8"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    rows = [call.args for call in calls if ast.unparse(call.func) == "CityscapesClass"]
+    return tuple(CityscapesClass(*map(ast.literal_eval, row)) for row in rows)
+
 
 IGNORE_INDEX = 255  # class index, and train id, of pixels that are neither learned nor scored
-LABELS: tuple[CityscapesClass, ...] = tuple(Cityscapes.classes)  # 34 ids, then license plate (-1)
+LABELS: tuple[CityscapesClass, ...] = _published()  # 34 ids, then license plate (-1)
 CATEGORIES: tuple[str, ...] = tuple(  # the 8 categories; the position is the category id
     name for _, name in sorted({(label.category_id, label.category) for label in LABELS})
 )

@@ -29,9 +29,8 @@ from torch import Tensor, nn
 
 from . import paths
 from .config import RunConfig
-from .data.cache import resize_mask
 from .data.datasets import DatasetSpec, dataset_spec, fingerprint
-from .data.images import read_label_ids, read_mask
+from .data.images import read_label_ids, read_mask, resize_mask
 from .data.tree import MASK_FOLDERS
 from .errors import ConfigError, RecordError, shown
 from .files import atomic_folder, atomic_path, locked, read_json, sha256_of, write_json

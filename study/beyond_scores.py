@@ -20,9 +20,8 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from seglib.data.cache import resize_mask
 from seglib.data.datasets import DatasetSpec, dataset_spec, prepare
-from seglib.data.images import read_label_ids, read_photo
+from seglib.data.images import read_label_ids, read_photo, resize_mask
 from seglib.data.tree import Scene, list_scenes
 from seglib.devices import choose_device, inference_precision
 from seglib.errors import RecordError, choose

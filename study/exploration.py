@@ -13,9 +13,8 @@ import pandas as pd
 from scipy import ndimage
 
 from seglib import paths
-from seglib.data.cache import resize_mask
 from seglib.data.datasets import DatasetSpec, fingerprint
-from seglib.data.images import read_instance_ids, read_label_ids
+from seglib.data.images import read_instance_ids, read_label_ids, resize_mask
 from seglib.data.tree import IMAGE_FOLDER, SPLITS, Scene, has_coarse, has_instances, list_scenes
 from seglib.errors import ConfigError
 from seglib.evaluation import metrics

@@ -15,14 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
 from ..files import atomic_folder, locked, write_json
 from ..labels import ClassSet
-from .images import read_label_ids, read_photo
+from .images import read_label_ids, read_photo, resize_image, resize_mask
 from .tree import Scene, check_labels, stamp
 
 FILES = ("images.npy", "masks.npy")
@@ -128,13 +127,3 @@ def _new_map(path: Path, shape: tuple[int, ...]) -> np.ndarray:
         with open(path, "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
-
-
-def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize uint8 (H, W, 3) to `size` (H, W) with an antialiasing bilinear filter."""
-    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
-
-
-def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Resize uint8 class indices (H, W) to `size` (H, W) by nearest pixel: no new labels appear."""
-    return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))

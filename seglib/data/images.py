@@ -1,4 +1,4 @@
-"""Reading pictures: photographs of every common kind, and masks of label and instance ids.
+"""Reading and resizing pictures: photographs of every kind, masks of label and instance ids.
 
 Nothing in a file is trusted: whatever is wrong with it becomes one line that names it.
 """
@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
@@ -174,3 +175,23 @@ def _to_rgb(image: Image.Image, name: str, bits: int) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("RGB")
+
+
+def checked_image(image: Any, name: str = "the image") -> np.ndarray:
+    """`image` if it is uint8 RGB (H, W, 3), else ImageError with a line that begins with `name`."""
+    found = f"a {type(image).__name__}"
+    if isinstance(image, np.ndarray):
+        if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
+            return image
+        found = f"{image.dtype} {image.shape}"
+    raise ImageError(f"{name}: expected an array of uint8 RGB (H, W, 3), 0 to 255, found {found}")
+
+
+def resize_image(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize uint8 (H, W, 3) to `size` (H, W) with an antialiasing bilinear filter."""
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR))
+
+
+def resize_mask(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize uint8 class indices (H, W) to `size` (H, W) by nearest pixel: no new labels appear."""
+    return np.asarray(Image.fromarray(mask).resize(size[::-1], Image.Resampling.NEAREST))

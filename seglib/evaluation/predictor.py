@@ -6,7 +6,7 @@ logits are enlarged bilinearly to the size at which classes are wanted before th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..config import RunConfig
-from ..data.cache import resize_image
 from ..data.datasets import dataset_spec
+from ..data.images import checked_image, resize_image
 from ..data.transforms import normalize
 from ..devices import autocast, choose_device, inference_precision, memory_format
-from ..errors import ImageError
 from ..labels import ClassSet
 from ..records import Record
 
@@ -98,16 +97,6 @@ class Predictor:
                 logits = (logits + self.model(batch.flip(-1)).flip(-1)) / 2
         for scene_logits, size in zip(logits, sizes, strict=True):
             yield _winners(scene_logits, size, confidence)
-
-
-def checked_image(image: Any, name: str = "the image") -> np.ndarray:
-    """`image` if it is uint8 RGB (H, W, 3), else ImageError with a line that begins with `name`."""
-    found = f"a {type(image).__name__}"
-    if isinstance(image, np.ndarray):
-        if image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == 3 and image.size:
-            return image
-        found = f"{image.dtype} {image.shape}"
-    raise ImageError(f"{name}: expected an array of uint8 RGB (H, W, 3), 0 to 255, found {found}")
 
 
 def working_size(

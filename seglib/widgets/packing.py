@@ -16,7 +16,7 @@ from IPython import get_ipython
 from IPython.display import display
 from PIL import Image
 
-from ..data.cache import resize_image, resize_mask
+from ..data.images import resize_image, resize_mask
 
 BROWSER = Path(__file__).parent / "browser"
 

@@ -12,7 +12,6 @@ from ..data.datasets import dataset_spec
 from ..data.images import read_label_ids, read_photo
 from ..data.tree import list_scenes
 from ..errors import ConfigError, RecordError
-from ..evaluation.predictor import Prediction
 from ..records import Record, list_records, load_record
 from ..text import DATASET_NAMES, describe_options, network_name
 from .viewer import SceneView, SceneViewer
@@ -91,12 +90,12 @@ def _best_of_each(dataset: str, split: str) -> list[Record]:
     return list(best.values())
 
 
-def _predictions(record: Record, split: str) -> dict[str, Prediction]:
+def _predictions(record: Record, split: str) -> dict[str, tuple]:
     """Class indices of the kept scenes, with confidence where it was measured."""
     sure = record.confidence_maps(split)
     encode = record.dataset.class_set.encode
     return {
-        scene: Prediction(encode(label_ids), sure.get(scene))
+        scene: (encode(label_ids), sure.get(scene))
         for scene, label_ids in record.predictions(split).items()
     }
 

@@ -12,10 +12,10 @@ import traitlets
 from IPython.display import DisplayHandle
 
 from ..data.datasets import DATASETS
-from ..data.images import read_photo
+from ..data.images import checked_image, read_photo
 from ..data.tree import list_scenes
 from ..errors import ImageError, RecordError, SeglibError
-from ..evaluation.predictor import Prediction, Predictor, checked_image
+from ..evaluation.predictor import Prediction, Predictor
 from ..records import Record, best_record
 from ..text import DATASET_NAMES, network_name
 from .packing import browser_part, reduced_size, still, widget_bundle

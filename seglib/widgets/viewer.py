@@ -16,10 +16,9 @@ import numpy as np
 import traitlets
 
 from .. import plots
-from ..data.cache import resize_image, resize_mask
+from ..data.images import checked_image, resize_image, resize_mask
 from ..errors import ConfigError
 from ..evaluation.metrics import confusion_matrix, iou_per_class, mean_iou
-from ..evaluation.predictor import Prediction, checked_image
 from ..files import atomic_path
 from ..labels import IGNORE_INDEX, ClassSet
 from .packing import base64_text, browser_part, pack_map, pack_photo, reduced_size, widget_bundle
@@ -31,7 +30,7 @@ MAX_SIDE = 1024  # pixels: beyond it screens show nothing more and redrawing get
 NAMED = 6  # models that the text form names
 PICTURE_SIDE = 640  # pixels of each picture in the static fallback
 
-Predictions = Mapping[str, Mapping[str, np.ndarray | Prediction]]  # by model, then by scene
+Predictions = Mapping[str, Mapping[str, np.ndarray | tuple]]  # by model, then by scene
 
 
 class SceneView(NamedTuple):
@@ -84,10 +83,10 @@ class SceneViewer(anywidget.AnyWidget):
         """Send scenes and predictions to the browser.
 
         `scenes`: `SceneView`s, or tuples (name, image, truth); truth may be missing. `predictions`:
-        model → scene → class indices uint8 (H, W), or a `Prediction`; a model need not have every
-        scene. `max_side`: pixels of the longer side as shown; scores are computed before.
-        Raises ConfigError for no scene, two of one name, a map of another size than its image, or a
-        class index outside the set; ImageError for other arrays than RGB.
+        model → scene → class indices uint8 (H, W), alone or with their probability (`Prediction`);
+        a model need not have every scene. `max_side`: pixels of the longer side as shown; scores
+        are computed before. Raises ConfigError for no scene, two of one name, a map of another size
+        than its image, or a class index outside the set; ImageError for other arrays than RGB.
         """
         self.class_set, self._max_side = class_set, max_side
         classes = [{"name": x.name, "color": x.color, "id": x.id} for x in class_set.labels]
@@ -107,7 +106,7 @@ class SceneViewer(anywidget.AnyWidget):
             raise ConfigError(f"two scenes are called {repeated[0]!r}")
         predictions = {
             model: {
-                name: Prediction(labels) if isinstance(labels, np.ndarray) else Prediction(*labels)
+                name: (labels, None) if isinstance(labels, np.ndarray) else labels
                 for name, labels in by_scene.items()
             }
             for model, by_scene in (predictions or {}).items()
@@ -160,7 +159,7 @@ class SceneViewer(anywidget.AnyWidget):
     def _answer(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
         """Send a scene at its own size, with truth and models' predictions, to be saved."""
         name, image, truth = self._views[content["scene"]]
-        guesses = [self._predictions.get(model, {}).get(name, Prediction(None))
+        guesses = [self._predictions.get(model, {}).get(name, (None, None))
                    for model in content["models"]]
         size, maps = image.shape[:2], [truth, *chain.from_iterable(guesses)]
         packed = [b"" if x is None else pack_map(x, size) for x in maps]
@@ -180,7 +179,7 @@ class SceneViewer(anywidget.AnyWidget):
         """A PNG of the first scene for readers without a kernel; drawn once."""
         if self._picture is None:
             name, image, truth = self._views[0]
-            guesses = [found[name].indices for found in self._predictions.values() if name in found]
+            guesses = [found[name][0] for found in self._predictions.values() if name in found]
             size = reduced_size(image.shape[:2], PICTURE_SIDE)
             masks = {"truth": truth, "prediction": next(iter(guesses), None)}
             parts = {"image": resize_image(image, size)} | {

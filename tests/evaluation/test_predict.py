@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seglib.config import RunConfig
-from seglib.data.cache import resize_image
+from seglib.data.images import resize_image
 from seglib.data.transforms import normalize
 from seglib.errors import ImageError, SeglibError
 from seglib.evaluation import predictor

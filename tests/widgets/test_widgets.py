@@ -298,9 +298,9 @@ def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
 
 
 def test_importing_loads_neither_training_nor_the_study_nor_torch() -> None:
-    for module in ("seglib.widgets", "seglib.evaluation.evaluate"):
+    for module in ("seglib.widgets.viewer", "seglib.evaluation.evaluate"):
         code = f"import sys, {module}; print(*sys.modules)"
         command = [sys.executable, "-c", code]
         loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        assert module in loaded and ("torch" in loaded) == (module != "seglib.widgets")
+        assert module in loaded and ("torch" in loaded) == (module != "seglib.widgets.viewer")
         assert not [name for name in loaded if name.startswith(("seglib.training", "study"))]

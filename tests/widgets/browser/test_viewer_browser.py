@@ -91,7 +91,7 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     exec(VIEWER_CELL, names)
     names["second"].write_page(made / "page.html", HOSTILE)
     with closing(Browser(made / "profile")) as window:
-        window.address = (made / "page.html").as_uri()
+        window.address, window.second = (made / "page.html").as_uri(), names["second"]
         yield window
         assert not [line for line in window.driver.get_log("browser") if line["level"] == "SEVERE"]
 
@@ -191,6 +191,14 @@ def test_overview_is_sorted_filtered_and_opens_scenes(disk, viewer) -> None:
     disk.keys(Keys.ARROW_RIGHT, Keys.ENTER)
     disk.wait("arguments[0].dataset.scene === '1'", viewer, timeout=20)
     assert disk.pixel(viewer, *ON_CAR) == close_to(CAR)
+
+
+def test_confusion_of_two_classes_opens_the_scenes_behind_it(disk, tmp_path) -> None:
+    disk.second.show_confusion("car", "building")
+    disk.second.write_page(tmp_path / "page.html", "Confusion")
+    disk.driver.get((tmp_path / "page.html").as_uri())
+    cards = disk.shown().find_elements("css selector", ".seglib-card")
+    assert [card.text for card in cards] == ["first\n65,536 pixels · mIoU 62.5 %"]
 
 
 def test_legend_switches_lights_up_and_counts(disk, viewer) -> None:
