@@ -131,7 +131,7 @@ def load_study(
     choose("scale", scale, SCALES)
     for dataset in datasets:
         choose("dataset", dataset, DATASETS)
-    content = _read(file)
+    content = {"like": {}, "factors": {}, **read_toml(file, Plan)}
     tables = content.get(scale, [])
     names = dict.fromkeys(str(table.get("name")) for table in tables)
     for group in groups:
@@ -159,8 +159,8 @@ def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> StudySweep
     return known[choose("sweep", f"{dataset} {model}", known)]
 
 
-def _read(file: Path) -> dict[str, Any]:
-    """The content of a plan, its upper levels checked."""
+def read_toml(file: Path, kind: Any) -> dict[str, Any]:
+    """The content of a file that a `TypedDict` describes; `ConfigError` for what does not fit."""
     try:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as problem:
@@ -168,8 +168,8 @@ def _read(file: Path) -> dict[str, Any]:
     except ValueError as problem:
         raise ConfigError(f"{file}: not valid TOML ({problem})") from None
     with _naming(file.name):
-        _check(content, Plan)
-    return {"like": {}, "factors": {}, **content}
+        _check(content, kind)
+    return content
 
 
 @contextmanager

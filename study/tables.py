@@ -1,12 +1,14 @@
-"""Tables made from the run records, so that no result is ever typed by hand.
+"""Tables made from the run records, so that no result of ours is ever typed by hand.
 
-`python -m study.tables` writes `results/summary.csv` (all runs) and the table between the markers
-in README.md (the full run of every dataset, architecture and start that the study compares).
+`python -m study.tables` writes `results/summary.csv` (all runs) and the tables between the markers
+in README.md: the full run of every dataset, architecture and start that the study compares, and
+those on CamVid beside the published results of `published.toml`.
 """
 
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Required, TypedDict
 
 import numpy as np
 import pandas as pd
@@ -21,7 +23,7 @@ from seglib.records import Record, list_records, load_record
 from seglib.text import DATASET_NAMES, describe_options, network_name, percent
 
 from .comparison import scores_of_seeds
-from .plan import SCALES, StudyRun, load_study
+from .plan import SCALES, StudyRun, load_study, read_toml
 from .work import network_shape
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
@@ -41,6 +43,40 @@ run that the study compares, or if there is none yet the best on val; all record
 percent{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The \
 interval resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them \
 the seeds where there are several; of a single run it says nothing about another seed."""
+PUBLISHED = """
+### Published on the same split
+
+Test mIoU on CamVid's 11 classes, in percent; in bold this study's, from the table above. First \
+come networks trained from scratch on train, then on train and val, then those from ImageNet \
+weights, and last those with other street scenes. Inputs, epochs and frames differ: it ranks no \
+architectures. n/a is what was stated nowhere; [`study/published.toml`](study/published.toml) says \
+how each was checked.
+
+| network | input | parameters | trained on | start | epochs | test mIoU | source |
+| --- | ---: | ---: | --- | --- | ---: | ---: | --- |
+"""
+
+
+class Published(TypedDict, total=False):
+    """One result of `published.toml`, whose first lines explain the fields."""
+
+    name: Required[str]
+    miou: Required[float]
+    input: list[int]
+    trained: str
+    start: Required[str]
+    epochs: int
+    parameters: float
+    tricks: str
+    year: Required[int]
+    source: Required[str]
+    url: Required[str]
+    place: Required[str]
+    checked: Required[str]
+
+
+class PublishedFile(TypedDict):
+    result: list[Published]
 
 
 def summary() -> pd.DataFrame:
@@ -88,8 +124,8 @@ def main_runs(table: pd.DataFrame) -> pd.DataFrame:
 
     Of several such runs, and where the plan has none, it is the best by validation mIoU.
     """
-    entries = [entry for scale in SCALES for entry in load_study(scale)]
-    planned = {entry.id for entry in entries if isinstance(entry, StudyRun) and entry.compared}
+    planned = {entry.id for scale in SCALES for entry in load_study(scale)
+               if isinstance(entry, StudyRun) and entry.compared}
     keys = ["dataset", "model", "start"]
     ranked = table.assign(planned=table["run"].isin(planned))
     ranked = ranked.sort_values(["planned", "val_miou"], ascending=False, kind="stable")
@@ -104,7 +140,7 @@ def readme_section(table: pd.DataFrame) -> str:
     shown = main_runs(table)
     marked = ", or where marked * those of val" if (shown["scored_on"] != "test").any() else ""
     note = NOTE.format(count=len(table), marked=marked)
-    return "\n".join([HEADER, *map(_line, shown.itertuples()), note])
+    return "\n".join([HEADER, *map(_line, shown.itertuples()), note, published_section(shown)])
 
 
 def _line(row: Any) -> str:
@@ -129,6 +165,48 @@ def _line(row: Any) -> str:
         "n/a" if pd.isna(row.minutes) else f"{row.minutes:.0f} min",
     )
     return "| " + " | ".join(cells) + " |"
+
+
+def published_results(file: Path | None = None) -> list[Published]:
+    """What others published on CamVid's split; `ConfigError` for an entry that is not complete."""
+    file = file or Path(__file__).with_name("published.toml")
+    return read_toml(file, PublishedFile)["result"]
+
+
+def published_section(shown: pd.DataFrame) -> str:
+    """The published results as a Markdown table, with those of `main_runs` that are comparable."""
+    ours = shown[(shown["dataset"] == "camvid") & (shown["scored_on"] == "test")]
+    lines = []
+    for found in sorted([*published_results(), *map(_own, ours.itertuples())], key=_order):
+        place, tricks = found["place"], f" ({found['tricks']})" if "tricks" in found else ""
+        cells = (
+            found["name"], "×".join(map(str, found.get("input", ["n/a"]))),
+            f"{found['parameters']:.3g} M" if "parameters" in found else "n/a",
+            found.get("trained", "n/a"), found["start"], str(found.get("epochs", "n/a")),
+            f"{found['miou']:.1f}{tricks}",
+            f"[{place}, {found['year']}]({found['url']})" if "url" in found else place,
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return PUBLISHED + "\n".join(lines)
+
+
+def _own(row: Any) -> dict[str, Any]:
+    """A run of this study with the fields of a published result."""
+    config, runs = (record := load_record(row.run)).config, scores_of_seeds(record, "test")
+    fresh = "ImageNet" if config.model_options().get("pretrained") else "scratch"
+    return {
+        "name": f"**{network_name(config)}, {row.options}**", "input": [row.height, row.width],
+        "parameters": row.parameters / 1e6, "trained": "train", "epochs": row.epochs,
+        "start": DATASET_NAMES[row.start] if row.start else fresh,
+        "miou": 100 * _values(runs, "miou").mean(), "place": "this study",
+    }
+
+
+def _order(result: Mapping[str, Any]) -> tuple[bool, bool, bool, float]:
+    """Where a reader looks for a result: by what its network has seen, then by its score."""
+    start, trained = result["start"], result.get("trained", "train")
+    other = start not in ("scratch", "ImageNet") or trained not in ("train", "train+val")
+    return other, start != "scratch", trained == "train+val", result["miou"]
 
 
 def _values(runs: Sequence[dict[str, Any]], metric: str) -> pd.Series:

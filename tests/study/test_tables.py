@@ -6,6 +6,7 @@ import pytest
 
 from seglib import paths
 from seglib.config import RunConfig
+from seglib.errors import ConfigError
 from seglib.evaluation.intervals import bootstrap_interval
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.labels import CAMVID_11, CITYSCAPES_19
@@ -86,7 +87,7 @@ def test_readme_and_summary_are_written_and_stay_the_same(runs, seglib_home):
     tables.write_tables()
     first = [file.read_bytes() for file in files]
     text = first[0].decode()
-    assert text.startswith("# Study\n") and text.endswith("The end.\n") and "old" not in text
+    assert text.startswith("# Study\n") and text.endswith("The end.\n") and "\nold\n" not in text
     seeds = [run.scores["test"] for run in runs[1::-1]]  # the second run differs in the seed
     values = 100 * np.array([each["miou"] for each in seeds])
     low, high = (100 * bound for bound in bootstrap_interval(seeds))
@@ -130,6 +131,27 @@ def test_a_run_from_other_weights_has_a_row_of_its_own(runs):
     best = tables.main_runs(pd.concat([later, table], ignore_index=True))
     assert len(best) == len(tables.main_runs(table)) + 1
     assert tables.readme_section(best).count(", from MiniScapes |") == 1
+
+
+def test_published_results_are_complete_and_each_has_an_address(tmp_path):
+    found = tables.published_results()
+    assert len({each["name"] for each in found}) == len(found) > 20
+    assert found == sorted(found, key=tables._order)
+    for each in found:
+        assert 0 < each["miou"] < 100 and 2009 < each["year"] < 2100, each["name"]
+        assert each["url"].startswith("https://") and each["place"] and each["checked"]
+        assert each.get("input", [1, 2])[0] < each.get("input", [1, 2])[1]  # (height, width)
+    (file := tmp_path / "published.toml").write_text('[[result]]\nname = "U-Net"\nmiou = 70.0\n')
+    with pytest.raises(ConfigError, match=r"^published\.toml: .*missing required key.*url"):
+        tables.published_results(file)
+
+
+def test_our_runs_on_camvid_stand_among_the_published_ones(runs):
+    text = tables.published_section(tables.main_runs(tables.summary()))
+    fcn, unet = (line.split(" | ") for line in text.splitlines() if "| this study |" in line)
+    assert fcn[:2] == ["| **FCN, width 4**", "192×256"] and fcn[3:5] == ["train", "scratch"]
+    assert fcn[6] == f"{100 * runs[2].scores['test']['miou']:.1f}"
+    assert unet[6] == f"{50 * sum(run.scores['test']['miou'] for run in runs[:2]):.1f}"
 
 
 @pytest.mark.slow
