@@ -431,7 +431,7 @@ def test_init_from_another_architecture_is_refused(home: Path) -> None:
     [
         ({"batch_size": 7}, {}, "batch_size 7 is larger than the training split of 6 images"),
         ({"batch_size": 4, "train_images": 3}, {}, "training split of 3 images; use at most 3"),
-        ({"norm": True}, {}, "norm True: not an option of fcn"),
+        ({"skips": 2}, {}, "skips 2: not an option of fcn"),
         ({}, {"device": "tpu"}, "device 'tpu' is unknown; choose one of: cuda, mps, cpu"),
         ({}, {"device": "cuda:99"}, "device 'cuda:99' is not available here"),
         ({}, {"device": "cpu:x"}, "device 'cpu:x' is not available here"),
