@@ -77,7 +77,7 @@ function layerOf(view, from) {
   const id = [view, view !== "truth" && a.index, view === "comparison" && b.index,
     view === "errors" && chosen, classes].join(" ");
   if (!layers.has(id)) {
-    const title = { prediction: a?.name, truth: "truth", comparison: "A against B" };
+    const title = { prediction: a?.name, truth: "truth", comparison: `${a?.name} (A) against ${b?.name} (B)` };
     layers.set(id, { id, title: title[view] ?? `${a.name}: ${view}`, ...VIEWS[view].layer(from) });
   }
   return layers.get(id);

@@ -102,7 +102,7 @@ function render({ model, el }) {
     const small = new Picture(card), from = contents(own);
     small.setScene(own);
     small.resize(CARD, (CARD * own.height) / own.width);
-    small.draw({ ...style(), layers: [layerOf(currentView(from), from)], numbers: false });
+    small.draw({ ...style(), layers: [layerOf(currentView(from), from)], numbers: false, lit: null });
   }
 
   // --- what is shown --------------------------------------------------------------------------
@@ -154,7 +154,7 @@ function render({ model, el }) {
   function fit() {
     if (!scene || !root.clientWidth) return; // not on the page yet; the observer will call again
     const full = document.fullscreenElement === root, aspect = scene.width / scene.height;
-    const room = (full ? root : root.parentElement).clientWidth - 2 * PADDING;
+    const room = (full ? root : root.parentElement).clientWidth - 2 * PADDING - 1; // it is rounded
     const beside = room >= LEAST_BESIDE;
     root.dataset.layout = beside ? "beside" : room >= 2 * LEGEND ? "below" : "narrow";
     const wide = beside ? room - LEGEND - GAP : room;

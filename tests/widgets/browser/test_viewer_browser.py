@@ -261,7 +261,12 @@ def test_divider_pointer_and_zoom_follow_the_mouse(disk, viewer) -> None:
 
 
 def test_nothing_is_clipped_at_320_pixels(disk, viewer) -> None:
-    disk.script("arguments[0].parentElement.style.width = '320px'", viewer)
+    width = "arguments[0].parentElement.style.width = arguments[1]"
+    disk.script(width, viewer, "1202.6px")  # not a whole number
+    disk.settle()
+    legend, canvas = (disk.find(x, viewer).location["y"] for x in (".seglib-legend", "canvas"))
+    assert legend == canvas  # beside each other
+    disk.script(width, viewer, "320px")
     for keys in ("b", "pss", "el?", "g"):
         disk.keys(keys)
         assert disk.page("clipped", viewer) == [], keys
