@@ -112,7 +112,7 @@ def test_coarse_masks_are_inside_the_fine_ones():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("split", "count"), [("train", 320), ("val", 80), ("test", 80)])
+@pytest.mark.parametrize(("split", "count"), [("train", 100), ("val", 80), ("test", 80)])
 def test_shares_of_classes_are_like_real_streets(split, count):
     names = cities(split)
     counts, scenes = np.zeros(34), np.zeros(34)
