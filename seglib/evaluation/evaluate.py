@@ -16,7 +16,6 @@ from tqdm.auto import tqdm
 from ..config import RunConfig
 from ..data.cache import load_cache
 from ..data.datasets import dataset_spec, fingerprint
-from ..data.images import read_instance_ids, read_label_ids
 from ..data.tree import Scene, has_instances, list_scenes
 from ..devices import choose_device
 from ..errors import choose
@@ -24,6 +23,7 @@ from ..files import atomic_path, check_writable
 from ..records import Record
 from .metrics import ScoreAccumulator
 from .predictor import Predictor
+from .truths import read_truth
 
 BATCH = 4  # images that go through the network together
 FLIP = "+flip"  # after a split's name: logits are averaged with those of the mirrored image
@@ -64,9 +64,8 @@ def evaluate(
     shown = {scenes[position].name for position in spread.round().astype(int)}
     scenes, images = scenes[rank::processes], cache.images[rank::processes]
 
-    def read_masks(scene: Scene) -> tuple[np.ndarray, np.ndarray | None]:
-        instance_ids = read_instance_ids(scene.instance_ids) if instances else None
-        return read_label_ids(scene.label_ids), instance_ids
+    def read_masks(scene: Scene) -> list[np.ndarray]:
+        return read_truth(scene.label_ids, scene.instance_ids if instances else None)
 
     predictor = replace(Predictor.from_model(model, config), flip=split != part)
     accumulator = ScoreAccumulator(spec.class_set, spec.block)
@@ -78,10 +77,10 @@ def evaluate(
             # The next batch is read while the network labels this one.
             read.append(pool.map(read_masks, scenes[batch.stop : batch.stop + BATCH]))
             truths = list(read.pop(0))
-            found = predictor.label(images[batch], [label_ids.shape for label_ids, _ in truths])
+            found = predictor.label(images[batch], [truth[0].shape for truth in truths])
             for scene, truth, prediction in zip(scenes[batch], truths, found, strict=True):
-                label_ids, instance_ids = truth
-                accumulator.add(scene.name, label_ids, prediction.indices, instance_ids)
+                label_ids, *instance_ids = truth
+                accumulator.add(scene.name, label_ids, prediction.indices, *instance_ids)
                 predicted = spec.class_set.decode(prediction.indices)
                 on_scene(scene.name, predicted)
                 if scene.name in shown:

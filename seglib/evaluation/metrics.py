@@ -39,7 +39,7 @@ def confusion_matrix(
     indices.
     """
     if pixels is None:
-        pixels, truth, prediction = _runs(truth, prediction)
+        pixels, truth, prediction = runs_of(truth, prediction)
     if truth.dtype != np.uint8 or prediction.dtype != np.uint8:
         raise ValueError(f"expected uint8 indices, got {truth.dtype} and {prediction.dtype}")
     # A pair of bytes is one of 65536 values; sums of weights are float64, exact up to 2^53.
@@ -53,7 +53,7 @@ def confusion_matrix(
     return counts[:num_classes, :num_classes].astype(np.int64)
 
 
-def _runs(*maps: np.ndarray) -> list[np.ndarray]:
+def runs_of(*maps: np.ndarray) -> list[np.ndarray]:
     """Cut maps of one shape, read row by row, into runs of pixels in which none of them changes.
 
     Returns the pixels of each run, int64 (R,), and the values of each map there, (R,). Label maps
@@ -131,7 +131,7 @@ class ScoreAccumulator:
         maps = [truth_label_ids, predicted_indices]
         maps += [] if instance_ids is None else [instance_ids]
         try:
-            pixels, label_ids, predicted, *rest = _runs(*maps)
+            pixels, label_ids, predicted, *rest = runs_of(*maps)
             truth = self.class_set.encode(label_ids)
             confusion = confusion_matrix(truth, predicted, self.class_set.num_classes, pixels)
         except (DatasetError, ValueError) as problem:
