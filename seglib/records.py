@@ -69,7 +69,6 @@ class Record:
     def history(self) -> "pandas.DataFrame":  # noqa: F821
         """One row per validated epoch: epoch, learning_rate, train_loss, val_loss, val_miou, …"""
         import pandas  # here and below: listing runs does without
-
         return pandas.read_csv(io.BytesIO(self._part("history.csv")))
 
     @cached_property
@@ -191,13 +190,10 @@ class Record:
         _write_predictions(self.path, split, predictions)
         lock = paths.checkpoints_dir() / f"{self.id}.scores.lock"
         with locked(lock, f"adds scores of {self.id}"):
-            self._forget_scores()
-            write_scores(self.path / "scores.json", self.packed_scores | {split: scores})
-        self._forget_scores()
-
-    def _forget_scores(self) -> None:
+            known = Record(self.path).packed_scores  # read again
+            write_scores(self.path / "scores.json", known | {split: scores})
         for name in ("scores", "packed_scores"):
-            self.__dict__.pop(name, None)  # so that they are read again
+            self.__dict__.pop(name, None)
 
 
 def _digest(values: dict[str, Any]) -> str:
@@ -315,7 +311,6 @@ def seal(folder: Path) -> None:
 def history_text(rows: list[dict[str, Any]]) -> str:
     """The rows as CSV with six significant digits."""
     import pandas
-
     return pandas.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 

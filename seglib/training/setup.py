@@ -95,18 +95,12 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
         raise ConfigError(f"WORLD_SIZE, LOCAL_RANK and so on {hint} ({problem})") from None
     finally:
         os.environ.update(theirs)
-    if accelerator.num_processes > 1:
-        atexit.register(_leave)
+    if accelerator.num_processes > 1 and device.type == "cpu":
+        atexit.register(accelerator.end_training)  # gloo's threads would abort what ends with them
     if not is_native(config.precision, device):
         imitated = f"this {device.type} only imitates {config.precision}, slowly"
         accelerator.print(f"{config.run_id}: {imitated}; `--precision fp32` is a run of its own")
     return accelerator
-
-
-def _leave() -> None:
-    """Take leave of the other processes: gloo's threads would abort one that ends with them."""
-    if torch.distributed.is_initialized() and torch.distributed.get_backend() == "gloo":
-        torch.distributed.destroy_process_group()
 
 
 def new_state(
