@@ -142,7 +142,7 @@ def evaluate(
 
 def predict(
     photos: Positional[Annotated[tuple[Path, ...], value(metavar="PHOTO ...")]], /,
-    output: Annotated[Path, arg(metavar="FOLDER")], run: Run = None, device: Device = None,
+    output: Path = Path("predicted"), run: Run = None, device: Device = None,
 ) -> None:
     """Segment street photographs of any size: label ids, colours and an overlay of each.
 
