@@ -11,7 +11,7 @@ from seglib.errors import DatasetError
 from seglib.models.inspection import multiply_adds
 
 # Training images as published, to count with before a dataset is there.
-PUBLISHED = {"miniscapes": 320, "camvid": 367, "cityscapes": 2975}
+PUBLISHED = {"miniscapes": 320, "miniscapes2560": 2560, "camvid": 367, "cityscapes": 2975}
 
 
 def epoch_images(config: RunConfig) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seglib.config import RunConfig
+from seglib.data.datasets import DATASETS
 from seglib.errors import ConfigError
 from seglib.files import read_json, write_json
 from seglib.records import find_record, list_records, seal, write_scores
@@ -229,6 +230,7 @@ def test_work_follows_pixels_and_images(seglib_home):
     config = RunConfig("camvid", "unet", width=8, image_size=(64, 96), batch_size=4)
     # 367 images in batches of 4, even before they are there: the last three are left out.
     assert epoch_images(config) == 364
+    assert all(epoch_images(dataclasses.replace(config, dataset=name)) for name in DATASETS)
     assert epoch_images(dataclasses.replace(config, train_images=91)) == 88
     larger = dataclasses.replace(config, image_size=(128, 192))
     assert image_work(larger) == 4 * image_work(config)
