@@ -27,7 +27,7 @@ from seglib.cli import exit_code
 from seglib.data.camvid import published_checksums
 from seglib.data.datasets import dataset_spec
 from seglib.errors import RecordError, SeglibError, choose
-from seglib.evaluation.intervals import bootstrap_interval, paired_difference
+from seglib.evaluation.intervals import bootstrap_interval, holm, paired_difference
 from seglib.evaluation.metrics import aggregate
 from seglib.files import read_json, sha256_of
 from seglib.records import Record, find_record
@@ -47,7 +47,7 @@ REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
 DATASETS, MODELS, SPLITS = TRANSFER_DATASETS, tuple(MODEL_NAMES), ("train", "val", "test")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
-BASES = {"fine-tuned": "", "full augmentation": "", "winner at full size": ":full augmentation"}
+BASES = {"fine-tuned": "", "full augmentation": ""}
 GROUPS = ("models", "ablations", "recipe beside the sweep", *BASES)
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
           "weight_decay schedule clip_norm flip rotation jitter dropout validate_every").split()
@@ -118,6 +118,8 @@ def recorded_runs() -> dict[str, Record]:
     """The runs that have a name; after a colon it says the plan's group, or what was taken away."""
     runs = {}
     for entry in load_study(datasets=DATASETS, groups=GROUPS):
+        if entry.config.model not in MODELS:
+            continue
         name, kind = f"{entry.config.dataset}/{entry.config.model}", entry.group
         if kind == "ablations":
             kind = entry.level or MODEL_NAMES[entry.config.model]
@@ -289,6 +291,7 @@ def factor_numbers() -> Named:
     yield "factors/count", number(len(changes))
     yield "factors/better", number((changes["low"] > 0).sum())
     yield "factors/worse", number((changes["high"] < 0).sum())
+    yield "factors/corrected", number(sum(p < 0.05 for p in holm(changes["p_value"])))
 
 
 def sweep_numbers() -> Named:

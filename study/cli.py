@@ -42,7 +42,6 @@ def measure(
 
 
 def sweep(
-    dataset: str = "camvid", model: str = "unet",
     scale: Scale = "cpu", budget: Budget = None, plan: PlanFile = None,
     device: Device = None, list: bool = False,
 ) -> None:
@@ -52,8 +51,6 @@ def sweep(
     share a SEGLIB_HOME share the sweep: start the same command in each.
 
     Args:
-        dataset: Dataset to search on.
-        model: Architecture to search for: fcn, unet, vit or swin.
         scale: Whose sweep.
         budget: Stop after this time, as in 45m or 2h.
         plan: Another plan with sweeps, a file like study/plan.toml.
@@ -61,18 +58,19 @@ def sweep(
     """
     from seglib.data import prepare
     from seglib.devices import choose_device, keep_memory
-    from study.plan import find_sweep, load_study
+    from study.plan import StudySweep, load_study
     from study.run import deadline_of, run_study, sweep_listing
 
     _check_list(list, budget, device)
-    chosen = find_sweep(load_study(scale, plan=plan), dataset, model)
     deadline = deadline_of(budget)
+    sweeps = [each for each in load_study(scale, plan=plan) if isinstance(each, StudySweep)]
     if not list:
         choose_device(device)
-        prepare(dataset)
+        for each in sweeps:
+            prepare(each.config.dataset)
         keep_memory()
-        run_study([chosen], deadline=deadline, device=device)
-    print(sweep_listing(chosen.plan))
+        run_study(sweeps, deadline=deadline, device=device)
+    print("\n".join(sweep_listing(each.plan) for each in sweeps) or "the plan has no sweep")
 
 
 def study(

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import sem, t
+from scipy.stats import sem, t, ttest_1samp
 
 from seglib.errors import ConfigError
 from seglib.records import find_record
@@ -76,10 +76,11 @@ def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
 def one_factor_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the seeds of a `one_factor_table`, in its order.
 
-    Columns: `dataset`, `model`, `factor`, `level`, `seeds`, `miou`, `gain` with `low` and `high`
-    (over the seeds' paired gains; NaN for a single seed).
+    Columns: `dataset`, `model`, `factor`, `level`, `seeds`, `miou`, `gain` with `low`, `high`
+    and `p_value` (over the seeds' paired gains; NaN for a single seed or the unchanged run).
     """
     keys = ["dataset", "model", "factor", "level"]
-    rows = [(*values, len(group), group["miou"].mean(), *mean_interval(group["gain"]))
+    rows = [(*values, len(group), group["miou"].mean(), *mean_interval(group["gain"]),
+             ttest_1samp(group["gain"], 0).pvalue if group["gain"].std() > 0 else math.nan)
             for values, group in table.groupby(keys, sort=False)]
-    return pd.DataFrame(rows, columns=[*keys, "seeds", "miou", "gain", "low", "high"])
+    return pd.DataFrame(rows, columns=[*keys, "seeds", "miou", "gain", "low", "high", "p_value"])

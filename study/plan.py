@@ -152,13 +152,6 @@ def ablation_configs(model: str) -> dict[str, RunConfig]:
     return {run.level or network_name(run.config): run.config for run in runs}
 
 
-def find_sweep(entries: Sequence[Entry], dataset: str, model: str) -> StudySweep:
-    """The sweep of a dataset and model; `ConfigError` lists those that there are."""
-    sweeps = [entry for entry in entries if isinstance(entry, StudySweep)]
-    known = {f"{sweep.config.dataset} {sweep.config.model}": sweep for sweep in sweeps}
-    return known[choose("sweep", f"{dataset} {model}", known)]
-
-
 def read_toml(file: Path, kind: Any) -> dict[str, Any]:
     """The content of a file that a `TypedDict` describes; `ConfigError` for what does not fit."""
     try:

@@ -19,12 +19,5 @@ from .exploration import (
     spatial_priors,
     survival,
 )
-from .hyperparameters import (
-    factor_intervals,
-    halving_work,
-    marginal_effects,
-    parallel_coordinates,
-    seed_spread,
-    sweep_rungs,
-)
+from .hyperparameters import factor_intervals, marginal_effects, seed_spread, sweep_rungs
 from .networks import closeups, confusion_heatmap, error_distance, receptive_fields, run_intervals

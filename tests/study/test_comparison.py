@@ -80,7 +80,7 @@ def test_the_plan_s_runs_are_found_named_and_in_order(runs: dict[str, Record]) -
     (tuned, *_) = load_study("cpu", groups=["fine-tuned"])
     save(tuned.config, SPREAD)
     save(recipe("camvid", "vit", epochs=1), SPREAD)  # not in the plan
-    for entry in load_study("cpu", datasets=["camvid"], groups=["full augmentation"]):
+    for entry in load_study("cpu", groups=["full augmentation"]):
         save(entry.config, SPREAD)  # measured, but of another recipe
     assert list(comparison.compared_runs("camvid")) == ["FCN", "U-Net", "U-Net, from MiniScapes"]
 

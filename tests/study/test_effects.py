@@ -39,3 +39,13 @@ def test_mean_interval_is_student_s():
 def test_pooled_deviation_is_within_the_groups():
     groups = [[1.0, 3.0], [10.0, 10.0, 13.0]]  # squares 2 and 6, degrees of freedom 1 and 2
     assert effects.pooled_deviation(groups) == pytest.approx((8 / 3) ** 0.5)
+
+
+def test_gains_over_seeds_have_an_interval_and_a_p_value():
+    rows = [("loss", "Dice", gain) for gain in (0.01, 0.02, 0.03)] + [("loss", "both", 0.0)] * 3
+    runs = pd.DataFrame(rows, columns=["factor", "level", "gain"])
+    summary = effects.one_factor_summary(runs.assign(dataset="a", model="b", miou=0.5))
+    # t is 2 · √3 with two degrees of freedom; the unchanged run has no p-value.
+    assert summary["gain"].tolist() == pytest.approx([0.02, 0])
+    assert summary["p_value"][0] == pytest.approx(0.0742, abs=1e-4)
+    assert np.isnan(summary["p_value"][1]) and summary["low"][0] < 0

@@ -17,7 +17,7 @@ from study import attention, plots
 from study.comparison import Pair
 from study.halving import Rung, SweepPlan, sweep_table
 from study.plots.diagram import find_stages
-from study.plots.hyperparameters import FADED, KEPT
+from study.plots.hyperparameters import DROPPED, KEPT
 
 pytestmark = pytest.mark.usefixtures("agg")
 CLASSES = CITYSCAPES_19
@@ -236,39 +236,28 @@ def made_up(rungs: int = 3, diverged: int | None = None) -> pd.DataFrame:
 
 def test_rungs_fade_what_was_dropped_and_star_the_winner():
     table = made_up()
-    axis = plots.sweep_rungs({"U-Net": table}).axes[0]
-    kept, dropped = marks(axis, "o", KEPT), marks(axis, "o", FADED)
+    axis = plots.sweep_rungs(table).axes[0]
+    kept, dropped = marks(axis, "o", KEPT), marks(axis, "o", DROPPED)
     (star,) = marks(axis, "*", style.COLORS[1])
     assert (len(kept), len(dropped)) == (6 + 3, 6 + 3 + 2)
     assert star[1] == pytest.approx(100 * table.loc[table["rung"] == 3, "score"].max())
     assert [tick.get_text() for tick in axis.get_xticklabels()] == ["8\n12", "16\n6", "all\n3"]
-    figure = plots.sweep_rungs({"a": made_up(1, diverged=11), "b": made_up(0)})
-    (cross,) = marks(figure.axes[0], "x", style.WORSE)
-    assert cross[1] == figure.axes[0].dataLim.y0 and "diverged" in texts(figure)
-
-
-def test_parallel_coordinates_draw_every_candidate_and_mark_the_winner():
-    figure = plots.parallel_coordinates({"U-Net": made_up()}, FIELDS)
-    lines = figure.axes[0].lines
-    assert len(lines) == PLAN.count
-    assert sum(line.get_ydata()[0] > 0.85 for line in lines) == PLAN.count / 2  # the higher rate
-    assert [line.get_color() for line in lines].count(style.BETTER) == 1
-    assert {"0.001", "0.1", "step decay γ", "val mIoU (%)\non 8 images"} <= set(texts(figure))
+    axis = plots.sweep_rungs(made_up(1, diverged=11)).axes[0]
+    assert (len(marks(axis, "o", KEPT)), len(marks(axis, "o", DROPPED))) == (6, 5)
 
 
 def test_every_run_has_its_dash_and_every_value_its_mean():
     table = made_up()
-    axis = plots.marginal_effects({"U-Net": table, "Swin": table}, FIELDS).axes[0]
+    axis, *others = plots.marginal_effects(table, FIELDS, "U-Net").axes
     runs, means = (line.get_xydata() for line in axis.lines)
     first = 100 * table.loc[table["rung"] == 1, ["learning_rate", "score"]]
     assert sorted(runs[:, 1]) == pytest.approx(sorted(first["score"]))
     mean = first.loc[first["learning_rate"] == 0.1, "score"].mean()
     assert means[0].tolist() == [0, pytest.approx(mean)]
+    assert [each.get_xlabel() for each in others] == ["step decay γ", "dropout"]
 
 
-@pytest.fixture
-def factors() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Runs of two factors with two seeds, and their summary."""
+def test_single_factors_are_coloured_by_how_sure_they_are():
     gains = {("loss", "both"): (0, 0), ("loss", "Dice"): (0.01, -0.02), ("width", "8"): (-0.06, -8),
              ("width", "16"): (0, 0), ("width", "32"): (0.04, 0.06)}
     runs = pd.DataFrame(
@@ -277,24 +266,16 @@ def factors() -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     rows = [(*key, np.mean(row), min(row) - 0.02, max(row) + 0.02) for key, row in gains.items()]
     summary = pd.DataFrame(rows, columns=["factor", "level", "gain", "low", "high"])
-    return summary.assign(cost=[1, 1, 0.25, 1, 4]), runs
+    figure = plots.factor_intervals(summary, runs)
+    axis = figure.axes[0]
+    assert marks(axis, "o", style.BETTER) == [(pytest.approx(5), 6)]
+    assert [y for _, y in marks(axis, "o", style.WORSE)] == [4]
+    assert [y for _, y in marks(axis, "o", style.UNCLEAR)] == [2]
+    assert len(marks(axis, "|", style.INK)) == 6
+    assert {"loss", "Dice", "worse"} <= set(texts(figure))
 
 
-def test_single_factors_are_coloured_by_how_sure_they_are(factors):
-    figure = plots.factor_intervals(*factors)
-    left, right = figure.axes
-    assert marks(left, "o", style.BETTER) == [(pytest.approx(5), 6)]
-    assert [y for _, y in marks(left, "o", style.WORSE)] == [4]
-    assert [y for _, y in marks(left, "o", style.UNCLEAR)] == [2]
-    assert len(marks(left, "|", style.INK)) == 6 and len(marks(right, "D", style.INK)) == 5
-    assert {"loss", "Dice", "÷4", "×4", "worse"} <= set(texts(figure))
-
-
-def test_work_and_seeds_are_drawn():
-    rungs = pd.DataFrame({"name": ["rung 1", "full grid"], "candidates": [4, 4], "images": [8, 32],
-                          "work": [32, 128]})
-    drawn = texts(plots.halving_work(rungs))
-    assert {"4 × 8 images", "25.0 %", "100.0 %", "full grid"} <= set(drawn)
+def test_seeds_are_drawn():
     axis = plots.seed_spread({"U-Net": [0.4, 0.5]}, {"U-Net": (0.45, 0.3, 0.6)}).axes[0]
     assert marks(axis, "o", UNET) == [(pytest.approx(45), 0)]
     assert marks(axis, "|", style.INK) == [(40, 0), (50, 0)]
