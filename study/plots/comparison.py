@@ -40,7 +40,7 @@ def pair_matrix(
             value, low, high = style.percentages(pair.difference[:3])
             _pair(axis, (j, i), (value, low, high), largest, pair.is_real)
             _pair(axis, (i, j), (-value, -high, -low), largest, pair.is_real)
-        axis.set_xticks(range(len(runs)), [name.replace(", ", ",\n") for name in runs])
+        axis.set_xticks(range(len(runs)), [name.replace(" ", "\n") for name in runs])
         style.name_rows(axis, runs)
         axis.grid(False)
         axis.tick_params(length=0)
