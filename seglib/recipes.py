@@ -18,9 +18,8 @@ def recipe(dataset: str = "miniscapes", model: str = "unet", **changes: Any) -> 
     """
     sizes = RECIPES["size"]["gpu" if dataset == "cityscapes" else "cpu"]
     kinds = (("dataset", dataset), ("model", model), ("run", f"{dataset}-{model}"))
-    tables = [RECIPES[kind].get(name) for kind, name in kinds]
     values = {"dataset": dataset, "model": model, **RECIPES["all"]}
-    for table in (*tables, sizes.get(model)):
+    for table in (*(RECIPES[kind].get(name) for kind, name in kinds), sizes.get(model)):
         values |= table or {}
     return RunConfig.from_dict(values | changes).resolved()
 

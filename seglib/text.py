@@ -23,10 +23,8 @@ class Names(dict):
         return key
 
 
-DATASET_NAMES = Names(
-    miniscapes="MiniScapes", miniscapes2560="MiniScapes 2560", camvid="CamVid",
-    cityscapes="Cityscapes",
-)
+DATASET_NAMES = Names(miniscapes="MiniScapes", miniscapes2560="MiniScapes 2560",
+                      camvid="CamVid", cityscapes="Cityscapes")
 MODEL_NAMES = Names(fcn="FCN", unet="U-Net", vit="ViT", swin="Swin")
 ENCODER_NAMES = Names({name: f"EfficientNet-Lite{name[-1]}" for name in PACKAGES})
 SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words would not do
@@ -118,18 +116,13 @@ def difference_text(difference: PairedDifference | tuple[float, float, float]) -
 
 def describe_options(record: Record) -> str:
     """What sets a run's architecture apart, in words: "width 16, 2 levels"."""
-    config = record.config
-    options, defaults = config.model_options(), option_defaults(config.model)
+    options, defaults = record.config.model_options(), option_defaults(record.config.model)
     words = [f"width {options['width']}"] if "width" in options else []
     words += [options["size"]] if "size" in options else []
-    phrases = {
-        "norm": "batch normalisation" if config.norm else "no batch normalisation",
-        "skips": f"{config.skips or 'no'} skips", "levels": f"{config.levels} levels",
-        "bottleneck": f"bottleneck {config.bottleneck} its channels",
-        "dilation": f"dilation {config.dilation}", "pretrained": "pretrained",
-        "encoder": config.encoder,
-    }
-    words += [phrases[name] for name in phrases if options.get(name) != defaults.get(name)]
+    for name in ("norm", "pretrained", "skips", "levels", "bottleneck", "dilation", "encoder"):
+        if (value := options.get(name)) != defaults.get(name):
+            name = {"norm": "batch normalisation"}.get(name, name)
+            words.append(name if value is True else f"{name} {value}" if value else f"no {name}")
     return ", ".join(words)
 
 
