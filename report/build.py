@@ -27,31 +27,29 @@ from seglib.cli import exit_code
 from seglib.data.camvid import published_checksums
 from seglib.data.datasets import dataset_spec
 from seglib.errors import RecordError, SeglibError, choose
-from seglib.evaluation.intervals import bootstrap_interval, holm, paired_difference
-from seglib.evaluation.metrics import aggregate
+from seglib.evaluation.intervals import holm, paired_difference
 from seglib.files import read_json, sha256_of
 from seglib.records import Record, find_record
-from seglib.text import DATASET_NAMES, MODEL_NAMES, setting_name, setting_value
-from study import comparison, effects
+from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, setting_name, setting_value
+from study import comparison, effects, tables
 from study.beyond_scores import TRANSFER_DATASETS, measurement
 from study.boundaries import errors_by_distance
 from study.corruptions import CORRUPTIONS
 from study.exploration import facts_file
 from study.gallery import load_gallery
-from study.halving import sweep_table
 from study.layers import receptive_field
 from study.plan import load_study
-from study.work import epoch_images, network_shape
+from study.work import network_shape
 
 REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
 DATASETS, MODELS, SPLITS = TRANSFER_DATASETS, tuple(MODEL_NAMES), ("train", "val", "test")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
 BASES = {"fine-tuned": "", "full augmentation": ""}
-GROUPS = ("models", "ablations", "recipe beside the sweep", *BASES)
+GROUPS = ("models", "ablations", *BASES)
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
-          "weight_decay schedule clip_norm flip rotation jitter dropout validate_every").split()
-INTERVALS = ("miou", "pixel_accuracy", "iou:pole", "iou:person", "iou:rider", "iou:road")
+          "weight_decay schedule clip_norm flip jitter").split()
+INTERVALS = ("miou", "pixel_accuracy", "pole", "person", "rider", "road")
 
 
 class Number(NamedTuple):
@@ -88,7 +86,7 @@ def number(value: float, form: str = ",.0f", unit: str = "", bounds: Sequence = 
 
 def percent(share: float | None, digits: int = 1, bounds: Sequence = ()) -> Number:
     """A share of 1 in percent; that of a class that occurs nowhere is None."""
-    if share is None:
+    if pd.isna(share):
         return Number("n/a")
     return number(100 * share, f".{digits}f", r"\,\%", [100 * bound for bound in bounds])
 
@@ -118,8 +116,6 @@ def recorded_runs() -> dict[str, Record]:
     """The runs that have a name; after a colon it says the plan's group, or what was taken away."""
     runs = {}
     for entry in load_study(datasets=DATASETS, groups=GROUPS):
-        if entry.config.model not in MODELS:
-            continue
         name, kind = f"{entry.config.dataset}/{entry.config.model}", entry.group
         if kind == "ablations":
             kind = entry.level or MODEL_NAMES[entry.config.model]
@@ -131,8 +127,8 @@ def recorded_runs() -> dict[str, Record]:
 
 def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     """Everything measured that the text, the tables and the claims may name."""
-    parts = [("", drive_numbers(runs)), ("seeds/", seed_numbers())]
-    parts += [("", factor_numbers()), ("sweeps/", sweep_numbers())]
+    parts = [("", drive_numbers()), ("seeds/", seed_numbers())]
+    parts += [("", factor_numbers()), ("published/", published_numbers())]
     for dataset in DATASETS:
         networks = {model: runs[f"{dataset}/{model}"] for model in MODELS}
         parts += [(f"{dataset}/data/", data_numbers(dataset)),
@@ -175,29 +171,30 @@ def data_numbers(dataset: str) -> Named:
 
 
 def network_numbers(networks: Mapping[str, Record]) -> Named:
-    """The four networks on one dataset: how much they differ, and what they keep in the mean."""
+    """How much the four networks differ on one dataset."""
     pairs = comparison.pairs(networks)
     for better, worse, difference in pairs:
         yield f"{better}-{worse}", points(difference, ".1f")
     yield "pairs apart", number(sum(pair.is_real for pair in pairs))
-    measured = [measurement(record, "robustness") for record in networks.values()]
-    for kind, share in pd.DataFrame(map(comparison.retained_miou, measured)).mean().items():
-        yield f"kept {kind}", percent(share)
 
 
 def score_numbers(record: Record) -> Named:
-    for split, scores in record.scores.items():
-        values = {name: scores[name] for name in ("miou", "miiou", "pixel_accuracy")}
-        values |= dict(zip(record.dataset.class_set.names, scores["iou"], strict=True))
-        for name, value in values.items():
+    """Means over all recorded seeds; the intervals are over images and seeds together."""
+    names = record.dataset.class_set.names
+    for split in record.scores:
+        runs = comparison.scores_of_seeds(record, split)
+        rows = [{m: each[m] for m in ("miou", "miiou", "pixel_accuracy")}
+                | dict(zip(names, each["iou"], strict=True))
+                | {city: found["miou"] for city, found in each["cities"].items()} for each in runs]
+        means = pd.DataFrame(rows, dtype=float).mean()
+        yield f"{split}/seeds", number(len(runs))
+        for name, value in means.items():
             yield f"{split}/{name}", percent(value)
-        for metric in INTERVALS:
-            name = metric.removeprefix("iou:")
-            bounds = bootstrap_interval(scores, metric)
-            yield f"{split}/{name} interval", percent(values[name], bounds=bounds)
-    known = [iou for iou in record.scores["val"]["iou"] if iou is not None]
-    yield "val/missed", number(sum(iou < 0.1 for iou in known))
-    yield "val/learned", number(sum(iou > 0.05 for iou in known))
+        for name in INTERVALS:
+            text = score_text(runs, f"iou:{name}" if name in names else name)
+            text = text.replace(" ± ", r"\,$\pm$\,").replace(" %", r"\,\%")
+            yield f"{split}/{name} interval", Number(text, 100 * means[name])
+        yield f"{split}/learned", number((means[list(names)] > 0.05).sum())
 
 
 def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:
@@ -206,16 +203,13 @@ def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:
     base = start + BASES.get(kind, f":{MODEL_NAMES[runs[name].config.model]}")
     if kind and base in runs and base != name:
         for split in runs[name].scores:
-            both = [runs[each].scores[split] for each in (name, base)]
+            both = [comparison.scores_of_seeds(runs[each], split) for each in (name, base)]
             yield f"{split}/gain", points(paired_difference(*both))
-            yield f"{split}/person gain", points(paired_difference(*both, "iou:person"))
 
 
 def training_numbers(record: Record) -> Named:
     yield "versions", listed([" ".join(pair) for pair in record.environment["versions"].items()])
     yield "minutes", number(record.environment["seconds"] / 60)
-    for name, column in (("last loss", "train_loss"), ("last val loss", "val_loss")):
-        yield name, number(record.history[column].dropna().iloc[-1], ".2f")
     options = dataclasses.asdict(record.config) | record.config.model_options()
     for field in RECIPE:
         yield f"set {field}", setting(options[field])
@@ -255,17 +249,13 @@ def mistake_numbers(record: Record) -> Named:
     yield "wrong within 8", percent(table[:4]["wrong"].sum() / table["wrong"].sum(), 0)
 
 
-def drive_numbers(runs: Mapping[str, Record]) -> Named:
-    """CamVid's drives: frames in each split, and the networks' mIoU on those in test."""
+def drive_numbers() -> Named:
+    """The frames of CamVid's drives in each split."""
     published = [name.split("/")[1:] for name in published_checksums() if "annot/" not in name]
     frames = Counter((name.split("_")[0], split) for split, name in published)
     for drive in {drive for drive, _ in frames}:
         for split in SPLITS:
             yield f"camvid/{drive}/{split}", number(frames[drive, split])
-        for model in MODELS if frames[drive, "test"] else ():
-            images = runs[f"camvid/{model}"].scores["test"]["images"]
-            chosen = [name.startswith(drive) for name in images["names"]]
-            yield f"camvid/{model}/{drive}", percent(aggregate(images, chosen)["miou"])
 
 
 def seed_numbers() -> Named:
@@ -294,36 +284,23 @@ def factor_numbers() -> Named:
     yield "factors/corrected", number(sum(p < 0.05 for p in holm(changes["p_value"])))
 
 
-def sweep_numbers() -> Named:
-    for entry in load_study(groups=["halving"]):
-        plan, name = entry.plan, entry.config.model
-        table = sweep_table(plan)
-        best = table[table["rung"] == len(plan.rungs)].sort_values("rank").iloc[0]
-        start = table[(table["rung"] == 1) & (table["candidate"] == best["candidate"])].iloc[0]
-        images = sum(epoch_images(plan.config(r, 0)) * r.candidates for r in plan.rungs)
-        yield f"{name}/candidates", number(plan.count)
-        yield f"{name}/work", percent(images / (plan.count * epoch_images(plan.base)), 0)
-        settings = [f"{setting_name(field)} {setting_value(best[field])}" for field in plan.grid]
-        yield f"{name}/winner", listed(settings)
-        yield f"{name}/score", percent(best["score"])
-        yield f"{name}/place", number(start["rank"])
-        for field in plan.grid:
-            means = 100 * effects.mean_scores(table, [field])
-            yield f"{name}/effect {field}", number(means.max() - means.min(), ".1f", "~points")
-        yield f"{name}/edge", number(best["learning_rate"] == max(plan.grid["learning_rate"]))
+def published_numbers() -> Named:
+    for each in tables.published_results():
+        yield each["name"], number(each["miou"], ".1f", r"\,\%")
 
 
 # --- what LaTeX reads ----------------------------------------------------------------------------
 
 CLASSES = {dataset: dataset_spec(dataset).class_set.names for dataset in DATASETS}
 RUNS = {f"{DATASET_NAMES[d]}, {MODEL_NAMES[m]}": f"{d}/{m}" for d in DATASETS for m in MODELS}
+RUNS |= {"CamVid, pretrained": "camvid/timm"}
 NETWORKS = {MODEL_NAMES[model]: model for model in MODELS}
 CLASS_ROWS = {d: {name: name for name in CLASSES[d]} | {"mean": "miou"} for d in DATASETS}
 # The name of a cell's number, and what takes the places of row and column in it, by their titles.
 TABLES = {
     "models": ("{row}/{column}", RUNS, {
-        "parameters (M)": "parameters", "mult.-adds (G)": "multiply-adds", "minutes": "minutes",
-        "val mIoU": "val/miou", "test mIoU": "test/miou interval",
+        "parameters (M)": "parameters", "mult.-adds (G)": "multiply-adds", "ms": "milliseconds",
+        "minutes": "minutes", "seeds": "test/seeds", "test mIoU": "test/miou interval",
         "pixel acc.": "test/pixel_accuracy", "iIoU": "test/miiou",
     }),
     "beside-scores": ("{row}/{column}", RUNS, {
@@ -331,11 +308,11 @@ TABLES = {
         "inside": "inside", "ECE": "ECE", "surplus": "surplus",
         **{kind: f"kept {kind}" for kind in (*CORRUPTIONS, "mean")}, "abroad": "abroad",
     }),
-    "recipe": ("miniscapes/{column}/set {row}", {setting_name(f): f for f in RECIPE}, NETWORKS),
+    "recipe": ("{column}/set {row}", {setting_name(f): f for f in RECIPE},
+               {n: f"miniscapes/{m}" for n, m in NETWORKS.items()} | {"pretrained": "camvid/timm"}),
     "classes-miniscapes": ("miniscapes/{column}/test/{row}", CLASS_ROWS["miniscapes"], NETWORKS),
-    "classes-camvid": ("camvid/{column}/test/{row}", CLASS_ROWS["camvid"], NETWORKS),
-    "classes-fine-tuned": ("camvid/{column}:fine-tuned/test/{row}", CLASS_ROWS["camvid"],
-                           {"U-Net": "unet", "Swin": "swin"}),
+    "classes-camvid": ("camvid/{column}/test/{row}", CLASS_ROWS["camvid"],
+                       NETWORKS | {"pretrained": "timm"}),
 }
 
 
@@ -346,6 +323,26 @@ def table(numbers: Numbers, pattern: str, rows: dict, columns: dict) -> str:
     frame = pd.DataFrame(names, *titles)
     cells = frame.map(lambda name: re.sub(r"\\,\\%|~points", "", numbers[name].text))
     return cells.to_latex(column_format=f"@{{}}l{'r' * len(columns)}@{{}}")
+
+
+def published_table() -> str:
+    """What others got on CamVid's split beside the study's own, with the bibliography's keys."""
+    entries = re.split(r"^@\w+\{", (REPORT / "references.bib").read_text("utf-8"), flags=re.M)[1:]
+    titles = [re.search("  title = {(.*)},", entry)[1].lower() for entry in entries]
+    keys = {re.sub("[{}]", "", t): e.split(",")[0] for t, e in zip(titles, entries, strict=True)}
+    runs = pd.read_csv(paths.results_dir() / "summary.csv").fillna({"start": "", "options": ""})
+    runs = tables.main_runs(runs).query("dataset == 'camvid' and scored_on == 'test'")
+    found = [*tables.published_results(), *map(tables.own_run, runs.itertuples())]
+    rows = [(
+        re.sub(r"\*\*([^,]+).*\*\*", r"\\textbf{\1}", each["name"]),
+        r"$\times$".join(map(str, each.get("input", "?"))),
+        f"{each['parameters']:.3g}" if "parameters" in each else "?",
+        each.get("trained", "?"), each["start"], each.get("epochs", "?"), f"{each['miou']:.1f}",
+        rf"\citealt{{{keys[choose('title', each['source'].lower(), keys)]}}}" if "url" in each
+        else "this study",
+    ) for each in sorted(found, key=tables.rank)]
+    columns = "network,input,M,trained on,start,epochs,mIoU,source".split(",")
+    return pd.DataFrame(rows, columns=columns).to_latex(index=False, column_format="@{}lrrllrrl@{}")
 
 
 def sources() -> dict[Path, str]:
@@ -395,6 +392,9 @@ def generate(folder: Path, numbers: Numbers) -> None:
     lines = [rf"\setresult{{{name}}}{{{numbers[name].text}}}%" for name in sorted(named)]
     files = {f"table-{name}.tex": table(numbers, *parts) for name, parts in TABLES.items()}
     files["numbers.tex"] = "\n".join([*lines, ""])
+    files["table-published.tex"] = published_table()
+    planned = [(e.group, e.config.dataset, e.config.model, e.label, e.id) for e in load_study()]
+    files["runs.csv"] = pd.DataFrame(planned).to_csv(index=False, header=False, lineterminator="\n")
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
         (folder / name).write_text(content, encoding="utf-8")

@@ -177,7 +177,7 @@ def published_section(shown: pd.DataFrame) -> str:
     """The published results as a Markdown table, with those of `main_runs` that are comparable."""
     ours = shown[(shown["dataset"] == "camvid") & (shown["scored_on"] == "test")]
     lines = []
-    for found in sorted([*published_results(), *map(_own, ours.itertuples())], key=_order):
+    for found in sorted([*published_results(), *map(own_run, ours.itertuples())], key=rank):
         place, tricks = found["place"], f" ({found['tricks']})" if "tricks" in found else ""
         cells = (
             found["name"], "×".join(map(str, found.get("input", ["n/a"]))),
@@ -190,7 +190,7 @@ def published_section(shown: pd.DataFrame) -> str:
     return PUBLISHED + "\n".join(lines)
 
 
-def _own(row: Any) -> dict[str, Any]:
+def own_run(row: Any) -> dict[str, Any]:
     """A run of this study with the fields of a published result."""
     config, runs = (record := load_record(row.run)).config, scores_of_seeds(record, "test")
     fresh = "ImageNet" if config.model_options().get("pretrained") else "scratch"
@@ -202,7 +202,7 @@ def _own(row: Any) -> dict[str, Any]:
     }
 
 
-def _order(result: Mapping[str, Any]) -> tuple[bool, bool, bool, float]:
+def rank(result: Mapping[str, Any]) -> tuple[bool, bool, bool, float]:
     """Where a reader looks for a result: by what its network has seen, then by its score."""
     start, trained = result["start"], result.get("trained", "train")
     other = start not in ("scratch", "ImageNet") or trained not in ("train", "train+val")

@@ -107,9 +107,9 @@ def test_a_number_that_nothing_gives_is_told_with_the_nearest(tmp_path, monkeypa
 def test_a_record_that_says_otherwise_is_told_with_the_sentence(numbers, tmp_path):
     record = build.recorded_runs()["camvid/unet"]
     test = record.scores["test"]
-    test["iou"][test["classes"].index("road")] = 0.7
+    test["iou"][test["classes"].index("road")] = 0.6
     found = {f"camvid/unet/{name}": value for name, value in build.score_numbers(record)}
-    with pytest.raises(SeglibError, match=r"bear out \(n\(.*road.*\) > 80\).*is seldom in doubt"):
+    with pytest.raises(SeglibError, match=r"bear out \(n\(.*road.*\) > 85\).*is seldom in doubt"):
         build.generate(tmp_path, build.Numbers(numbers | found))
 
 
