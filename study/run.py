@@ -53,7 +53,8 @@ def status(entry: Entry) -> Status:
         if lacking:
             return Status("not measured", f"{len(lacking)} of {len(PARTS)} parts")
         other = "" if record.is_current else ", of another results version"
-        return Status("recorded", f"val mIoU {percent(record.miou())}{other}")
+        score = f"{record.config.scored_split} mIoU {percent(record.miou())}"
+        return Status("recorded", score + other)
     if checkpoint_folder(entry.id).is_dir():
         state, _ = load_checkpoint(entry.id)
         if state and state.get("results_version") == RESULTS_VERSION:
