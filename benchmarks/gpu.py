@@ -208,7 +208,8 @@ def kill_and_resume(plan: Plan, found: Findings) -> None:
         expected = whole.history["val_loss"].iloc[-1], whole.miou(), whole.weights()
     checkpoint = checkpoint_folder(config.run_id) / "last.ckpt"
     context = multiprocessing.get_context("spawn")
-    process = context.Process(target=_train_slowly, args=(config.to_dict(), str(plan.device)))
+    given = config.to_dict(), str(plan.device), torch.get_num_threads()
+    process = context.Process(target=_train_slowly, args=given)
     process.start()
     while process.is_alive() and not checkpoint.exists():
         time.sleep(0.02)
@@ -231,8 +232,9 @@ def kill_and_resume(plan: Plan, found: Findings) -> None:
         found.check("resumed: the same weights, bit for bit", same, "on a CPU")
 
 
-def _train_slowly(values: dict[str, Any], device: str) -> None:
+def _train_slowly(values: dict[str, Any], device: str, threads: int) -> None:
     """For a process of its own: a pause after each epoch leaves the time to kill it."""
+    torch.set_num_threads(threads)  # a processor adds in another order with more of them
     with mock.patch("seglib.training.loop.is_late", lambda *_: time.sleep(2)), quiet():
         fit(RunConfig.from_dict(values), device=device, progress=False)
 
