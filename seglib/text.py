@@ -1,14 +1,14 @@
 """Names and numbers as people read them: networks, datasets, settings, scores and intervals."""
 
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 import torch
 
 from .config import RunConfig
-from .evaluation.intervals import PairedDifference, Scores, bootstrap_interval
+from .evaluation.intervals import PairedDifference, Scores, as_runs, bootstrap_interval
 from .models import MODELS, option_defaults, swin, vit
 from .models.inspection import count_parameters, multiply_adds
 from .models.pretrained import PACKAGES, published_file
@@ -98,7 +98,7 @@ def score_text(scores: Scores | Sequence[Scores], metric: str = "miou") -> str:
     """
     low, high = bootstrap_interval(scores, metric)  # also refuses an unknown metric
     key, _, name = metric.partition(":")
-    runs = [scores] if isinstance(scores, Mapping) else scores
+    runs = as_runs(scores)
     names = runs[0]["categories" if key.startswith("category") else "classes"]
     values = pd.Series([r[key][names.index(name)] if name else r[key] for r in runs], dtype=float)
     spread = f" ± {100 * values.std():.1f} %" if len(values) > 1 else " %"

@@ -68,7 +68,7 @@ def bootstrap_interval(
     `scores`: of one run, or of several on the same split. `metric`: a mean of `METRICS`, or one
     class or category as in "iou:person". `block`: length of the blocks (None: the dataset's).
     """
-    found = _interval([_runs(scores)], metric, block, seed, level)
+    found = _interval([as_runs(scores)], metric, block, seed, level)
     low, high = np.clip([found.low, found.high], 0, 1)
     return float(low), float(high)
 
@@ -83,7 +83,7 @@ def paired_difference(
     seeds and scenes together. Pairing removes what makes a scene hard for every network, so that it
     is narrower than those of a and b. ConfigError when they were scored on different scenes.
     """
-    return _interval([_runs(scores_a), _runs(scores_b)], metric, block, seed, level)
+    return _interval([as_runs(scores_a), as_runs(scores_b)], metric, block, seed, level)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -138,7 +138,8 @@ def _interval(
     return PairedDifference(point, float(centre - high), float(centre - low), float(p_value))
 
 
-def _runs(scores: Scores | Sequence[Scores]) -> Sequence[Scores]:
+def as_runs(scores: Scores | Sequence[Scores]) -> Sequence[Scores]:
+    """The scores of one run or of several, as several."""
     return [scores] if isinstance(scores, Mapping) else scores
 
 
