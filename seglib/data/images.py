@@ -103,17 +103,17 @@ def read_label_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndarra
 
 
 def read_instance_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Read a mask of instance ids as int32 (H, W); errors of `read_mask`.
+    """Read a mask of instance ids as uint16 (H, W); errors of `read_mask`.
 
     A pixel of the k-th object of a class with instances holds `id * 1000 + k`, any other pixel its
     label id.
     """
-    mask = read_mask(path, size)
-    unknown = mask > LARGEST_LABEL_ID
-    unknown &= (mask < 1000) | (mask >= 1000 * (LARGEST_LABEL_ID + 1))
-    if unknown.any():
+    mask = read_mask(path, size).astype(np.uint16, copy=False)
+    first = LARGEST_LABEL_ID + 1
+    between = mask - np.uint16(first) < 1000 - first  # smaller values wrap around to large ones
+    if between.any() or mask.max() >= 1000 * first:
         check_label_ids(np.where(mask >= 1000, mask // 1000, mask), str(path))
-    return mask.astype(np.int32)
+    return mask
 
 
 def image_size(path: Path) -> tuple[int, int]:

@@ -250,7 +250,7 @@ def test_instance_ids_of_the_whole_table(tmp_path):
     known = np.array([[0, 33, 1000, 1999, 26000, 33999]], np.uint16)
     Image.fromarray(known).save(path)
     found = read_instance_ids(path)
-    assert found.dtype == np.int32 and np.array_equal(found, known)
+    assert found.dtype == np.uint16 and np.array_equal(found, known)
     for value, label_id in {34: 34, 999: 999, 34000: 34, 65535: 65}.items():
         Image.fromarray(np.array([[7, value, 26000]], np.uint16)).save(path)
         with pytest.raises(DatasetError, match=f"label id {label_id} is outside the table's 0..33"):
