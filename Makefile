@@ -11,8 +11,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
-# Threads that wait go to sleep: on a busy machine they would take the time of those that work.
-export OMP_WAIT_POLICY ?= passive
+# Threads that wait soon go to sleep: on a busy machine they would take the time of those that work.
+export GOMP_SPINCOUNT ?= 10000
 export OPENBLAS_NUM_THREADS ?= 1
 
 .NOTPARALLEL:

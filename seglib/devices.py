@@ -1,6 +1,7 @@
 """Which device to compute on, in which precision, and with which memory."""
 
 import ctypes
+import os
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -72,10 +73,7 @@ def keep_memory() -> bool:
     By default glibc gives the large blocks of a training step back to the system, which hands them
     out again one page fault after the other. Kept, a step is 5 to 20 % faster on two cores.
     """
-    try:
-        library = ctypes.CDLL(None)
-        library.gnu_get_libc_version  # noqa: B018  (raises where it is another library)
-        mallopt = library.mallopt
-    except (AttributeError, OSError, TypeError):
+    library = ctypes.CDLL(None) if os.name == "posix" else None
+    if not hasattr(library, "gnu_get_libc_version"):
         return False
-    return all([mallopt(parameter, value) for parameter, value in MALLOC_SETTINGS.items()])
+    return all([library.mallopt(key, value) for key, value in MALLOC_SETTINGS.items()])

@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import copy
 import html
+import math
 import os
 import re
 import sys
@@ -38,7 +39,7 @@ _PROGRESS = re.compile(r"\d+%\|.*\[\d\d:\d\d<")
 class _Client(NotebookClient):
     """Remembers when the kernel was last heard of: printing, a progress bar, the end of a cell."""
 
-    heard = 0.0
+    heard = math.inf  # until then it starts, which has a limit of its own
 
     def process_message(self, *args: Any, **kwargs: Any) -> Any:
         self.heard = time.perf_counter()
@@ -49,7 +50,6 @@ class _Client(NotebookClient):
         loop = asyncio.get_running_loop()
         # nbclient's own handlers of signals end in tracebacks
         loop.add_signal_handler = loop.remove_signal_handler = lambda *given: None
-        self.heard = time.perf_counter()
         running = asyncio.ensure_future(self.async_execute(env=environment))
         try:
             while not (await asyncio.wait({running}, timeout=1))[0]:
@@ -96,7 +96,7 @@ def execute(path: Path, silence: float = SILENCE) -> tuple[nbformat.NotebookNode
         asyncio.run(client.run(environment, silence))
     except TimeoutError:
         raise SeglibError(f"{path.name}: not a word from it for {silence:g} s") from None
-    except DeadKernelError:
+    except RuntimeError:  # DeadKernelError, and that of one that has not started in time
         raise SeglibError(f"{path.name}: its kernel died (out of memory?)") from None
     except CellExecutionError as problem:
         print(problem.traceback, file=sys.stderr)

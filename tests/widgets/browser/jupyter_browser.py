@@ -22,7 +22,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 ROOT = Path(__file__).parents[3]
-PATIENCE = 240  # seconds: importing torch on a busy machine alone can take a minute
+PATIENCE = 600  # seconds: importing torch on a busy machine alone can take minutes
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-dev-shm-usage "
     "--disable-background-networking --disable-component-update --disable-sync --hide-scrollbars"
@@ -171,9 +171,9 @@ class Browser:
         """What a function of `page.js` returns for these arguments."""
         return self.promise(f"{PAGE}\nreturn {function}(...given);", *arguments)
 
-    def wait(self, condition: str, *arguments: Any, timeout: float = PATIENCE) -> Any:
+    def wait(self, condition: str, *arguments: Any) -> Any:
         """Wait until a JavaScript expression is true; returns its value."""
-        return WebDriverWait(self.driver, timeout, 0.2).until(
+        return WebDriverWait(self.driver, PATIENCE, 0.2).until(
             lambda driver: driver.execute_script(f"return {condition}", *arguments),
             f"this did not come true: {condition}",
         )
@@ -229,7 +229,7 @@ class Browser:
         if control == "scene":
             ready = "arguments[0].dataset.scene === arguments[1] && "
             ready += "arguments[0].dataset.state === 'ready'"
-            self.wait(ready, viewer, str(position), timeout=20)
+            self.wait(ready, viewer, str(position))
 
     def hover(self, viewer: WebElement, x: float, y: float) -> dict[str, str]:
         """Point at a place, given as shares of the canvas, and read what the viewer says of it."""
@@ -243,9 +243,9 @@ class Browser:
         """Choose files in the page's only panel for photographs."""
         self.find(".seglib-panel input").send_keys("\n".join(map(str, paths)))
 
-    def told(self, part: str, timeout: float = 60) -> str:
+    def told(self, part: str) -> str:
         """The panel's line, once it holds `part` and nothing is at work."""
         line = "(document.querySelector('.seglib-line')?.textContent ?? '')"
         idle = "document.querySelector('.seglib-working').hidden"
         ready = f"{line}.includes(arguments[0]) && {idle} && {line}"
-        return self.wait(ready, part, timeout=timeout)
+        return self.wait(ready, part)

@@ -189,7 +189,7 @@ def test_overview_is_sorted_filtered_and_opens_scenes(disk, viewer) -> None:
     disk.select(viewer, "sort", 1)
     disk.select(viewer, "against", 0)
     disk.keys(Keys.ARROW_RIGHT, Keys.ENTER)
-    disk.wait("arguments[0].dataset.scene === '1'", viewer, timeout=20)
+    disk.wait("arguments[0].dataset.scene === '1'", viewer)
     assert disk.pixel(viewer, *ON_CAR) == close_to(CAR)
 
 
@@ -233,7 +233,7 @@ def test_photograph_is_blended_lightened_bared_and_fills_the_screen(disk, viewer
     hold.key_up("h").perform()
     assert disk.pixel(viewer, *ON_ROAD) != close_to((72, 52, 32))
     disk.press(viewer, "full")
-    disk.wait("document.fullscreenElement === arguments[0]", viewer, timeout=20)
+    disk.wait("document.fullscreenElement === arguments[0]", viewer)
     disk.settle()
     bottom = disk.script("return arguments[0].getBoundingClientRect().bottom / innerHeight", canvas)
     assert 0.7 < bottom <= 1
@@ -339,7 +339,7 @@ def test_photo_of_15_megabytes_arrives_upright(browser, tmp_path) -> None:
     street(3000, 4000, noise=104).save(tmp_path / "large.jpg", quality=99, exif=exif)
     assert (tmp_path / "large.jpg").stat().st_size > 15e6
     browser.upload(tmp_path / "large.jpg")
-    line = browser.told("pixels segmented in", timeout=120)
+    line = browser.told("pixels segmented in")
     assert line.startswith("large.jpg: 3000×4000 pixels") and ", sent as " in line
     assert browser.pixel(panel, 0.5, 0.25) == close_to(ROAD)
     assert browser.pixel(panel, 0.5, 0.75) == close_to(SKY)
@@ -373,7 +373,7 @@ def test_saved_are_the_whole_picture_with_legend_and_the_label_ids(
 ) -> None:
     browser.press(cell, "more")  # what is saved is the whole, nevertheless
     browser.press(cell, "save")
-    browser.wait("arguments[0].textContent.includes('Saved at 1024×512')", cell, timeout=20)
+    browser.wait("arguments[0].textContent.includes('Saved at 1024×512')", cell)
     picture, mask = folder / "first-Alpha-prediction.png", folder / "first-Alpha_labelIds.png"
     while not (mask.exists() and picture.exists()):
         time.sleep(0.1)
@@ -392,13 +392,13 @@ def test_save_escape_and_shift_enter_reach_the_notebook(browser, cell) -> None:
     canvas = browser.find("canvas", cell)
     canvas.click()
     send.key_down(Keys.CONTROL).send_keys("s").key_up(Keys.CONTROL).perform()
-    browser.wait(f"!{notebook}.model.dirty", timeout=20)
+    browser.wait(f"!{notebook}.model.dirty")
     assert browser.script(active) == 0
     send.send_keys(Keys.ESCAPE, Keys.ARROW_DOWN).perform()
     assert browser.script(active) == 1  # the arrow was the notebook's
     canvas.click()
     send.key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
-    browser.wait(f"{notebook}.content.activeCellIndex === 1", timeout=20)
+    browser.wait(f"{notebook}.content.activeCellIndex === 1")
 
 
 def test_pixel_ratio_is_followed_and_the_panel_not_clipped_at_320_pixels(browser, cell) -> None:
@@ -427,7 +427,7 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser.promise(f"await {context}.session.kernel.restart()")
     street(50, 70).save(tmp_path / "late.png")
     browser.upload(tmp_path / "late.png")
-    line = browser.told("late.png: the kernel", timeout=30)
+    line = browser.told("late.png: the kernel")
     assert line.startswith("⚠ ") and "run this cell again" in line
     browser.press(cell, "truth")  # the viewer lives on without it
     assert browser.pixel(cell, *ON_CAR) == close_to(CAR)

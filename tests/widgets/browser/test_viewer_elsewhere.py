@@ -123,7 +123,7 @@ def test_viewer_works_and_can_be_read_in_dark_in(host: str, site: str, tmp_path:
         assert browser.pixel(viewer, 0.75, 0.37) == pytest.approx(CAR, abs=2)
         browser.find("canvas", viewer).click()
         ActionChains(browser.driver, 50).send_keys(Keys.ARROW_RIGHT).perform()  # the next scene
-        browser.wait("arguments[0].dataset.scene === '1'", viewer, timeout=20)
+        browser.wait("arguments[0].dataset.scene === '1'", viewer)
         paper, words = browser.script(
             """const style = getComputedStyle(arguments[0]);
             return [style.backgroundColor, style.color].map((color) =>
