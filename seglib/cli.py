@@ -196,9 +196,34 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
     Args:
         dataset: By whose recipes, at whose size: miniscapes, camvid or cityscapes.
     """
-    from .text import model_table
+    import pandas
+    import torch
 
-    print(model_table(dataset))
+    from .models import MODELS, swin, vit
+    from .models.inspection import count_parameters, multiply_adds
+    from .models.pretrained import published_file
+    from .recipes import recipe
+    from .text import network_name, setting_value
+
+    rows = {}
+    for name in MODELS:
+        config = recipe(dataset, name)
+        with torch.device("meta"):
+            model = config.build_model(download=False)
+        encoder = config.model_options().get("encoder")
+        sizes = {"vit": vit.PUBLISHED, "swin": swin.PUBLISHED}.get(name, {encoder: encoder})
+        weights = [
+            f"{size} ({'here' if published_file(theirs)[0].exists() else 'not here'})"
+            for size, theirs in sizes.items() if theirs
+        ]
+        rows[name] = {
+            "network": network_name(config), "parameters": f"{count_parameters(model) / 1e6:.2f} M",
+            "multiply-adds": f"{multiply_adds(model, config.image_size) / 1e9:.2f} G",
+            "ImageNet weights": ", ".join(weights) or "none",
+        }
+    print(pandas.DataFrame.from_dict(rows, orient="index").to_string())
+    print(f"by the recipes of {dataset}, at {setting_value(config.image_size)}; timm takes any "
+          "convolutional encoder of that library: seglib train --model timm --encoder resnet34")
 
 
 def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int = 1) -> None:

@@ -1,6 +1,7 @@
 """One frozen dataclass describes a run: the notebook's third cell, the CLI and `config.json`."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -9,15 +10,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, get_args, get_origin, get_type_hints
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from .data.datasets import dataset_spec
-from .devices import resolve_precision
 from .errors import ConfigError, choose, shown
 from .models import MODELS, build_model, option_defaults
+
+if TYPE_CHECKING:
+    import torch
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("fine", "coarse"),
@@ -106,7 +106,7 @@ class RunConfig:
     seed: int = 0  # Seed of initial weights, order, augmentation and dropout
 
     def __post_init__(self) -> None:
-        for field, hint in get_type_hints(type(self)).items():
+        for field, hint in _types(type(self)).items():
             # Equal values of another type (1 for 1.0, as JSON has it a list) hash to the same id.
             object.__setattr__(self, field, _as_type(field, hint, getattr(self, field)))
         for field, choices in CHOICES.items():
@@ -120,7 +120,7 @@ class RunConfig:
             parts = f"accumulation {self.accumulation}"
             raise ConfigError(f"batch_size {self.batch_size} must be a multiple of {parts}")
 
-    def resolved(self, device: torch.device | None = None) -> "RunConfig":
+    def resolved(self, device: "torch.device | None" = None) -> "RunConfig":
         """The same run with nothing left open and nothing said twice; its id is a hash of this.
 
         Sizes and precision (on `device`, None: the fastest) get values; settings without effect,
@@ -138,8 +138,10 @@ class RunConfig:
         } | {name: getattr(self, name, None) == default for name, default in own.items()}
         fields = dataclasses.fields(self)
         changes = {field.name: field.default for field in fields if without_effect.get(field.name)}
-        changes |= {"image_size": size, "precision": resolve_precision(self.precision, device)}
-        changes["hold_out"] = self.hold_out and tuple(sorted(self.hold_out))
+        changes |= {"image_size": size, "hold_out": self.hold_out and tuple(sorted(self.hold_out))}
+        if self.precision == "auto":
+            from .devices import resolve_precision  # here, since PyTorch takes seconds to import
+            changes["precision"] = resolve_precision(self.precision, device)
         return dataclasses.replace(self, **changes)
 
     def model_options(self) -> dict[str, Any]:
@@ -159,7 +161,7 @@ class RunConfig:
                 raise ConfigError(f"{field.name} {value!r}: not an option of {self.model} ({has})")
         return known
 
-    def build_model(self, *, download: bool = True) -> nn.Module:
+    def build_model(self, *, download: bool = True) -> "torch.nn.Module":
         """The run's network with fresh weights, or `pretrained` ones unless `download` is False."""
         options = self.model_options()
         if not download:
@@ -196,6 +198,9 @@ class RunConfig:
         values = {k: v for k, v in self.resolved().to_dict().items() if v is not None}
         digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
         return f"{self.dataset}-{self.model}-{digest[:8]}"
+
+
+_types = functools.cache(get_type_hints)  # of a hundred records it would take a fifth of a second
 
 
 def _as_type(field: str, hint: Any, value: Any) -> Any:

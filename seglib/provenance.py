@@ -4,9 +4,10 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 # Raised by hand when a change of the code changes what a recorded run would score. `seglib verify`
 # and tests/training/test_reproduction.py show by doing whether it still holds.
@@ -32,8 +33,9 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | found
 
 
-def describe_machine(device: torch.device) -> dict[str, Any]:
+def describe_machine(device: "torch.device") -> dict[str, Any]:
     """Device, processor and number of threads, without anything that names the machine."""
+    import torch  # here: records, which need the results version, do without
     if device.type == "cuda":
         processor = torch.cuda.get_device_name(device)
     else:

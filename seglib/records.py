@@ -18,14 +18,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor, nn
 
 from . import paths
 from .config import RunConfig
@@ -36,6 +33,10 @@ from .errors import ConfigError, RecordError, shown
 from .files import atomic_folder, atomic_path, locked, read_json, sha256_of, write_json
 from .provenance import RESULTS_VERSION
 from .recipes import command
+
+if TYPE_CHECKING:
+    import pandas
+    import torch
 
 SUMS = "SHA256SUMS"
 
@@ -66,9 +67,9 @@ class Record:
         return dataset_spec(self.config.dataset)
 
     @cached_property
-    def history(self) -> "pandas.DataFrame":  # noqa: F821
+    def history(self) -> "pandas.DataFrame":
         """One row per validated epoch: epoch, learning_rate, train_loss, val_loss, val_miou, …"""
-        import pandas  # here and below: listing runs does without
+        import pandas  # here, as PyTorch below: listing runs and showing predictions do without
         return pandas.read_csv(io.BytesIO(self._part("history.csv")))
 
     @cached_property
@@ -158,8 +159,9 @@ class Record:
                 maps[name] = np.float32(resize_mask(read_mask(file), label_ids.shape)) / 100
         return maps
 
-    def weights(self) -> dict[str, Tensor]:
+    def weights(self) -> "dict[str, torch.Tensor]":
         """The recorded tensors; `RecordError` where missing, damaged or not finite."""
+        from safetensors.torch import load
         if not self.weights_path.exists():
             hint = f"left out of the record; make it: {command(self.config)} --retrain"
             raise RecordError(f"{self.weights_path}: {hint}")
@@ -173,7 +175,7 @@ class Record:
                 raise RecordError(f"{self.weights_path}: {name!r} holds NaN or infinite numbers")
         return tensors
 
-    def load_model(self, device: torch.device | str = "cpu") -> nn.Module:
+    def load_model(self, device: "torch.device | str" = "cpu") -> "torch.nn.Module":
         """The network with the recorded weights in evaluation mode; takes normalised floats."""
         model = self.config.build_model(download=False)
         try:
@@ -281,7 +283,7 @@ def find_record(config: RunConfig, results: Path | None = None) -> Record | None
 def save_record(
     config: RunConfig, *,
     history: list[dict[str, Any]], scores: dict[str, dict[str, Any]], environment: dict[str, Any],
-    state: Mapping[str, Tensor] | None, predictions: Mapping[str, Mapping[str, np.ndarray]],
+    state: "Mapping[str, torch.Tensor] | None", predictions: Mapping[str, Mapping[str, np.ndarray]],
     results: Path | None = None,
 ) -> Record:
     """Write a complete record and return it; `state` None leaves the weights out."""
@@ -295,6 +297,7 @@ def save_record(
         for split, images in predictions.items():
             _write_predictions(temporary, split, images)
         if state is not None:
+            from safetensors.torch import save
             # `save_file` hides the number of an error such as a full disk
             (temporary / "weights.safetensors").write_bytes(save(dict(state)))
         seal(temporary)

@@ -1,19 +1,18 @@
-"""Names and numbers as people read them: networks, datasets, settings, scores and intervals."""
+"""Names and numbers as people read them: networks, datasets, settings, scores and intervals.
+
+Text of scores imports pandas and SciPy where it is made, so that the rest is there at once.
+"""
 
 import numbers
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
-import torch
+from typing import TYPE_CHECKING, Any
 
 from .config import RunConfig
-from .evaluation.intervals import PairedDifference, Scores, as_runs, bootstrap_interval
-from .models import MODELS, option_defaults, swin, vit
-from .models.inspection import count_parameters, multiply_adds
-from .models.pretrained import PACKAGES, published_file
-from .recipes import recipe
+from .models import option_defaults
 from .records import Record
+
+if TYPE_CHECKING:
+    from .evaluation.intervals import PairedDifference, Scores
 
 
 class Names(dict):
@@ -26,7 +25,7 @@ class Names(dict):
 DATASET_NAMES = Names(miniscapes="MiniScapes", miniscapes2560="MiniScapes 2560",
                       camvid="CamVid", cityscapes="Cityscapes")
 MODEL_NAMES = Names(fcn="FCN", unet="U-Net", vit="ViT", swin="Swin")
-ENCODER_NAMES = Names({name: f"EfficientNet-Lite{name[-1]}" for name in PACKAGES})
+ENCODER_NAMES = Names({f"tf_efficientnet_lite{n}": f"EfficientNet-Lite{n}" for n in range(3)})
 SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words would not do
 
 
@@ -34,31 +33,6 @@ def network_name(config: RunConfig) -> str:
     """A run's architecture as people read it; where that is any encoder of timm's, the encoder."""
     encoder = config.model_options().get("encoder")
     return ENCODER_NAMES[encoder] if encoder else MODEL_NAMES[config.model]
-
-
-def model_table(dataset: str) -> str:
-    """The architectures by their recipes as text: cost, and which ImageNet weights are here."""
-    rows = {}
-    for name in MODELS:
-        config = recipe(dataset, name)
-        with torch.device("meta"):
-            model = config.build_model(download=False)
-        encoder = config.model_options().get("encoder")
-        sizes = {"vit": vit.PUBLISHED, "swin": swin.PUBLISHED}.get(name, {encoder: encoder})
-        weights = [
-            f"{size} ({'here' if published_file(theirs)[0].exists() else 'not here'})"
-            for size, theirs in sizes.items() if theirs
-        ]
-        rows[name] = {
-            "network": network_name(config), "parameters": f"{count_parameters(model) / 1e6:.2f} M",
-            "multiply-adds": f"{multiply_adds(model, config.image_size) / 1e9:.2f} G",
-            "ImageNet weights": ", ".join(weights) or "none",
-        }
-    return (
-        f"{pd.DataFrame.from_dict(rows, orient='index').to_string()}\n"
-        f"by the recipes of {dataset}, at {setting_value(config.image_size)}; timm takes any "
-        "convolutional encoder of that library: seglib train --model timm --encoder resnet34"
-    )
 
 
 def setting_name(field: str) -> str:
@@ -90,12 +64,16 @@ def _interval(low: float, high: float, sign: str = "") -> str:
     return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
 
 
-def score_text(scores: Scores | Sequence[Scores], metric: str = "miou") -> str:
+def score_text(scores: "Scores | Sequence[Scores]", metric: str = "miou") -> str:
     """A score of one split with its 95 % interval, as in "43.7 % (39.3 to 47.5)".
 
     Of several seeds, their mean and standard deviation: "43.7 ± 0.8 % (39.1 to 47.9)". `scores` and
     `metric` ("miou" or "iou:pole") are those of `intervals.bootstrap_interval`.
     """
+    import pandas as pd
+
+    from .evaluation.intervals import as_runs, bootstrap_interval
+
     low, high = bootstrap_interval(scores, metric)  # also refuses an unknown metric
     key, _, name = metric.partition(":")
     runs = as_runs(scores)
@@ -106,7 +84,7 @@ def score_text(scores: Scores | Sequence[Scores], metric: str = "miou") -> str:
     return text if low != low else f"{text} ({_interval(low, high)})"
 
 
-def difference_text(difference: PairedDifference | tuple[float, float, float]) -> str:
+def difference_text(difference: "PairedDifference | tuple[float, float, float]") -> str:
     """A paired difference in points with its interval, as in "+5.2 points (+3.1 to +7.4)"."""
     value, low, high, *_ = difference
     if value != value:
@@ -128,6 +106,8 @@ def describe_options(record: Record) -> str:
 
 def score_table(scores: dict[str, Any]) -> str:
     """The scores of one split as text: by class, the means with the mIoU's interval, by city."""
+    import pandas as pd
+
     if scores["pixel_accuracy"] is None:
         return "nothing is scored: its masks hold no pixel of a class"
     names = scores["classes"]

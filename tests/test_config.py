@@ -14,7 +14,8 @@ from torch import nn
 from seglib import cli
 from seglib.config import CHOICES, RunConfig
 from seglib.errors import ConfigError
-from seglib.models import MODELS
+from seglib.models import MODELS, Architecture
+from seglib.models.vit import ViT
 from seglib.recipes import command, recipe
 
 NAN, INFINITY = float("nan"), float("inf")
@@ -167,12 +168,13 @@ def test_foreign_json_is_refused() -> None:
         RunConfig.from_dict([1])
 
 
-def test_model_options_are_the_fields_that_the_constructor_has(monkeypatch) -> None:
-    class TinyNet(nn.Module):
-        def __init__(self, num_classes: int, kernel: int = 3) -> None:
-            super().__init__()
-            self.head = nn.Conv2d(3, num_classes, kernel)
+class TinyNet(nn.Module):
+    def __init__(self, num_classes: int, kernel: int) -> None:
+        super().__init__()
+        self.head = nn.Conv2d(3, num_classes, kernel)
 
+
+def test_model_options_are_the_fields_that_the_registry_names(monkeypatch) -> None:
     @dataclasses.dataclass(frozen=True)
     class NewerConfig(RunConfig):
         kernel: int | None = None
@@ -180,7 +182,8 @@ def test_model_options_are_the_fields_that_the_constructor_has(monkeypatch) -> N
     options = RunConfig(width=4, skips=0).model_options()
     expected = {"width": 4, "norm": True, "skips": 0, "dropout": 0.0, "levels": 4}
     assert options == expected | {"bottleneck": "doubling"}
-    monkeypatch.setitem(MODELS, "tinynet", TinyNet)
+    tiny = Architecture(f"{__name__}:TinyNet", {"kernel": 3})
+    monkeypatch.setitem(MODELS, "tinynet", tiny)
     assert NewerConfig(model="tinynet").model_options() == {"kernel": 3}
     model = NewerConfig(model="tinynet", dataset="camvid", kernel=5).build_model()
     assert model.head.weight.shape == (11, 3, 5, 5)
@@ -192,7 +195,7 @@ def test_model_options_are_the_fields_that_the_constructor_has(monkeypatch) -> N
 
 def test_published_weights_are_left_out_on_request() -> None:
     config = RunConfig(model="vit", size="tiny", pretrained=True)  # there are none of this size
-    assert isinstance(config.build_model(download=False), MODELS["vit"])
+    assert isinstance(config.build_model(download=False), ViT)
 
 
 JSON = st.recursive(

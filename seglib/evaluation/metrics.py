@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..errors import DatasetError
 from ..labels import IGNORE_INDEX, ClassSet
@@ -203,9 +202,9 @@ def by_city(images: dict[str, Any]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _json(values: np.ndarray) -> Any:
+def _json(values: np.ndarray | None) -> Any:
     """Numbers with None for NaN."""
-    return np.where(pd.isna(values), None, values).tolist()
+    return np.where(values != values, None, values).tolist()
 
 
 def aggregate(images: dict[str, Any], weights: np.ndarray | None = None) -> dict[str, np.ndarray]:

@@ -116,8 +116,8 @@ class TimmUNet(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, encoder: str = "tf_efficientnet_lite0", pretrained: bool = False,
-        freeze: int = 0, frozen_norm: bool = False, width: int = 32, dropout: float = 0.0,
+        self, num_classes: int, encoder: str, pretrained: bool, freeze: int, frozen_norm: bool,
+        width: int, dropout: float,
     ) -> None:
         super().__init__()
         self.encoder = Encoder(encoder, pretrained, freeze, frozen_norm)

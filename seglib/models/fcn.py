@@ -23,8 +23,7 @@ class FCN(nn.Module):
     stride = 8  # input sizes are padded to a multiple of this and logits cropped back
 
     def __init__(
-        self, num_classes: int, width: int = 64, dropout: float = 0.0, dilation: int = 1,
-        norm: bool = False,
+        self, num_classes: int, width: int, dropout: float, dilation: int, norm: bool
     ) -> None:
         super().__init__()
         self.encoder = nn.Sequential()

@@ -77,8 +77,8 @@ class Swin(nn.Module):
     no_weight_decay = ("relative_position_bias_table",)
 
     def __init__(
-        self, num_classes: int, size: str = "nano", pretrained: bool = False, dropout: float = 0.0,
-        stochastic_depth: float = 0.1,
+        self, num_classes: int, size: str, pretrained: bool, dropout: float,
+        stochastic_depth: float,
     ) -> None:
         super().__init__()
         self.encoder = Encoder(stochastic_depth, **SIZES[choose("size of swin", size, SIZES)])

@@ -71,8 +71,8 @@ class ViT(nn.Module):
     no_weight_decay = ("pos_embedding", "class_token")
 
     def __init__(
-        self, num_classes: int, size: str = "tiny", pretrained: bool = False, dropout: float = 0.0,
-        stochastic_depth: float = 0.1,
+        self, num_classes: int, size: str, pretrained: bool, dropout: float,
+        stochastic_depth: float,
     ) -> None:
         super().__init__()
         self.encoder = Encoder(stochastic_depth, **SIZES[choose("size of vit", size, SIZES)])

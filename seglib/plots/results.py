@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -52,14 +51,14 @@ def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any
     figure, axes = style.axes_row(len(panels), 0.85 + 0.135 * most)
     run_looks = style.looks(name for runs, _ in panels.values() for name in runs)
     for axis, (title, (runs, class_set)) in zip(axes, panels.items(), strict=True):
-        scores = {name: [*found["iou"], found["miou"]] for name, found in runs.items()}
-        shares = 100 * pd.DataFrame(scores, dtype=float)
-        order = shares[:-1].fillna(0).mean(axis=1).sort_values(ascending=False, kind="stable").index
-        shares = shares.loc[[*order, len(order)]]
+        shares = style.percentages([[*found["iou"], found["miou"]] for found in runs.values()]).T
+        order = np.argsort(-np.nan_to_num(shares[:-1]).mean(axis=1), kind="stable")
+        shares = shares[[*order, len(order)]]  # (C + 1, runs)
         names = [*(class_set.names[index] for index in order), "mean"]
         places = range(len(names))
-        axis.hlines(places, shares.min(axis=1), shares.max(axis=1), color=style.PALE)
-        for number, (name, values) in enumerate(shares.items()):
+        lowest, highest = (each.reduce(shares, axis=1) for each in (np.fmin, np.fmax))
+        axis.hlines(places, lowest, highest, color=style.PALE)
+        for number, (name, values) in enumerate(zip(runs, shares.T, strict=True)):
             axis.plot(values, places, label=name, **run_looks[name] | {"linestyle": "none"})
             words = [name, *("absent" if np.isnan(each) else f"{each:.1f}" for each in values)]
             for place, word in enumerate(words if len(panels) == 1 else (), -1):

@@ -297,10 +297,18 @@ def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
         panel(photo=Path("missing.jpg"))
 
 
-def test_importing_loads_neither_training_nor_the_study_nor_torch() -> None:
-    for module in ("seglib.widgets.viewer", "seglib.evaluation.evaluate"):
-        code = f"import sys, {module}; print(*sys.modules)"
-        command = [sys.executable, "-c", code]
-        loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        assert module in loaded and ("torch" in loaded) == (module != "seglib.widgets.viewer")
-        assert not [name for name in loaded if name.startswith(("seglib.training", "study"))]
+def test_reading_loads_neither_training_nor_the_study_nor_torch(
+    recorded: list, seglib_home: Path
+) -> None:
+    (seglib_home / "data").symlink_to(paths.data_dir())
+    show = "from seglib.widgets import view_records; view_records('camvid')._repr_mimebundle_()"
+    run = "from seglib.cli import main; main([{}])".format
+    heavy = {"torch", "torchvision", "timm", "accelerate", "seglib.training", "study.run"}
+    for code in (show, run("'--help'"), run("'runs'"), run("'train', '--help'"),
+                 run(f"'view', '{recorded[0].id}', '--output', '{seglib_home}/page.html'"),
+                 "import seglib.evaluation.evaluate"):
+        command = [sys.executable, "-c", f"{code}; import sys; print('loaded', *sys.modules)"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        loaded = set(done.stdout.rpartition("loaded")[2].split())
+        scores = code.endswith("evaluate")
+        assert heavy & loaded == ({"torch", "torchvision", "accelerate"} if scores else set())
