@@ -112,10 +112,10 @@ def prepare(
             return cityscapes.prepare_tree(source, progress=progress)
     if spec.convert is None and not root.is_dir():
         raise DatasetError(f"{root}: no such folder; put the tree of {name} there")
-    if spec.convert is None or (not force and _is_current(name, marker, options)):
+    if spec.convert is None or (not force and _is_current(spec, marker, options)):
         return root
     with _locked(name):
-        if not force and _is_current(name, marker, options):
+        if not force and _is_current(spec, marker, options):
             return root  # another process made it while this one waited
         if root.exists() and not marker.is_file() and any(root.iterdir()):
             what = f"was not made by seglib (no {MARKER}) and is not replaced; move it away"
@@ -137,15 +137,16 @@ def prepare(
     return root
 
 
-def _is_current(name: str, marker: Path, options: dict[str, Any]) -> bool:
-    """Whether the tree is there; MiniScapes: made by today's generator. Refuses other options."""
+def _is_current(spec: DatasetSpec, marker: Path, options: dict[str, Any]) -> bool:
+    """Whether the tree is there, a drawn one by today's generator; refuses other options."""
     if not marker.is_file():
         return False
     try:
         made = read_json(marker, DatasetError)
     except DatasetError as problem:
         raise DatasetError(f"{problem}; --force makes the dataset anew") from None
-    if name.startswith("miniscapes") and made.get("version") != miniscapes.VERSION:
+    generated = getattr(spec.convert, "func", spec.convert) is generate  # `func`: of a partial
+    if generated and made.get("version") != miniscapes.VERSION:
         return False
     found = {**made.get("options", {}), "source": made.get("source", "unknown")}
     found["download"] = "source" not in made
