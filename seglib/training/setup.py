@@ -40,7 +40,7 @@ class TrainingState:
     workers: int  # processes that load data
     loss: nn.Module
     model: nn.Module  # the network itself: what is saved and scored
-    prepared: nn.Module  # the same network as accelerate and torch.compile wrap it for training
+    prepared: nn.Module  # the same network as accelerate wraps it for training
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     scaler: torch.amp.GradScaler  # of fp16; disabled in other precisions
@@ -104,8 +104,7 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
 
 
 def new_state(
-    config: RunConfig, accelerator: Accelerator, workers: int | None = None, progress: bool = True,
-    compiled: bool = False,
+    config: RunConfig, accelerator: Accelerator, workers: int | None = None, progress: bool = True
 ) -> TrainingState:
     """A run before its first epoch: network and optimiser, scenes at the run's size, loss."""
     torch.manual_seed(config.seed)
@@ -139,8 +138,7 @@ def new_state(
     if config.ema is not None:
         mean = get_ema_multi_avg_fn(config.ema)
         average = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
-    prepared = torch.compile(model) if compiled else model
-    prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
+    prepared, optimizer = accelerator.prepare(model, bare_optimizer)
     # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
     scheduler = build_scheduler(bare_optimizer, config, len(scenes) // config.batch_size)
     if workers is None:
