@@ -10,14 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from .data.datasets import dataset_spec
 from .errors import ConfigError, choose, shown
 from .models import MODELS, build_model, option_defaults
-
-if TYPE_CHECKING:
-    import torch
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("fine", "coarse"),
@@ -120,7 +117,7 @@ class RunConfig:
             parts = f"accumulation {self.accumulation}"
             raise ConfigError(f"batch_size {self.batch_size} must be a multiple of {parts}")
 
-    def resolved(self, device: "torch.device | None" = None) -> "RunConfig":
+    def resolved(self, device: "torch.device | None" = None) -> "RunConfig":  # noqa: F821
         """The same run with nothing left open and nothing said twice; its id is a hash of this.
 
         Sizes and precision (on `device`, None: the fastest) get values; settings without effect,
@@ -161,7 +158,7 @@ class RunConfig:
                 raise ConfigError(f"{field.name} {value!r}: not an option of {self.model} ({has})")
         return known
 
-    def build_model(self, *, download: bool = True) -> "torch.nn.Module":
+    def build_model(self, *, download: bool = True) -> "torch.nn.Module":  # noqa: F821
         """The run's network with fresh weights, or `pretrained` ones unless `download` is False."""
         options = self.model_options()
         if not download:
@@ -208,14 +205,12 @@ def _as_type(field: str, hint: Any, value: Any) -> Any:
     options = get_args(hint)
     if type(None) in options:
         return None if value is None else _as_type(field, options[0], value)
-    if get_origin(hint) is tuple and options[-1] is ...:
-        if isinstance(value, (tuple, list)):
-            return tuple(_as_type(field, options[0], part) for part in value)
-        raise ConfigError(f"{field} {shown(value)} must be a list of names")
     if get_origin(hint) is tuple:
-        if isinstance(value, (tuple, list)) and len(value) == len(options):
+        named = options[-1] is ...  # as many as there are
+        if isinstance(value, (tuple, list)) and (named or len(value) == len(options)):
             return tuple(_as_type(field, options[0], part) for part in value)
-        raise ConfigError(f"{field} {shown(value)} must be two numbers")
+        wanted = "a list of names" if named else "two numbers"
+        raise ConfigError(f"{field} {shown(value)} must be {wanted}")
     if hint in (bool, str) and isinstance(value, hint):
         return value
     if hint in (int, float) and isinstance(value, Real) and not isinstance(value, bool):

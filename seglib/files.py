@@ -93,12 +93,9 @@ def write_json(path: Path, value: Any) -> None:
 
     Lists of numbers and names stand on one line each.
     """
-
-    def on_one_line(match: re.Match) -> str:
-        return "[" + ", ".join(line.strip().rstrip(",") for line in match[1].split("\n")) + "]"
-
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    text = re.sub(r"\[\n\s+([^\[\]{}]+)\n\s+\]", on_one_line, text)
+    lists = r"\[\n\s+([^\[\]{}]+)\n\s+\]"
+    text = re.sub(lists, lambda match: "[" + re.sub(r"\n\s+", " ", match[1]) + "]", text)
     with atomic_path(path) as temporary:
         # A file name may hold bytes that are no UTF-8; JSON can tell them as well.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")

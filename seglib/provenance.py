@@ -4,10 +4,7 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    import torch
+from typing import Any
 
 # Raised by hand when a change of the code changes what a recorded run would score. `seglib verify`
 # and tests/training/test_reproduction.py show by doing whether it still holds.
@@ -33,7 +30,7 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | found
 
 
-def describe_machine(device: "torch.device") -> dict[str, Any]:
+def describe_machine(device: "torch.device") -> dict[str, Any]:  # noqa: F821
     """Device, processor and number of threads, without anything that names the machine."""
     import torch  # here: records, which need the results version, do without
     if device.type == "cuda":

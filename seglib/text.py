@@ -4,15 +4,12 @@ Text of scores imports pandas and SciPy where it is made, so that the rest is th
 """
 
 import numbers
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .config import RunConfig
 from .models import option_defaults
 from .records import Record
-
-if TYPE_CHECKING:
-    from .evaluation.intervals import PairedDifference, Scores
 
 
 class Names(dict):
@@ -64,7 +61,7 @@ def _interval(low: float, high: float, sign: str = "") -> str:
     return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
 
 
-def score_text(scores: "Scores | Sequence[Scores]", metric: str = "miou") -> str:
+def score_text(scores: Mapping | Sequence[Mapping], metric: str = "miou") -> str:
     """A score of one split with its 95 % interval, as in "43.7 % (39.3 to 47.5)".
 
     Of several seeds, their mean and standard deviation: "43.7 ± 0.8 % (39.1 to 47.9)". `scores` and
@@ -84,8 +81,8 @@ def score_text(scores: "Scores | Sequence[Scores]", metric: str = "miou") -> str
     return text if low != low else f"{text} ({_interval(low, high)})"
 
 
-def difference_text(difference: "PairedDifference | tuple[float, float, float]") -> str:
-    """A paired difference in points with its interval, as in "+5.2 points (+3.1 to +7.4)"."""
+def difference_text(difference: tuple[float, ...]) -> str:
+    """A `PairedDifference` in points with its interval, as in "+5.2 points (+3.1 to +7.4)"."""
     value, low, high, *_ = difference
     if value != value:
         return percent(None)

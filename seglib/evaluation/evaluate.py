@@ -1,10 +1,10 @@
 """Scoring a network on a split, at the labels' own resolution."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from accelerate import Accelerator
@@ -30,8 +30,7 @@ FLIP = "+flip"  # after a split's name: logits are averaged with those of the mi
 SHOWN_SCENES = 12  # whose predictions are kept, evenly spread over the split
 
 
-@dataclass(frozen=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """Scores of one split and the predicted label ids of its shown scenes by name."""
 
     scores: dict[str, Any]
@@ -40,16 +39,16 @@ class Evaluation:
 
 def evaluate(
     model: nn.Module, config: RunConfig, split: str, *, progress: bool = True,
-    accelerator: Accelerator | None = None,
-    on_scene: Callable[[str, np.ndarray], None] = lambda name, label_ids: None,
+    accelerator: Accelerator | None = None, export: Path | None = None,
 ) -> Evaluation:
     """Score a run's network, on the device where it is, on the fine masks of one split.
 
     `split`: train, val or test; of a run with `hold_out` also held_out, which train then lacks; any
     of them with "+flip" averages the logits with those of the mirrored images.
     Images are fed at the config's size; classes are scored at the labels' own resolution. The
-    processes of an `accelerator` share the scenes, and each returns the whole. `on_scene` is given
-    each scene's name and predicted label ids, uint8 (H, W).
+    processes of an `accelerator` share the scenes, and each returns the whole. `export`: folder to
+    which every prediction is written as `{scene}_labelIds.png`, uint8 label ids at the label's
+    resolution, as the official evaluator reads them.
     """
     config = config.resolved()
     spec = dataset_spec(config.dataset)
@@ -82,13 +81,13 @@ def evaluate(
                 label_ids, *instance_ids = truth
                 accumulator.add(scene.name, label_ids, prediction.indices, *instance_ids)
                 predicted = spec.class_set.decode(prediction.indices)
-                on_scene(scene.name, predicted)
+                if export is not None:
+                    with atomic_path(export / f"{scene.name}_labelIds.png") as temporary:
+                        Image.fromarray(predicted).save(temporary)
                 if scene.name in shown:
                     predictions[scene.name] = predicted
     if processes > 1:
-        gathered = gather_object([(accumulator.counts, predictions)])
-        accumulator = ScoreAccumulator(spec.class_set, spec.block)
-        for counts, others in gathered:
+        for counts, others in gather_object([(accumulator.counts, predictions)]):
             accumulator.counts |= counts
             predictions |= others
     scores = {"data": data, **accumulator.scores()}
@@ -101,9 +100,8 @@ def score_split(
 ) -> Mapping[str, Any]:
     """The record's scores on a split, computed from its weights and added the first time.
 
-    `export`: folder to which every prediction is written as `{scene}_labelIds.png`, uint8 label ids
-    at the label's resolution, as the official evaluator reads them. On other data than those of the
-    record, which are told in one line, scores are computed and not added.
+    `export`: as for `evaluate`. On other data than those of the record, which are told in one line,
+    scores are computed and not added.
     """
     known = ("train", "val", "test", *(["held_out"] if record.config.hold_out else []))
     choose("split", split, [part + way for way in ("", FLIP) for part in known])
@@ -111,19 +109,13 @@ def score_split(
         print(f"{problem}: scored anew, not recorded")
     elif split in record.scores and export is None:
         return record.scores[split]
-
-    def write(name: str, label_ids: np.ndarray) -> None:
-        if export is not None:
-            with atomic_path(export / f"{name}_labelIds.png") as temporary:
-                Image.fromarray(label_ids).save(temporary)
-
     adds = not problem and split not in record.scores
     if adds:
         check_writable(record.path, "SEGLIB_RESULTS")
     if export is not None:
         check_writable(export, "--export")
     model = record.load_model(choose_device(device))
-    found = evaluate(model, record.config, split, progress=progress, on_scene=write)
+    found = evaluate(model, record.config, split, progress=progress, export=export)
     if not adds:
         return found.scores
     record.add_scores(split, found.scores, {} if split.endswith(FLIP) else found.predictions)

@@ -85,12 +85,6 @@ def pixel_accuracy(confusion: np.ndarray) -> float:
     return float(ratio(np.trace(confusion), confusion.sum()))
 
 
-def category_confusion(confusion: np.ndarray, class_set: ClassSet) -> np.ndarray:
-    """Merge the classes (…, C, C) of `class_set` into its K `categories` (…, K, K), int64."""
-    member = np.eye(len(class_set.categories), dtype=np.int64)[_category_indices(class_set)]
-    return member.T @ confusion @ member
-
-
 # The scores: one number each, or one per class or category. The last four need instance masks.
 METRICS = ("iou", "miou", "pixel_accuracy", "mean_accuracy", "category_iou", "category_miou")
 METRICS += ("iiou", "miiou", "category_iiou", "category_miiou")
@@ -149,7 +143,9 @@ class ScoreAccumulator:
         names = sorted(self.counts)
         table: dict[str, Any] = {"names": names}
         confusion = np.stack([self.counts[name][0] for name in names])  # (N, C, C)
-        merged = category_confusion(confusion, self.class_set)  # (N, K, K)
+        categories = np.eye(len(self.class_set.categories), dtype=np.int64)
+        member = categories[_category_indices(self.class_set)]  # (C, K)
+        merged = member.T @ confusion @ member  # (N, K, K)
         for prefix, matrices in (("", confusion), ("category_", merged)):
             for key, values in zip(("tp", "fp", "fn"), _split(matrices), strict=True):
                 table[prefix + key] = values.tolist()

@@ -3,36 +3,32 @@
 A class is imported when it is first built, so that to read configs and records needs no PyTorch.
 """
 
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, NamedTuple
+from importlib import import_module
+from typing import Any, NamedTuple
 
 from ..errors import choose
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Architecture(NamedTuple):
     """Where the class of an architecture is, and its options beside the number of classes."""
 
-    place: str  # "module:class"
+    module: str  # absolute, or relative to this package
+    name: str
     defaults: dict[str, Any]
 
 
 MODELS: dict[str, Architecture] = {
-    "fcn": Architecture(
-        "seglib.models.fcn:FCN", {"width": 64, "dropout": 0.0, "dilation": 1, "norm": False}
-    ),
-    "unet": Architecture("seglib.models.unet:UNet", {
+    "fcn": Architecture(".fcn", "FCN", {"width": 64, "dropout": 0.0, "dilation": 1, "norm": False}),
+    "unet": Architecture(".unet", "UNet", {
         "width": 64, "norm": True, "skips": 4, "dropout": 0.0, "levels": 4, "bottleneck": "doubling"
     }),
-    "vit": Architecture("seglib.models.vit:ViT", {
+    "vit": Architecture(".vit", "ViT", {
         "size": "tiny", "pretrained": False, "dropout": 0.0, "stochastic_depth": 0.1
     }),
-    "swin": Architecture("seglib.models.swin:Swin", {
+    "swin": Architecture(".swin", "Swin", {
         "size": "nano", "pretrained": False, "dropout": 0.0, "stochastic_depth": 0.1
     }),
-    "timm": Architecture("seglib.models.encoders:TimmUNet", {
+    "timm": Architecture(".encoders", "TimmUNet", {
         "encoder": "tf_efficientnet_lite0", "pretrained": False, "freeze": 0, "frozen_norm": False,
         "width": 32, "dropout": 0.0,
     }),
@@ -44,7 +40,7 @@ def option_defaults(name: str) -> dict[str, Any]:
     return dict(MODELS[choose("model", name, MODELS)].defaults)
 
 
-def build_model(name: str, num_classes: int, **options) -> "nn.Module":
+def build_model(name: str, num_classes: int, **options) -> "torch.nn.Module":  # noqa: F821
     """Build a registered architecture with fresh weights; `options` go to its constructor.
 
     An unknown name or option raises `ConfigError` with the list of those there are.
@@ -52,4 +48,5 @@ def build_model(name: str, num_classes: int, **options) -> "nn.Module":
     known = option_defaults(name)
     for option in options:
         choose(f"option of {name}", option, known)
-    return resolve_name(MODELS[name].place)(num_classes, **known | options)
+    architecture = getattr(import_module(MODELS[name].module, __name__), MODELS[name].name)
+    return architecture(num_classes, **known | options)
