@@ -10,7 +10,6 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,50 +28,23 @@ from seglib.evaluation import intervals
 from seglib.evaluation.evaluate import BATCH
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.evaluation.predictor import Predictor
-from seglib.files import atomic_folder, check_writable, read_json, sha256_of, write_json
+from seglib.files import atomic_folder, check_writable, write_json
 from seglib.labels import CITYSCAPES_34, IGNORE_INDEX, ClassSet
 from seglib.models.inspection import count_parameters, multiply_adds
-from seglib.provenance import RESULTS_VERSION, describe_machine, versions
+from seglib.provenance import describe_machine, versions
 from seglib.records import Record
 
 from .boundaries import boundary_distance
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from .exploration import evenly
 from .footprint import latency, peak_bytes
+from .measurements import PARTS, file_of, measurement, missing_parts, origin_of  # noqa: F401
 
-PARTS = ("calibration", "boundaries", "cost", "robustness", "generalisation")  # in the order made
 BINS = 15  # of confidence
 BANDS = (1, 2, 4, 8, 16)  # pixels: half the width of the trimaps around boundaries
 ROBUSTNESS_SCENES = 20  # of val: 25 disturbances of all would take longer than all the rest
 TRANSFER_DATASETS = ("miniscapes", "camvid")  # on which runs of the others are scored
 CONFIDENCE_STEP = 4  # percent: finer steps would make the maps three times as large
-
-
-def measurement(record: Record, part: str) -> dict[str, Any]:
-    """A part's values as recorded, and under "made_by" what they were made with.
-
-    Raises `ConfigError` for an unknown part, `RecordError` if it was never measured.
-    """
-    if not is_measured(record, part):
-        raise RecordError(f"{record.id}: {part} was not measured; run: seglib measure {record.id}")
-    return read_json(_file(record, part), RecordError)
-
-
-def is_measured(record: Record, part: str) -> bool:
-    """Whether a record holds a part, stale or not."""
-    return _file(record, choose("part", part, PARTS)).exists()
-
-
-def missing_parts(record: Record) -> list[str]:
-    """The parts that a record lacks, or that other weights or another results version made.
-
-    A record that gave its weights away keeps what was measured before.
-    """
-    held = [part for part in PARTS if is_measured(record, part)]
-    if record.weights_path.exists():
-        origin = _origin(record).items()
-        held = [part for part in held if origin <= measurement(record, part)["made_by"].items()]
-    return [part for part in PARTS if part not in held]
 
 
 def measure(
@@ -84,7 +56,7 @@ def measure(
     Every part is written as soon as it is there. Raises `ConfigError` for an unknown part or
     device, `RecordError` if the record keeps no weights, `DatasetError` if a dataset is missing.
     """
-    origin = _origin(record)
+    origin = origin_of(record)
     if problem := record.other_data("train", *scored_splits(record)):
         raise RecordError(problem)
     check_writable(record.path, "SEGLIB_RESULTS")
@@ -106,20 +78,9 @@ def measure(
         precision = inference_precision(record.config.precision, chosen)
         machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
         for name, values in results.items():
-            write_json(_file(record, name), {"made_by": origin | machine, **_rounded(values)})
+            write_json(file_of(record, name), {"made_by": origin | machine, **_rounded(values)})
         made += results
     return made
-
-
-def _origin(record: Record) -> dict[str, Any]:
-    """What a part depends on: 16 hexadecimal digits of the weights file, the results version."""
-    if not record.weights_path.exists():
-        raise RecordError(f"{record.id}: was recorded without its weights; nothing to measure")
-    return {"weights": sha256_of(record.weights_path)[:16], "results_version": RESULTS_VERSION}
-
-
-def _file(record: Record, part: str) -> Path:
-    return record.path / "measurements" / f"{part}.json"
 
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:

@@ -56,8 +56,6 @@ def sweep(
         plan: Another plan with sweeps, a file like study/plan.toml.
         list: Only print what is recorded.
     """
-    from seglib.data import prepare
-    from seglib.devices import choose_device, keep_memory
     from study.plan import StudySweep, load_study
     from study.run import deadline_of, run_study, sweep_listing
 
@@ -65,6 +63,9 @@ def sweep(
     deadline = deadline_of(budget)
     sweeps = [each for each in load_study(scale, plan=plan) if isinstance(each, StudySweep)]
     if not list:
+        from seglib.data import prepare
+        from seglib.devices import choose_device, keep_memory
+
         choose_device(device)
         for each in sweeps:
             prepare(each.config.dataset)
@@ -89,7 +90,6 @@ def study(
         plan: Another plan of runs, a file like study/plan.toml.
         list: Only show each run's state.
     """
-    from seglib.devices import keep_memory
     from study.plan import load_study
     from study.run import deadline_of, listing, run_study
 
@@ -102,6 +102,8 @@ def study(
     if list:
         print(listing(entries))
         return
+    from seglib.devices import keep_memory
+
     keep_memory()
     left = run_study(entries, deadline=deadline, device=device)
     print(f"{left} left to do; the same command goes on" if left else "every run is recorded")

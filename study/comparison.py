@@ -17,7 +17,7 @@ from seglib.models import MODELS
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, network_name
 
-from .beyond_scores import is_measured, measurement
+from .measurements import is_measured, measurement
 from .plan import Entry, StudyRun, load_study
 
 SEEDS = range(10)  # of which records are looked for

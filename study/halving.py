@@ -33,8 +33,6 @@ from seglib.files import write_json
 from seglib.provenance import RESULTS_VERSION, commit
 from seglib.records import Record, find_record, save_record, write_scores
 from seglib.text import setting_name, setting_value
-from seglib.training.checkpoints import checkpoint_folder, remove_checkpoint
-from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
 
 SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "category_miou", "miiou", "loss")
 FIXED = ("dataset", "model", "train_images", "epochs")  # what the candidates of a sweep share
@@ -151,6 +149,8 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
     Raises `OutOfTime` after `deadline`, a time of `time.monotonic`, but not before one epoch is
     trained; `ConfigError` if the plan has more images than the data.
     """
+    from seglib.training.loop import OutOfTime  # here and below, since it needs PyTorch
+
     root = dataset_spec(plan.base.dataset).root()
     total = len(list_scenes(root, "train", plan.base.mode))
     most = plan.rungs[-2].images if plan.halvings else 0
@@ -190,7 +190,7 @@ def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: Iterable[int]) -> 
     """
     taken = []
     for candidate in candidates:
-        lock = checkpoint_folder(plan.config(rung, candidate).run_id).with_suffix(".lock")
+        lock = paths.checkpoints_dir() / f"{plan.config(rung, candidate).run_id}.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
             # The processes of one training must keep to the same order.
@@ -209,6 +209,9 @@ def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:
 
     One whose loss becomes infinite is recorded too, with no score.
     """
+    from seglib.training.checkpoints import remove_checkpoint
+    from seglib.training.loop import NonFiniteLoss, fit
+
     record = find_record(config, folder)
     if record is None:
         try:

@@ -9,17 +9,15 @@ import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from seglib import paths
 from seglib.data.datasets import prepare
 from seglib.errors import ConfigError, DatasetError, printable
-from seglib.evaluation.evaluate import score_split
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import find_record
 from seglib.text import percent
-from seglib.training.checkpoints import checkpoint_folder, load_checkpoint
-from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
 
-from .beyond_scores import PARTS, measure, missing_parts
 from .halving import SweepPlan, run_sweep, runs_done, sweep_table
+from .measurements import PARTS, missing_parts
 from .plan import Entry, StudyRun, StudySweep
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}  # seconds
@@ -55,7 +53,9 @@ def status(entry: Entry) -> Status:
         other = "" if record.is_current else ", of another results version"
         score = f"{record.config.scored_split} mIoU {percent(record.miou())}"
         return Status("recorded", score + other)
-    if checkpoint_folder(entry.id).is_dir():
+    if (paths.checkpoints_dir() / entry.id).is_dir():
+        from seglib.training.checkpoints import load_checkpoint  # here and below: it needs PyTorch
+
         state, _ = load_checkpoint(entry.id)
         if state and state.get("results_version") == RESULTS_VERSION:
             epochs = f"after epoch {state['next_epoch']} of {entry.config.epochs}"
@@ -117,6 +117,8 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
     one line, as is a run that diverges. `options` (`device`, `progress`) go to `training.fit`,
     scoring and measuring.
     """
+    from seglib.training.loop import NonFiniteLoss, OutOfTime
+
     absent: set[str] = set()
     worked = False
     for entry in unique(entries):
@@ -142,6 +144,11 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
 
 
 def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
+    from seglib.evaluation.evaluate import score_split
+    from seglib.training.loop import fit
+
+    from .beyond_scores import measure
+
     if isinstance(entry, StudySweep):
         run_sweep(entry.plan, deadline=deadline, **options)
         return

@@ -24,6 +24,7 @@ from study import beyond_scores as beyond
 from study import run as study_run
 from study.corruptions import CORRUPTIONS, STRENGTHS, corrupt, transmission
 from study.footprint import latency, peak_bytes
+from study.measurements import is_measured
 from study.plan import StudyRun
 
 # Half the labels' size, so that logits are enlarged.
@@ -191,7 +192,7 @@ def test_confidence_maps_go_with_the_kept_predictions(record: Record) -> None:
     assert record.confidence_maps("val") == {}
     measure_quietly(record, ["calibration"])
     maps, kept = record.confidence_maps("val"), record.predictions("val")
-    assert list(maps) == list(kept) and beyond.is_measured(record, "boundaries")
+    assert list(maps) == list(kept) and is_measured(record, "boundaries")
     for name, sure in maps.items():
         assert sure.shape == kept[name].shape and sure.dtype == np.float32
         assert 1 / 19 - 0.02 <= sure.min() and sure.max() <= 1

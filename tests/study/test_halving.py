@@ -16,6 +16,7 @@ from seglib import paths
 from seglib.config import RunConfig
 from seglib.errors import ConfigError
 from seglib.records import Record, list_records
+from seglib.training import loop
 from seglib.training.loop import NonFiniteLoss, OutOfTime
 from study import halving
 from study.halving import SweepPlan, run_sweep, sweep_table
@@ -150,23 +151,23 @@ def test_a_small_sweep_trains_and_its_records_are_compact(cityscapes_home, monke
         assert set(sizes) == named
         assert sum(sizes.values()) < 10_000
     assert Record(PLAN.folder / table["run"].iloc[-1]).config.train_images is None
-    monkeypatch.setattr(halving, "fit", lambda *a, **k: pytest.fail("trained twice"))
+    monkeypatch.setattr(loop, "fit", lambda *a, **k: pytest.fail("trained twice"))
     assert run().equals(table)
 
 
 def test_a_candidate_that_diverges_is_recorded_as_the_worst(cityscapes_home, monkeypatch):
-    real = halving.fit
+    real = loop.fit
 
     def diverging(config, **options):
         if config.dropout == 0 and config.train_images:
             raise NonFiniteLoss("the loss is nan in epoch 1")
         return real(config, **options)
 
-    monkeypatch.setattr(halving, "fit", diverging)
+    monkeypatch.setattr(loop, "fit", diverging)
     table = run()
     assert table["score"][[0, 2]].tolist() == [-math.inf] * 2
     assert table["kept"].tolist()[:4] == [False, True, False, True]
-    monkeypatch.setattr(halving, "fit", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "fit", lambda *a, **k: pytest.fail("trained again"))
     assert run().equals(table)
 
 

@@ -303,8 +303,9 @@ def test_reading_loads_neither_training_nor_the_study_nor_torch(
     (seglib_home / "data").symlink_to(paths.data_dir())
     show = "from seglib.widgets import view_records; view_records('camvid')._repr_mimebundle_()"
     run = "from seglib.cli import main; main([{}])".format
-    heavy = {"torch", "torchvision", "timm", "accelerate", "seglib.training", "study.run"}
+    heavy = {"torch", "torchvision", "timm", "accelerate", "seglib.training", "scipy.stats"}
     for code in (show, run("'--help'"), run("'runs'"), run("'train', '--help'"),
+                 run("'study', '--list'"),
                  run(f"'view', '{recorded[0].id}', '--output', '{seglib_home}/page.html'"),
                  "import seglib.evaluation.evaluate"):
         command = [sys.executable, "-c", f"{code}; import sys; print('loaded', *sys.modules)"]
@@ -312,3 +313,4 @@ def test_reading_loads_neither_training_nor_the_study_nor_torch(
         loaded = set(done.stdout.rpartition("loaded")[2].split())
         scores = code.endswith("evaluate")
         assert heavy & loaded == ({"torch", "torchvision", "accelerate"} if scores else set())
+        assert ("study.run" in loaded) == ("study" in code)
