@@ -5,6 +5,7 @@ in README.md: the full run of every dataset, architecture and start that the stu
 those on CamVid beside the published results of `published.toml`.
 """
 
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import pandas as pd
 
 from seglib import paths
 from seglib.cli import exit_code
+from seglib.config import RunConfig
 from seglib.errors import RecordError
 from seglib.evaluation.intervals import bootstrap_interval
 from seglib.files import atomic_path
@@ -98,7 +100,9 @@ def _row(record: Record) -> dict[str, Any]:
     config, scores = record.config, record.scores
     if config.scored_split not in scores:
         raise RecordError(f"{record.path / 'scores.json'}: no scores of {config.scored_split}")
-    network, seconds = network_shape(config), record.environment.get("seconds")
+    network = {"dataset": config.dataset, "model": config.model, "image_size": config.image_size}
+    parameters, work = _cost(RunConfig(**network, **config.model_options()))
+    seconds = record.environment.get("seconds")
     on_test = scores.get("test", {}).get("miou") is not None
     split = "test" if on_test else config.scored_split
     low, high = bootstrap_interval(scores["test"]) if split == "test" else (None, None)
@@ -107,8 +111,7 @@ def _row(record: Record) -> dict[str, Any]:
         "options": describe_options(record), "start": config.start_dataset,
         "height": config.image_size[0], "width": config.image_size[1],
         "epochs": config.epochs, "seed": config.seed,
-        "parameters": count_parameters(network),
-        "multiply_adds": multiply_adds(network, config.image_size),
+        "parameters": parameters, "multiply_adds": work,
         "val_miou": scores["val"]["miou"] if "val" in scores else None,
         "test_miou": scores["test"]["miou"] if split == "test" else None,
         "test_low": low, "test_high": high, "scored_on": split,
@@ -117,6 +120,13 @@ def _row(record: Record) -> dict[str, Any]:
                             for city, found in scores[split]["cities"].items()),
         "minutes": None if seconds is None else seconds / 60,
     }
+
+
+@functools.cache
+def _cost(config: RunConfig) -> tuple[int, int]:
+    """Parameters of a network and its multiply-adds for one image; many runs have the same."""
+    network = network_shape(config)
+    return count_parameters(network), multiply_adds(network, config.image_size)
 
 
 def main_runs(table: pd.DataFrame) -> pd.DataFrame:
