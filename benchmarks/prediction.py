@@ -1,9 +1,8 @@
 """Labelling photographs: seconds, and the memory that it takes on top of the network.
 
 As our predictor does it, at the size of training with the logits enlarged, against plain PyTorch
-with the same network and precision; and a photograph of Cityscapes' size with every pixel as it
-is, against the same in plain PyTorch and against `smp.Unet` of as many multiply-adds in its usual
-32 bits.
+with the same network and precision; and with every pixel as it is, against the same in plain
+PyTorch and against `smp.Unet` of as many multiply-adds in its usual 32 bits.
 """
 
 from collections.abc import Callable
@@ -24,7 +23,6 @@ from .measuring import Comparison, interleave, peak_megabytes, seconds
 from .peers import WIDTHS, smp_unet
 
 PHOTOS = {"2048×1024": (1024, 2048), "12 megapixels": (3000, 4000)}
-FULL_SIZE = ("2048×1024",)  # photographs that the network also sees at their own size
 TRAINED_AT, SCENES_OF = (160, 320), (256, 512)
 CPU = torch.device("cpu")
 PEER = "mobilenet_v2"
@@ -38,19 +36,17 @@ def measure(repetitions: int) -> list[Comparison]:
             ("enlarged", "the same network; interpolate, argmax"),
         ),
         "network at full size": (
-            ("full", "our predictor in one pass"),
+            ("full", "our predictor, a large photograph tile by tile"),
             ("whole", "the same network; argmax"),
         ),
         "network at full size, against smp": (
-            ("full_wide", f"U-Net of width {WIDTHS[PEER]} in one pass"),
+            ("full_wide", f"U-Net of width {WIDTHS[PEER]}, our predictor"),
             ("smp", f"smp.Unet({PEER}) on the whole photograph, fp32"),
         ),
     }
     rows = []
     for photo, size in PHOTOS.items():
         for title, ((ours, our_way), (peer, peer_way)) in pairs.items():
-            if ours != "ours" and photo not in FULL_SIZE:
-                continue
             contenders = [prepare(way, size) for way in (ours, peer)]
             times = interleave(
                 repetitions, *(lambda work=work: seconds(work) for work in contenders)

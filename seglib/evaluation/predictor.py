@@ -6,6 +6,7 @@ logits are enlarged bilinearly to the size at which classes are wanted before th
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ from ..records import Record
 
 WHOLE_VALUES = 1 << 24  # enlarged logits that are held at once, 64 MB; of more only
 STRIP_VALUES = 1 << 20  # so many: what fits into a processor's cache is enlarged and read sooner
+TILE, MARGIN = 1024, 128  # pixels: how a network sees a photograph larger than two tiles
 
 
 class Prediction(NamedTuple):
@@ -47,7 +49,7 @@ class Predictor:
     def from_model(cls, model: nn.Module, config: RunConfig) -> "Predictor":
         """A run's network, on the device where it is, with the run's sizes and precision."""
         config, dataset = config.resolved(), dataset_spec(config.dataset)
-        device = _device_of(model)
+        device = next(model.parameters(), torch.empty(0)).device
         model = model.to(memory_format=memory_format(device))
         precision = inference_precision(config.precision, device)
         return cls(model, dataset.class_set, config.image_size, dataset.image_size, precision)
@@ -61,12 +63,25 @@ class Predictor:
         """Label one photograph, uint8 RGB (H, W, 3), of any size and proportions.
 
         A network knows objects at the size at which it was trained on them, so the photograph is
-        scaled to as many pixels as the training images had. Raises ImageError for other arrays.
+        scaled to as many pixels as the training images had. Without such a size, a large one is
+        seen tile by tile: the same to a network that looks no further than `MARGIN`, in memory that
+        grows by the results alone. Raises ImageError for other arrays.
         """
-        size = full = checked_image(image).shape[:2]
+        full = checked_image(image).shape[:2]
         if self.image_size:
             size = working_size(full, self.image_size, self.scene_size or self.image_size)
-        return next(self._label([resize_image(image, size)], [full], confidence))
+            return next(self._label([resize_image(image, size)], [full], confidence))
+        found = _unfilled(full, confidence)
+        step = TILE if full[0] * full[1] > 2 * TILE**2 else max(full)
+        for top, left in product(*(range(0, side, step) for side in full)):
+            above, before = min(top, MARGIN), min(left, MARGIN)
+            seen = image[top - above : top + step + MARGIN, left - before : left + step + MARGIN]
+            tile = next(self._label([seen], [seen.shape[:2]], confidence))
+            for whole, part in zip(found, tile, strict=True):
+                if whole is not None:
+                    target = whole[top : top + step, left : left + step]
+                    target[:] = part[above:, before:][: len(target), : target.shape[1]]
+        return found
 
     def label(
         self, images: Sequence[np.ndarray], sizes: Sequence[tuple[int, int]] | None = None,
@@ -88,7 +103,7 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Label images of one size as they are, and enlarge each one's logits to its `sizes`."""
         self.model.eval()
-        device = _device_of(self.model)
+        device = next(self.model.parameters(), torch.empty(0)).device
         pixels = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)  # uint8 (N, 3, h, w)
         batch = normalize(pixels.to(device)).to(memory_format=memory_format(device))
         with autocast(self.precision, device):
@@ -114,20 +129,20 @@ def working_size(
     return max(32, round(height)), max(32, round(height * aspect))
 
 
-def _device_of(model: nn.Module) -> torch.device:
-    parameter = next(model.parameters(), None)
-    return torch.device("cpu") if parameter is None else parameter.device
+def _unfilled(size: tuple[int, int], confidence: bool) -> Prediction:
+    return Prediction(np.empty(size, np.uint8), np.empty(size, np.float32) if confidence else None)
 
 
 def _winners(logits: Tensor, size: tuple[int, int], confidence: bool) -> Prediction:
     """The class of the largest logit at every pixel of `size` (H, W), from logits (C, h, w)."""
-    indices, certain = [], []
+    found, bottom = _unfilled(size, confidence), 0
     for strip in _enlarged(logits, size):
+        rows = slice(bottom, bottom := bottom + strip.shape[1])
         highest, winner = strip.max(dim=0)  # faster than argmax, and of the same index
-        indices.append(winner.to(torch.uint8).cpu())
+        found.indices[rows] = winner.to(torch.uint8).cpu()
         if confidence:  # the softmax of the winner alone
-            certain.append((1 / (strip - highest).exp_().sum(dim=0)).cpu())
-    return Prediction(np.concatenate(indices), np.concatenate(certain) if confidence else None)
+            found.confidence[rows] = (1 / (strip - highest).exp_().sum(dim=0)).cpu()
+    return found
 
 
 def _enlarged(logits: Tensor, size: tuple[int, int]) -> Iterator[Tensor]:

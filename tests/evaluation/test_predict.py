@@ -61,6 +61,8 @@ def test_logits_are_enlarged_before_the_winner_is_taken(trained_at, strips, monk
     if strips:
         monkeypatch.setattr(predictor, "WHOLE_VALUES", 0)
         monkeypatch.setattr(predictor, "STRIP_VALUES", 5 * 143 * 7)  # seven rows
+        monkeypatch.setattr(predictor, "TILE", 48)
+        monkeypatch.setattr(predictor, "MARGIN", 16)  # the network looks 14 pixels around
     image, model = noise(101, 143), small_network()
     size = working_size((101, 143), trained_at, trained_at) if trained_at else (101, 143)
     logits = logits_by_hand(model, image, size)
@@ -93,6 +95,12 @@ def test_few_enlarged_logits_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -
         strips = list(predictor._enlarged(torch.rand(2, 90, 80), size))
         assert max(strip.numel() for strip in strips) <= 1000
         assert sum(strip.shape[1] for strip in strips) == size[0]
+    model, image = Channels(), noise(90, 200)
+    whole = Predictor(model, THREE)(image).indices
+    monkeypatch.setattr(predictor, "TILE", 40)
+    monkeypatch.setattr(predictor, "MARGIN", 10)
+    assert np.array_equal(Predictor(model, THREE)(image).indices, whole)
+    assert len(model.shapes) == 1 + 3 * 5 and max(model.shapes[1:]) == (60, 60)
 
 
 @pytest.mark.parametrize("image", [
