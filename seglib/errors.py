@@ -40,8 +40,7 @@ def choose(kind: str, value: Any, known: Iterable[str]) -> Any:
 
 
 def printable(text: str) -> str:
-    """The text, what would move a terminal's cursor or is no character spelled out, as in "\\x1b".
-    """
+    """The text, but what would move a cursor or is no character is spelled out, as in "\\x1b"."""
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 

@@ -69,8 +69,7 @@ def bootstrap_interval(
     class or category as in "iou:person". `block`: length of the blocks (None: the dataset's).
     """
     found = _interval([as_runs(scores)], metric, block, seed, level)
-    low, high = np.clip([found.low, found.high], 0, 1)
-    return float(low), float(high)
+    return tuple(np.clip([found.low, found.high], 0, 1).tolist())
 
 
 def paired_difference(

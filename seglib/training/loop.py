@@ -123,7 +123,9 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
         batch_sampler=epoch_batches(len(state.training), config, epoch, rank, processes),
         num_workers=state.workers, pin_memory=accelerator.device.type == "cuda",
     )
-    bar.set_description(f"epoch {epoch + 1}/{config.epochs}")
+    load, cores = getattr(os, "getloadavg", lambda: [0])()[0], os.cpu_count() or 1  # not on Windows
+    busy = f", machine busy: load {load:.1f} on {cores} cores" if load > 1.3 * cores else ""
+    bar.set_description(f"epoch {epoch + 1}/{config.epochs}{busy}")
     train_loss = train_one_epoch(state, loader, bar)
     state.next_epoch = number = epoch + 1
     row = None

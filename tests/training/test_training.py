@@ -81,6 +81,13 @@ def test_fit_makes_a_complete_record_and_learns(home: Path, capsys) -> None:
     assert not checkpoint_folder(record.id).exists()
 
 
+@pytest.mark.parametrize(("load", "told"), [(0.5, ":"), (99.0, ", machine busy: load 99.0 on ")])
+def test_a_busy_machine_is_told_beside_the_progress(home, monkeypatch, capsys, load, told) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0))
+    fit(changed(epochs=1), device="cpu")
+    assert f"epoch 1/1{told}" in capsys.readouterr().err
+
+
 def test_a_recorded_run_is_not_trained_again(home: Path, monkeypatch, capsys) -> None:
     before = bytes_of(train())
     monkeypatch.setattr(loop, "new_state", None)  # would fail if it were used
