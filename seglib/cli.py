@@ -195,7 +195,6 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
     Args:
         dataset: By whose recipes, at whose size: miniscapes, camvid or cityscapes.
     """
-    import pandas
     import torch
 
     from .models import MODELS, swin, vit
@@ -204,7 +203,7 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
     from .recipes import recipe
     from .text import network_name, setting_value
 
-    rows = {}
+    print(f"{'network':>24} parameters multiply-adds  ImageNet weights")
     for name in MODELS:
         config = recipe(dataset, name)
         with torch.device("meta"):
@@ -215,12 +214,9 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
             f"{size} ({'here' if published_file(theirs)[0].exists() else 'not here'})"
             for size, theirs in sizes.items() if theirs
         ]
-        rows[name] = {
-            "network": network_name(config), "parameters": f"{count_parameters(model) / 1e6:.2f} M",
-            "multiply-adds": f"{multiply_adds(model, config.image_size) / 1e9:.2f} G",
-            "ImageNet weights": ", ".join(weights) or "none",
-        }
-    print(pandas.DataFrame.from_dict(rows, orient="index").to_string())
+        cost = count_parameters(model) / 1e6, multiply_adds(model, config.image_size) / 1e9
+        line = f"{name:4} {network_name(config):>19} {cost[0]:8.2f} M {cost[1]:11.2f} G  "
+        print(line + (", ".join(weights) or "none"))
     print(f"by the recipes of {dataset}, at {setting_value(config.image_size)}; timm takes any "
           "convolutional encoder of that library: seglib train --model timm --encoder resnet34")
 

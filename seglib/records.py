@@ -237,11 +237,12 @@ def list_records(dataset: str | None = None) -> list[Record]:
     A damaged one, or one of a newer version, is passed over with one line on stderr.
     """
     records = []
-    for file in sorted(paths.results_dir().glob("[!.]*/config.json")):
+    folders = f"{dataset}-*" if dataset else "[!.]*"  # a run's id begins with its dataset
+    for file in sorted(paths.results_dir().glob(f"{folders}/config.json")):
         record = Record(file.parent)
         try:
-            record.packed_scores, record.environment  # noqa: B018  (reads them)
-            records += [record] if dataset in (None, record.config.dataset) else []
+            record.config, record.packed_scores, record.environment  # noqa: B018  (reads them)
+            records.append(record)
         except RecordError as problem:
             print(f"passed over: {problem}", file=sys.stderr)
     return records
