@@ -26,13 +26,12 @@ from .images import SUFFIXES, image_size, read_instance_ids, read_label_ids, rea
 
 IMAGE_FOLDER = "leftImg8bit"
 MASK_FOLDERS = {"fine": "gtFine", "coarse": "gtCoarse"}
-SPLITS = {"fine": ("train", "val", "test"), "coarse": ("train", "val", "train_extra")}
-# The official downloads and the folders in them.
+SPLITS = {"fine": ("train", "val", "test"), "coarse": ("train", "val")}
+# The official downloads and the folders in them that are used.
 PACKAGES = {
     "leftImg8bit_trainvaltest.zip": ("leftImg8bit/train", "leftImg8bit/val", "leftImg8bit/test"),
-    "leftImg8bit_trainextra.zip": ("leftImg8bit/train_extra",),
     "gtFine_trainvaltest.zip": ("gtFine/train", "gtFine/val", "gtFine/test"),
-    "gtCoarse.zip": ("gtCoarse/train", "gtCoarse/train_extra", "gtCoarse/val"),
+    "gtCoarse.zip": ("gtCoarse/train", "gtCoarse/val"),
 }
 
 
@@ -41,7 +40,7 @@ class Scene:
     """One street scene: where its image and the files of its mask lie (or would lie)."""
 
     root: Path
-    split: str  # "train", "val", "test" or "train_extra"
+    split: str  # "train", "val" or "test"
     city: str
     name: str  # "{city}_{seq}_{frame}", unique within a tree
     mode: str = "fine"  # whose masks: "fine" or "coarse"
@@ -71,7 +70,7 @@ def list_scenes(
     """The scenes of one split, sorted by name, each image paired with its label-id mask.
 
     `root`: the folder that holds `leftImg8bit` and `gtFine` or `gtCoarse`. `split`: "train", "val"
-    or "test"; with `mode` "coarse" instead of "fine" masks "train", "val" or "train_extra".
+    or "test"; with `mode` "coarse" instead of "fine" masks "train" or "val".
     `hold_out`: cities of train that are left out of it; "held_out" is the split of their scenes.
     Raises ConfigError for another split, mode or city, or if no city is left; DatasetError for a
     missing or empty folder, an image without its mask or a mask without its image.
@@ -183,8 +182,10 @@ def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[
     both with the number of scenes of each. Raises DatasetError for the first thing that is
     missing, damaged or inconsistent, and for train ids in place of label ids.
     """
-    wanted = [(mode, split) for mode in SPLITS for split in SPLITS[mode]]
-    wanted = [part for part in wanted if _should_be_there(Path(root), *part)]
+    root = Path(root)
+    wanted = [(mode, split) for mode in SPLITS for split in SPLITS[mode]
+              if (root / MASK_FOLDERS[mode] / split).is_dir()
+              or (mode == "fine" and (root / IMAGE_FOLDER / split).is_dir())]  # misses masks
     parts = []
     for mode, split in wanted or [("fine", "train")]:
         scenes = list_scenes(root, split, mode)
@@ -197,15 +198,6 @@ def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[
         part = {"split": split, "mode": mode, "scenes": len(scenes)}
         parts.append({**part, "cities": cities, "sizes": sizes})
     return parts
-
-
-def _should_be_there(root: Path, mode: str, split: str) -> bool:
-    """Whether there is a part of the tree, or half of one, whose other half then is missed."""
-    images, masks = (root / folder / split for folder in (IMAGE_FOLDER, MASK_FOLDERS[mode]))
-    # gtCoarse.zip brings masks of train_extra to everyone; few also fetch its 44 GB of images.
-    if split == "train_extra":
-        return has_coarse(root, split)
-    return masks.is_dir() or (images.is_dir() and mode == "fine")
 
 
 def _check(scene: Scene, deep: bool) -> tuple[tuple[int, int], np.ndarray]:

@@ -12,8 +12,6 @@ from ..config import CHOICES
 from ..errors import choose
 from ..labels import IGNORE_INDEX
 
-LOSSES = CHOICES["loss"]
-
 
 def cross_entropy(
     logits: Tensor, mask: Tensor, weight: Tensor | None = None, smoothing: float = 0.0
@@ -54,14 +52,14 @@ def overlap_loss(logits: Tensor, mask: Tensor, kind: str) -> Tensor:
 
 
 class SegmentationLoss(nn.Module):
-    """The sum of the losses in a name of `LOSSES`; the rest, weights (C,), is of cross-entropy."""
+    """The sum of the losses in a config's name; the rest, weights (C,), is of cross-entropy."""
 
     def __init__(
         self, name: str, class_weights: Tensor | None = None, smoothing: float = 0.0
     ) -> None:
         super().__init__()
         self.smoothing = smoothing
-        self.parts = choose("loss", name, LOSSES).split("+")
+        self.parts = choose("loss", name, CHOICES["loss"]).split("+")
         self.register_buffer("class_weights", class_weights)
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:

@@ -183,7 +183,6 @@ def licensed(tmp_path, monkeypatch):
     for split in ("train", "val", "test"):
         write_scene(plain, split)
     write_scene(plain, "train", mode="coarse")
-    write_scene(plain, "train_extra", mode="coarse")
     for name, parts in cityscapes.PACKAGES.items():
         with zipfile.ZipFile(folder / name, "w") as archive:
             archive.writestr("license.txt", "as agreed")
@@ -204,7 +203,7 @@ def test_zip_files_are_unpacked_once(licensed, monkeypatch):
     assert root == licensed == dataset_spec("cityscapes").root()
     for split in ("train", "val", "test"):
         assert len(list_scenes(root, split)) == 1
-    assert len(list_scenes(root, "train_extra", "coarse")) == 1
+    assert len(list_scenes(root, "train", "coarse")) == 1
     folders = {"leftImg8bit", "gtFine", "gtCoarse"}
     assert {path.name for path in root.iterdir()} == folders | cityscapes.PACKAGES.keys()
     before = snapshot(root)

@@ -20,7 +20,6 @@ def root(tmp_path):
         write_scene(tmp_path, "train", name)
     write_scene(tmp_path, "val", "bonn_000001_000019")
     write_scene(tmp_path, "train", ULM2, "coarse")
-    write_scene(tmp_path, "train_extra", "jena_000005_000019", "coarse")
     return tmp_path
 
 
@@ -40,11 +39,13 @@ def test_scenes_are_sorted_and_complete(root):
     assert first.instance_ids == Path(f"{annotation}_instanceIds.png")
 
 
-def test_coarse_masks_of_train_extra(root):
-    (scene,) = list_scenes(root, "train_extra", "coarse")
-    assert scene.label_ids.name == "jena_000005_000019_gtCoarse_labelIds.png"
+def test_coarse_masks_are_a_mode_of_their_own(root):
     with raises_one_line("image without mask", "gtCoarse.zip"):
         list_scenes(root, "train", "coarse")  # two of the three images have none
+    for name in (AACHEN, ULM1):
+        write_scene(root, "train", name, "coarse")
+    scene = list_scenes(root, "train", "coarse")[0]
+    assert scene.label_ids.name == f"{AACHEN}_gtCoarse_labelIds.png"
 
 
 def test_cities_are_held_out_of_train(root):
@@ -115,8 +116,8 @@ def test_links_are_followed_unless_they_lead_nowhere_or_in_circles(root):
 
 def test_unknown_split_and_mode(root):
     splits = "choose one of: train, val, test"
-    with pytest.raises(ConfigError, match=f"of fine masks 'train_extra' is unknown; {splits}"):
-        list_scenes(root, "train_extra")
+    with pytest.raises(ConfigError, match=f"of fine masks 'extra' is unknown; {splits}"):
+        list_scenes(root, "extra")
     with pytest.raises(ConfigError, match="'medium' is unknown; choose one of: fine, coarse"):
         list_scenes(root, "train", "medium")
 
@@ -132,9 +133,6 @@ def test_missing_and_empty_folders(root):
     (root / "gtFine").rename(root / "elsewhere")
     with raises_one_line("gtFine: no such folder", "gtFine_trainvaltest.zip"):
         list_scenes(root, "train")
-    (root / "leftImg8bit/train_extra").rename(root / "images")
-    with raises_one_line("train_extra: no such folder", "leftImg8bit_trainextra.zip"):
-        list_scenes(root, "train_extra", "coarse")
 
 
 def test_image_and_mask_come_in_pairs(root):
@@ -160,11 +158,9 @@ def test_describe(root):
         write_scene(root, "train", name, "coarse")
     parts = describe(root, deep=True)
     found = [f"{part['split']} {part['mode']}" for part in parts]
-    assert found == ["train fine", "val fine", "train coarse", "train_extra coarse"]
+    assert found == ["train fine", "val fine", "train coarse"]
     assert parts[0]["scenes"] == 3 and parts[0]["cities"] == {"aachen": 1, "ulm": 2}
     assert parts[0]["sizes"] == {"16x32": 3}
-    (root / "leftImg8bit/train_extra").rename(root / "images")  # 44 GB that few people fetch
-    assert describe(root) == parts[:3]
     shutil.rmtree(root / "gtCoarse")
     assert describe(root) == parts[:2]
 

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from seglib.config import CHOICES
 from seglib.labels import IGNORE_INDEX
-from seglib.training.losses import LOSSES, SegmentationLoss, sqrt_median_weights
+from seglib.training.losses import SegmentationLoss, sqrt_median_weights
 
 # Pixel 0 is class 0 and found at 0.75, pixel 1 is class 1 and found at 0.5, pixel 2 is ignored.
 PROBABILITY = torch.tensor([[0.75, 0.25], [0.5, 0.5], [0.01, 0.99]])
@@ -39,7 +40,7 @@ def batch(seed: int = 0, classes: int = 5) -> tuple[Tensor, Tensor]:
     return logits, mask
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", CHOICES["loss"])
 def test_value_by_hand(name: str) -> None:
     loss = SegmentationLoss(name)(logits_of(PROBABILITY), TRUTH)
     assert loss.shape == ()
@@ -85,7 +86,7 @@ def test_overlap_is_of_the_batch_not_of_its_images(name: str) -> None:
 
 
 @pytest.mark.parametrize("weights", (None, "positive", "with a zero"))
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", CHOICES["loss"])
 def test_all_ignored_batch_is_zero_with_zero_gradients(name: str, weights: str | None) -> None:
     logits, mask = batch()
     values = {"positive": [1.0, 2, 3, 4, 5], "with a zero": [1.0, 2, 0, 4, 5]}.get(weights or "")
@@ -97,7 +98,7 @@ def test_all_ignored_batch_is_zero_with_zero_gradients(name: str, weights: str |
     assert torch.count_nonzero(logits.grad) == 0  # NaN would count
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", CHOICES["loss"])
 def test_ignored_pixels_change_nothing_and_get_no_gradient(name: str) -> None:
     logits, mask = batch()
     ignored = (mask == IGNORE_INDEX)[:, None].expand_as(logits)
@@ -109,7 +110,7 @@ def test_ignored_pixels_change_nothing_and_get_no_gradient(name: str) -> None:
     assert SegmentationLoss(name)(shaken, mask).item() == pytest.approx(loss.item(), abs=1e-6)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", CHOICES["loss"])
 def test_gradient_raises_the_true_class_at_every_pixel(name: str) -> None:
     logits, mask = batch()
     SegmentationLoss(name)(logits, mask).backward()
@@ -119,7 +120,7 @@ def test_gradient_raises_the_true_class_at_every_pixel(name: str) -> None:
     assert (gradient < 0).all()
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", CHOICES["loss"])
 def test_mask_may_be_bytes_and_logits_half_precision(name: str) -> None:
     logits, mask = batch()
     loss = SegmentationLoss(name)
