@@ -1,11 +1,10 @@
 """One look for every figure: the report's page size, fonts, a colour per network, saved files."""
 
 import base64
-import functools
 import io
 import itertools
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +41,8 @@ ZERO = {"color": "#444444", "linewidth": 0.8}  # the line of no difference
 CORRECT, WRONG = (222, 226, 230), (187, 35, 60)
 
 STYLE = Path(__file__).with_name("seglib.mplstyle")
-
-
-def styled(function: Callable[..., Figure]) -> Callable[..., Figure]:
-    """Draw with the project's style and leave matplotlib's settings as they were."""
-
-    @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Figure:
-        with plt.style.context(STYLE):
-            return function(*args, **kwargs)
-
-    return wrapper
+# A decorator: draws with the project's style and leaves matplotlib's settings as they were.
+styled = plt.style.context(STYLE)
 
 
 def series(number: int) -> dict[str, Any]:
