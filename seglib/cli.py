@@ -71,7 +71,7 @@ def train(
     data_from: Folder = None, device: Device = None,
     tracker: Annotated[str, arg(metavar="{none,wandb}")] = "none",
     retrain: bool = False, compact: bool = False,
-    workers: Annotated[int | None, value()] = None,
+    workers: Annotated[int | None, value()] = None, compile: bool = False,
 ) -> None:
     """Train one run and record it: loads the record if there is one, resumes what was interrupted.
 
@@ -84,6 +84,7 @@ def train(
         retrain: Train even if the run is recorded.
         compact: Leave the weights out of the record.
         workers: Processes that load data (default: none on a CPU, up to 8 for a GPU).
+        compile: Compile the network first; pays on a GPU.
     """
     from .data import prepare
     from .devices import choose_device, keep_memory
@@ -106,7 +107,7 @@ def train(
     keep_memory()
     record = fit(
         config, device=device, tracker=tracker, retrain=retrain,
-        keep_weights=not compact, workers=workers,
+        keep_weights=not compact, workers=workers, compile_model=compile,
     )
     split = record.config.scored_split
     print(f"{record.id}: {split} mIoU {percent(record.miou())} in {record.path}")

@@ -48,7 +48,8 @@ class OutOfTime(SeglibError):
 def fit(
     config: RunConfig, *, device: str | None = None, tracker: str = "none",
     retrain: bool | None = None, results: Path | None = None, keep_weights: bool = True,
-    progress: bool = True, workers: int | None = None, deadline: float = math.inf,
+    progress: bool = True, workers: int | None = None, compile_model: bool = False,
+    deadline: float = math.inf,
 ) -> Record:
     """Return the record of this run: loaded if it exists, resumed if it was begun, else trained.
 
@@ -78,7 +79,7 @@ def fit(
         accelerator.wait_for_everyone()
         if not retrain and (record := find_record(config, results)):  # another session was first
             return announce(record)
-        state = new_state(config, accelerator, workers, progress)
+        state = new_state(config, accelerator, workers, progress, compile_model)
         resume(state)
         images = len(state.training) - len(state.training) % config.batch_size  # of an epoch
         with (
@@ -251,6 +252,7 @@ def describe_run(state: TrainingState) -> dict[str, Any]:
     return {
         **describe_machine(accelerator.device),
         "processes": accelerator.num_processes,
+        "compiled": any("_orig_mod" in name for name, _ in state.prepared.named_modules()),
         "versions": versions(), "commit": commit(), "results_version": RESULTS_VERSION,
         "data": state.data,
         "parameters": count_parameters(state.model), "best_epoch": state.best["epoch"],

@@ -40,7 +40,7 @@ class TrainingState:
     workers: int  # processes that load data
     loss: nn.Module
     model: nn.Module  # the network itself: what is saved and scored
-    prepared: nn.Module  # the same network as accelerate wraps it for training
+    prepared: nn.Module  # the same network as accelerate and torch.compile wrap it for training
     optimizer: torch.optim.Optimizer
     scheduler: torch.optim.lr_scheduler.LRScheduler
     scaler: torch.amp.GradScaler  # of fp16; disabled in other precisions
@@ -104,7 +104,8 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
 
 
 def new_state(
-    config: RunConfig, accelerator: Accelerator, workers: int | None = None, progress: bool = True
+    config: RunConfig, accelerator: Accelerator, workers: int | None = None, progress: bool = True,
+    compiled: bool = False,
 ) -> TrainingState:
     """A run before its first epoch: network and optimiser, scenes at the run's size, loss."""
     torch.manual_seed(config.seed)
@@ -138,7 +139,8 @@ def new_state(
     if config.ema is not None:
         mean = get_ema_multi_avg_fn(config.ema)
         average = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
-    prepared, optimizer = accelerator.prepare(model, bare_optimizer)
+    prepared = torch.compile(model) if compiled else model
+    prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
     # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
     scheduler = build_scheduler(bare_optimizer, config, len(scenes) // config.batch_size)
     if workers is None:

@@ -30,9 +30,9 @@ def repeat(record: Record, epochs: int = 1) -> str:
     if problem := record.other_data("train", config.scored_split):
         raise RecordError(problem)
     device = choose_device(recorded["device"])
-    here = describe_machine(device) | {"processes": 1} | versions()
-    then = recorded | recorded["versions"]
-    names = ("processor", "processes", *recorded["versions"])
+    here = describe_machine(device) | {"processes": 1, "compiled": False} | versions()
+    then = {"compiled": False} | recorded | recorded["versions"]
+    names = ("processor", "processes", "compiled", *recorded["versions"])
     differing = [f"{name} {then.get(name)}" for name in names if here.get(name) != then.get(name)]
     torch.set_num_threads(recorded["threads"])
     try:

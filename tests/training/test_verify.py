@@ -37,7 +37,7 @@ def test_elsewhere_close_is_enough(record: Record) -> None:
     close, versions = shifted(record, 1.01, 0.02), record.environment["versions"]
     for changes, what in (
         ({"processor": "an abacus"}, "processor an abacus"),
-        ({"processes": 2}, "processes 2"),
+        ({"processes": 2, "compiled": True}, "processes 2, compiled True"),
         ({"versions": versions | {"torch": "0.1", "numpy": "0.2"}}, "torch 0.1, numpy 0.2"),
     ):
         other = edited(close, "environment.json", record.environment | changes)
