@@ -36,6 +36,7 @@ JOBS = {
     "suite": Job("suite", 1, 12, own_home=False),
     "quality-10": Job("quality", 1, 32, (10,), usual=False),
     "quality-40": Job("quality", 1, 125, (40,), usual=False),
+    "same-recipe": Job("same_recipe", 1, 45, usual=False, own_home=False),
 }
 
 

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from seglib import paths
 from seglib.devices import resolve_precision
 from seglib.files import read_json, write_json
+from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import describe_machine
 
 FOLDER = Path(__file__).parent
@@ -89,6 +91,12 @@ def quiet() -> Iterator[None]:
         yield
 
 
+def cost(model: nn.Module, size: tuple[int, int]) -> str:
+    """Parameters and multiply-adds of a network, in words."""
+    millions = count_parameters(model) / 1e6
+    return f"{millions:.2f} M parameters, {multiply_adds(model, size) / 1e9:.2f} G multiply-adds"
+
+
 # --- memory --------------------------------------------------------------------------------------
 
 
@@ -154,7 +162,7 @@ def own_home(folder: Path = DATA / "home") -> Iterator[None]:
 
 
 def describe() -> dict[str, Any]:
-    """The machine and the versions of all contenders."""
+    """The machine and the versions of all contenders that are installed."""
     machine = describe_machine(torch.device("cpu"))
     with contextlib.suppress(OSError, ValueError):
         kilobytes = int(Path("/proc/meminfo").read_text().split()[1])
@@ -162,7 +170,10 @@ def describe() -> dict[str, Any]:
     machine["cores"] = os.cpu_count()
     machine["precision"] = resolve_precision("auto", torch.device("cpu"))
     machine["python"] = platform.python_version()
-    return machine | {name: metadata.version(name) for name in PEERS}
+    for name in PEERS:
+        with contextlib.suppress(metadata.PackageNotFoundError):  # no measurement needs them all
+            machine[name] = metadata.version(name)
+    return machine
 
 
 def load_results() -> dict[str, dict[str, Any]]:

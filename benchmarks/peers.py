@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from seglib.models.inspection import count_parameters, multiply_adds
-
 # Encoders of `smp.Unet`, and the width at which our U-Net costs as many multiply-adds.
 WIDTHS = {"resnet18": 22, "mobilenet_v2": 17}
 
@@ -17,12 +15,6 @@ WIDTHS = {"resnet18": 22, "mobilenet_v2": 17}
 def smp_unet(encoder: str, num_classes: int) -> nn.Module:
     """`smp.Unet` from scratch."""
     return smp.Unet(encoder, encoder_weights=None, classes=num_classes)
-
-
-def cost(model: nn.Module, size: tuple[int, int]) -> str:
-    """Parameters and multiply-adds of a network, in words."""
-    millions = count_parameters(model) / 1e6
-    return f"{millions:.2f} M parameters, {multiply_adds(model, size) / 1e9:.2f} G multiply-adds"
 
 
 def trainer(folder: str, precision: str, **options) -> lightning.Trainer:

@@ -41,8 +41,8 @@ from seglib.recipes import recipe
 from seglib.training.checkpoints import remove_checkpoint
 from seglib.training.loop import OutOfTime, fit
 
-from .measuring import DATA, Comparison, quiet, seconds
-from .peers import cost, smp_unet, trainer
+from .measuring import DATA, Comparison, cost, quiet, seconds
+from .peers import smp_unet, trainer
 
 FOLDER = DATA / "quality"
 ENCODERS = ("resnet18", "mobilenet_v2")

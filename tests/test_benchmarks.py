@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic and page; what they measure needs the extra `bench`."""
 
+import dataclasses
 import importlib.util
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from benchmarks.__main__ import JOBS, main
 from benchmarks.measuring import Comparison, interleave, own_home, peak_megabytes
 from benchmarks.table import render
 from seglib import paths
+from seglib.config import RunConfig
 from seglib.files import read_json
 
 
@@ -106,6 +108,29 @@ def test_every_measurement_has_its_module_and_mistakes_are_one_line(capsys) -> N
             main(arguments)
         assert caught.value.code == 2
         assert "error: " in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_a_peer_is_trained_by_our_recipe(home: Path, tmp_path: Path, monkeypatch) -> None:
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    from benchmarks import same_recipe
+
+    theirs = smp.Unet("tu-tf_efficientnet_lite0", encoder_weights=None, classes=11).eval()
+    model = same_recipe.SmpUNet(11).eval()
+    model.encoder.network.load_state_dict(theirs.encoder.model.state_dict())
+    model.decoder.load_state_dict(theirs.decoder.state_dict())
+    model.head.load_state_dict(theirs.segmentation_head.state_dict())
+    photo = torch.randn(1, 3, 64, 96)  # ours are normalised otherwise than this encoder wants them
+    expected = theirs(photo * model.encoder.scale + model.encoder.shift)
+    torch.testing.assert_close(model(photo), expected)
+    assert model(photo[..., :50, :70]).shape == (1, 11, 50, 70)
+    monkeypatch.setattr(same_recipe, "FOLDER", tmp_path / "trained")
+    monkeypatch.setattr(same_recipe, "prepare", lambda name: None)  # it is there already
+    config = RunConfig(model="timm", image_size=(32, 64), epochs=1, batch_size=2, freeze=2)
+    (row,) = same_recipe.measure(1, dataclasses.replace(config, encoder_rate=0.25))
+    assert len(row.ours) == len(row.peer) == 1 and 0 <= row.peer[0] <= 100
+    assert "smp.Unet(tu-tf_efficientnet_lite0): 5.20 M parameters" in row.peer_way
+    trained = [read_json(file)["model"] for file in (tmp_path / "trained").glob("*/config.json")]
+    assert sorted(trained) == ["smp", "timm"]
 
 
 @pytest.mark.slow
