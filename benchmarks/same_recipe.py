@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from seglib.config import RunConfig
 from seglib.data.datasets import prepare
 from seglib.evaluation.evaluate import score_split
-from seglib.models import MODELS
+from seglib.models import MODELS, Architecture
 from seglib.models.blocks import pad_to_multiple
 from seglib.models.encoders import Encoder
 from seglib.recipes import recipe
@@ -27,14 +27,16 @@ from seglib.training.loop import fit
 from .measuring import DATA, Comparison, cost
 
 FOLDER = DATA / "quality" / "results"
+OPTIONS = {
+    "encoder": "tf_efficientnet_lite0", "pretrained": False, "freeze": 0, "frozen_norm": False
+}
 
 
 class SmpUNet(nn.Module):
     """`smp.Unet` with its encoder in our hands: frozen in part, and given the images it expects."""
 
     def __init__(
-        self, num_classes: int, encoder: str = "tf_efficientnet_lite0", pretrained: bool = False,
-        freeze: int = 0, frozen_norm: bool = False,
+        self, num_classes: int, encoder: str, pretrained: bool, freeze: int, frozen_norm: bool
     ) -> None:
         super().__init__()
         whole = smp.Unet(f"tu-{encoder}", encoder_weights=None, classes=num_classes)
@@ -58,7 +60,7 @@ def measure(repetitions: int, base: RunConfig | None = None) -> list[Comparison]
     configs = [dataclasses.replace(base, seed=seed) for seed in range(repetitions)]
     # The only option of ours that the peer lacks is the width of our decoder.
     peers = [dataclasses.replace(config, model="smp", width=None) for config in configs]
-    with mock.patch.dict(MODELS, smp=SmpUNet):
+    with mock.patch.dict(MODELS, smp=Architecture(__name__, SmpUNet.__name__, OPTIONS)):
         ours, theirs = ([_trained(each) for each in runs] for runs in (configs, peers))
         values = [[100 * score_split(record, "test", device="cpu")["miou"] for record in records]
                   for records in (ours, theirs)]

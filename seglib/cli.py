@@ -67,8 +67,7 @@ def train(
     config: OmitArgPrefixes[
         Annotated[Any, arg(constructor_factory=lambda: import_module("seglib.config").RunConfig)]
     ],
-    *,
-    data_from: Folder = None, device: Device = None,
+    *, data_from: Folder = None, device: Device = None,
     tracker: Annotated[str, arg(metavar="{none,wandb}")] = "none",
     retrain: bool = False, compact: bool = False,
     workers: Annotated[int | None, value()] = None, compile: bool = False,
@@ -89,7 +88,7 @@ def train(
     from .data import prepare
     from .devices import choose_device, keep_memory
     from .records import find_record, load_record
-    from .text import percent
+    from .text import score_note
     from .training import fit
     from .training.tracking import check_tracker
 
@@ -109,8 +108,7 @@ def train(
         config, device=device, tracker=tracker, retrain=retrain,
         keep_weights=not compact, workers=workers, compile_model=compile,
     )
-    split = record.config.scored_split
-    print(f"{record.id}: {split} mIoU {percent(record.miou())} in {record.path}")
+    print(f"{record.id}: {score_note(record)} in {record.path}")
 
 
 def evaluate(

@@ -17,13 +17,10 @@ from .errors import ConfigError, choose, shown
 from .models import MODELS, build_model, option_defaults
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "mode": ("fine", "coarse"),
+    "mode": ("fine", "coarse"), "select_by": ("last", "miou", "loss"),
     "loss": ("cross_entropy", "dice", "iou", "cross_entropy+dice", "cross_entropy+iou"),
-    "class_weights": ("none", "sqrt_median"),
-    "optimizer": ("adam", "adamw", "adamax"),
-    "schedule": ("step", "one_cycle"),
-    "precision": ("auto", "fp32", "bf16", "fp16"),
-    "select_by": ("last", "miou", "loss"),
+    "class_weights": ("none", "sqrt_median"), "optimizer": ("adam", "adamw", "adamax"),
+    "schedule": ("step", "one_cycle"), "precision": ("auto", "fp32", "bf16", "fp16"),
 }
 # Fields, what their values must fulfil (None always may be), and that in words.
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
@@ -80,6 +77,7 @@ class RunConfig:
     jitter: float = 0.0  # Strength of random changes of brightness, contrast and saturation, 0 to 1
     train_images: int | None = None  # Train on a random subset of this many images (None: all)
     hold_out: tuple[str, ...] | None = None  # Cities of train that are scored instead of trained on
+    with_val: bool | None = None  # Train on val, too; such a run has scores of test alone
 
     loss: str = "cross_entropy"  # cross_entropy, dice, iou, cross_entropy+dice or cross_entropy+iou
     label_smoothing: float | None = None  # In cross-entropy: share of a target that all classes get
@@ -116,6 +114,8 @@ class RunConfig:
         if self.batch_size % self.accumulation:
             parts = f"accumulation {self.accumulation}"
             raise ConfigError(f"batch_size {self.batch_size} must be a multiple of {parts}")
+        if self.with_val and (self.hold_out or self.select_by != "last"):
+            raise ConfigError("with_val trains on val: select_by must be 'last', hold_out empty")
 
     def resolved(self, device: "torch.device | None" = None) -> "RunConfig":  # noqa: F821
         """The same run with nothing left open and nothing said twice; its id is a hash of this.
@@ -130,7 +130,7 @@ class RunConfig:
             "crop_size": self.crop_size == size, "decay_all": self.decay_all is False,
             "encoder_rate": self.encoder_rate == 1.0, "gamma": self.schedule == "one_cycle",
             "warm_up": self.schedule == "step" or self.warm_up == WARM_UP,
-            "class_weights": "cross_entropy" not in self.loss,
+            "class_weights": "cross_entropy" not in self.loss, "with_val": self.with_val is False,
             "label_smoothing": "cross_entropy" not in self.loss,
         } | {name: getattr(self, name, None) == default for name, default in own.items()}
         fields = dataclasses.fields(self)
@@ -185,9 +185,14 @@ class RunConfig:
         return (self.init_from or "").partition("-")[0]
 
     @property
-    def scored_split(self) -> str:
-        """The split that training scores: "held_out" where cities are held out, else "val"."""
-        return "held_out" if self.hold_out else "val"
+    def trained_splits(self) -> tuple[str, ...]:
+        """The splits that are trained on: "train", and "val" where the config says so."""
+        return ("train", "val") if self.with_val else ("train",)
+
+    @property
+    def scored_split(self) -> str | None:
+        """The split that training scores, held_out or val; None where val is trained on."""
+        return "held_out" if self.hold_out else None if self.with_val else "val"
 
     @property
     def run_id(self) -> str:

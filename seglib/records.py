@@ -106,15 +106,15 @@ class Record:
             raise RecordError(f"{self.path / name}: damaged or edited ({advice})")
         return content
 
-    def other_data(self, *splits: str) -> str | None:
-        """One line if this disk holds these splits with other masks than those recorded, or None.
+    def other_data(self, *scored: str | None) -> str | None:
+        """One line if this disk has other masks of these splits or the trained ones, or None.
 
         None too for a split that was not recorded, or of a dataset that is not there.
         """
         root, known = self.dataset.root(), dict(self.environment.get("data", {}))
         known |= {split: found.get("data") for split, found in self.packed_scores.items()}
-        for split in splits:
-            mode = self.config.mode if split == "train" else "fine"
+        for split in (*self.config.trained_splits, *filter(None, scored)):
+            mode = self.config.mode if split in self.config.trained_splits else "fine"
             part = split.partition("+")[0].replace("held_out", "train")
             there = (root / MASK_FOLDERS[mode] / part).is_dir()
             if there and known.get(split) not in (None, fingerprint(root, part, mode)):
@@ -131,11 +131,11 @@ class Record:
         return self.environment.get("results_version") == RESULTS_VERSION
 
     def miou(self, split: str | None = None) -> float:
-        """The mIoU of a split (None: what the config scores), 0 to 1, NaN without a scored pixel.
+        """The mIoU of a split (None: what training scores, else test), 0 to 1, NaN without a pixel.
 
         `RecordError` if it was never scored.
         """
-        split = split or self.config.scored_split
+        split = split or self.config.scored_split or "test"
         if split not in self.packed_scores:
             command = f"seglib evaluate {self.id} --split {split}"
             raise RecordError(f"{self.id}: no scores on {split!r}; run: {command}")

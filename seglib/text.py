@@ -101,6 +101,12 @@ def describe_options(record: Record) -> str:
     return ", ".join(words)
 
 
+def score_note(record: Record) -> str:
+    """What a run scored when it was trained, as in "val mIoU 43.7 %"."""
+    split = record.config.scored_split
+    return f"{split} mIoU {percent(record.miou())}" if split else "trained on train and val"
+
+
 def score_table(scores: dict[str, Any]) -> str:
     """The scores of one split as text: by class, the means with the mIoU's interval, by city."""
     import pandas as pd

@@ -57,7 +57,9 @@ def measure(
     device, `RecordError` if the record keeps no weights, `DatasetError` if a dataset is missing.
     """
     origin = origin_of(record)
-    if problem := record.other_data("train", *scored_splits(record)):
+    if record.config.with_val:
+        raise RecordError(f"{record.id}: was trained on val, by which measuring judges a run")
+    if problem := record.other_data(*scored_splits(record)):
         raise RecordError(problem)
     check_writable(record.path, "SEGLIB_RESULTS")
     asked = missing_parts(record) if parts is None else parts

@@ -27,15 +27,17 @@ def measure(
     What is there and still holds is not made again.
 
     Args:
-        runs: Ids of the runs (default: every one that keeps its weights).
+        runs: Ids of the runs (default: all that keep their weights and left val alone).
         part: Only these parts, and anew: calibration, boundaries, cost, robustness, generalisation.
     """
     from seglib.records import list_records, load_record
     from study.beyond_scores import measure as measure_record
 
     records = [load_record(run) for run in runs] if runs else list_records()
-    if not runs and not (records := [each for each in records if each.weights_path.exists()]):
-        print("no recorded run keeps its weights, which measuring needs")
+    if not runs:
+        records = [r for r in records if r.weights_path.exists() and not r.config.with_val]
+        if not records:
+            print("no recorded run keeps its weights, which measuring needs")
     for record in records:
         made = measure_record(record, part, device=device)
         print(f"{record.id}: {'measured ' + ', '.join(made) if made else 'all is measured'}")

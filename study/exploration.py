@@ -144,8 +144,7 @@ def fine_coarse_agreement(
     pairs = sum(_pairs(*each, class_set) for each in both)
     total, same = pairs.sum(axis=1), np.diagonal(pairs)
     values = {
-        "class": class_set.names,
-        "fine_pixels": total,
+        "class": class_set.names, "fine_pixels": total,
         "covered": metrics.ratio(pairs[:, :-1].sum(axis=1), total),
         "recall": metrics.ratio(same, total),
         "precision": metrics.ratio(same, pairs[:, :-1].sum(axis=0)),
@@ -179,9 +178,7 @@ def survival(scenes: Sequence[Scene], class_set: ClassSet, widths: Sequence[int]
     for width in widths:
         total, right = pairs[width].sum(axis=1), np.diagonal(pairs[width])
         values = {
-            "width": width,
-            "class": class_set.names,
-            "pixels": metrics.ratio(right, total),
+            "width": width, "class": class_set.names, "pixels": metrics.ratio(right, total),
             "objects": metrics.ratio(kept[width], objects_of),
             "best_iou": metrics.ratio(right, total + pairs[width][:, :-1].sum(axis=0) - right),
         }
@@ -210,15 +207,13 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
     floor = position_baseline(scenes["val"], spatial_priors(scenes["train"], classes), classes)
     grids = {str(s): grid_ceiling(scenes["val"], classes, input_size, s) for s in GRID_STRIDES}
     return {
-        "results_version": RESULTS_VERSION,
-        "input_size": list(input_size),
+        "results_version": RESULTS_VERSION, "input_size": list(input_size),
         "fingerprint": {split: fingerprint(root, split) for split in listed},
         "scenes": {split: len(found) for split, found in listed.items()},
         "cities": {split: len({s.city for s in found}) for split, found in listed.items()},
         "shares": {split: class_shares(table).tolist() for split, table in counts.items()},
         "void": float(counts["train"][:, -1].sum() / counts["train"].sum()),
-        "objects": _object_facts(spec, scenes["train"]),
-        "floor": _score_facts(floor),
+        "objects": _object_facts(spec, scenes["train"]), "floor": _score_facts(floor),
         "grid": {stride: _score_facts(found) for stride, found in grids.items()},
         "coarse": _coarse_facts(spec, scenes["train"]) if has_coarse(root) else None,
     }
@@ -226,8 +221,7 @@ def dataset_facts(spec: DatasetSpec, input_size: tuple[int, int]) -> dict[str, A
 
 def _score_facts(confusion: np.ndarray) -> dict[str, Any]:
     return {
-        "miou": metrics.mean_iou(confusion),
-        "pixel_accuracy": metrics.pixel_accuracy(confusion),
+        "miou": metrics.mean_iou(confusion), "pixel_accuracy": metrics.pixel_accuracy(confusion),
         "iou": [None if np.isnan(iou) else float(iou) for iou in metrics.iou_per_class(confusion)],
     }
 
@@ -240,9 +234,7 @@ def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any] 
     people = table["class"].isin(["person", "rider"])
     largest = table["pixels"].nlargest(len(table) // 10)
     return {
-        "count": len(table),
-        "per_scene": len(table) / len(scenes),
-        "tiny": float(tiny.mean()),
+        "count": len(table), "per_scene": len(table) / len(scenes), "tiny": float(tiny.mean()),
         "tiny_people": float(tiny[people].mean()) if people.any() else None,
         "largest_tenth": float(largest.sum() / table["pixels"].sum()),
     }

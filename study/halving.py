@@ -35,7 +35,7 @@ from seglib.records import Record, find_record, save_record, write_scores
 from seglib.text import setting_name, setting_value
 
 SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "category_miou", "miiou", "loss")
-FIXED = ("dataset", "model", "train_images", "epochs")  # what the candidates of a sweep share
+FIXED = ("dataset", "model", "train_images", "epochs", "with_val")  # what candidates share
 
 
 class Rung(NamedTuple):
@@ -67,6 +67,8 @@ class SweepPlan:
                 raise ConfigError(f"grid field {name!r} must have a list of one value or more")
         if self.halvings < 0:
             raise ConfigError(f"halvings {self.halvings} must be 0 or more")
+        if self.base.with_val:
+            raise ConfigError("with_val: a sweep chooses by scores of val, so it can't train on it")
         images, batch = self.first_images, self.base.batch_size
         if self.halvings and images < batch:
             raise ConfigError(f"first_images {images} is less than a batch of {batch}")

@@ -76,8 +76,7 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
         })
 
     with (
-        hooks.register_module_forward_pre_hook(enter),
-        hooks.register_module_forward_hook(leave),
+        hooks.register_module_forward_pre_hook(enter), hooks.register_module_forward_hook(leave),
     ):
         dry_run(model, size, counter)
     return pd.DataFrame(rows).astype({"receptive_field": "Int64"})

@@ -217,6 +217,8 @@ def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
             continue
         for seed, (factor, level, fields) in itertools.product(table.get("seeds", [0]), varied):
             config = _recipe(dataset, model, {**changes, **fields, "seed": seed})
+            if config.with_val and (table.get("measured") or {"val", "val+flip"} & set(splits)):
+                raise ConfigError("runs trained with_val are scored on test, and not measured")
             yield StudyRun(group, config, factor, level, **asked)
 
 

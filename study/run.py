@@ -14,7 +14,7 @@ from seglib.data.datasets import prepare
 from seglib.errors import ConfigError, DatasetError, printable
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import find_record
-from seglib.text import percent
+from seglib.text import score_note
 
 from .halving import SweepPlan, run_sweep, runs_done, sweep_table
 from .measurements import PARTS, missing_parts
@@ -51,8 +51,7 @@ def status(entry: Entry) -> Status:
         if lacking:
             return Status("not measured", f"{len(lacking)} of {len(PARTS)} parts")
         other = "" if record.is_current else ", of another results version"
-        score = f"{record.config.scored_split} mIoU {percent(record.miou())}"
-        return Status("recorded", score + other)
+        return Status("recorded", score_note(record) + other)
     if (paths.checkpoints_dir() / entry.id).is_dir():
         from seglib.training.checkpoints import load_checkpoint  # here and below: it needs PyTorch
 

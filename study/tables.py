@@ -30,7 +30,7 @@ from .work import network_shape
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 COLUMNS = """
-    run dataset model options start height width epochs seed parameters multiply_adds
+    run dataset model options start trained height width epochs seed parameters multiply_adds
     val_miou test_miou test_low test_high scored_on pixel_accuracy iiou cities minutes
 """.split()
 HEADER = """
@@ -48,11 +48,11 @@ the seeds where there are several; of a single run it says nothing about another
 PUBLISHED = """
 ### Published on the same split
 
-Test mIoU on CamVid's 11 classes, in percent; in bold this study's, from the table above. First \
-come networks trained from scratch on train, then on train and val, then those from ImageNet \
-weights, and last those with other street scenes. Inputs, epochs and frames differ: it ranks no \
-architectures. n/a is what was stated nowhere; [`study/published.toml`](study/published.toml) says \
-how each was checked.
+Test mIoU on CamVid's 11 classes, in percent; in bold this study's, those trained on train from \
+the table above. First come networks trained from scratch on train, then on train and val, then \
+those from ImageNet weights, and last those with other street scenes. Inputs, epochs and frames \
+differ: it ranks no architectures. n/a is what was stated nowhere; \
+[`study/published.toml`](study/published.toml) says how each was checked.
 
 | network | input | parameters | trained on | start | epochs | test mIoU | source |
 | --- | ---: | ---: | --- | --- | ---: | ---: | --- |
@@ -85,11 +85,11 @@ def summary() -> pd.DataFrame:
     """One row per recorded run, sorted by dataset, model and falling validation mIoU.
 
     Scores are shares (0 to 1). `start` is the dataset from whose weights the run went on, empty for
-    fresh ones. `test_low` and `test_high` bound the 95 % interval over resampled test images.
-    `pixel_accuracy`, `iiou` and `cities` (mIoU of each city or drive, as text) are of the split in
-    `scored_on`: test where it was scored, else what training scored, val or the held-out cities.
-    `multiply_adds` are for one image of the training size. Raises `RecordError` for a record that
-    is damaged or lacks these scores.
+    fresh ones; `trained` is train or train+val. `test_low` and `test_high` bound the 95 % interval
+    over resampled test images. `pixel_accuracy`, `iiou` and `cities` (mIoU of each city or drive,
+    as text) are of the split in `scored_on`: test where it was scored, else what training scored,
+    val or the held-out cities. `multiply_adds` are for one image of the training size. Raises
+    `RecordError` for a record that is damaged or lacks these scores.
     """
     table = pd.DataFrame([_row(record) for record in list_records()], columns=COLUMNS)
     order = ["dataset", "model", "val_miou", "run"]
@@ -98,26 +98,28 @@ def summary() -> pd.DataFrame:
 
 def _row(record: Record) -> dict[str, Any]:
     config, scores = record.config, record.scores
-    if config.scored_split not in scores:
-        raise RecordError(f"{record.path / 'scores.json'}: no scores of {config.scored_split}")
     network = {"dataset": config.dataset, "model": config.model, "image_size": config.image_size}
     parameters, work = _cost(RunConfig(**network, **config.model_options()))
     seconds = record.environment.get("seconds")
     on_test = scores.get("test", {}).get("miou") is not None
     split = "test" if on_test else config.scored_split
+    if not {config.scored_split, split} <= {None, *scores}:
+        raise RecordError(f"{record.path / 'scores.json'}: no scores of {config.scored_split}")
+    shown = scores.get(split, {"pixel_accuracy": None, "miiou": None, "cities": {}})
     low, high = bootstrap_interval(scores["test"]) if split == "test" else (None, None)
     return {
         "run": record.id, "dataset": config.dataset, "model": config.model,
         "options": describe_options(record), "start": config.start_dataset,
+        "trained": "+".join(config.trained_splits),
         "height": config.image_size[0], "width": config.image_size[1],
         "epochs": config.epochs, "seed": config.seed,
         "parameters": parameters, "multiply_adds": work,
         "val_miou": scores["val"]["miou"] if "val" in scores else None,
         "test_miou": scores["test"]["miou"] if split == "test" else None,
         "test_low": low, "test_high": high, "scored_on": split,
-        "pixel_accuracy": scores[split]["pixel_accuracy"], "iiou": scores[split]["miiou"],
+        "pixel_accuracy": shown["pixel_accuracy"], "iiou": shown["miiou"],
         "cities": ", ".join(f"{city} {_score(found['miou'])}"
-                            for city, found in scores[split]["cities"].items()),
+                            for city, found in shown["cities"].items()),
         "minutes": None if seconds is None else seconds / 60,
     }
 
@@ -130,16 +132,16 @@ def _cost(config: RunConfig) -> tuple[int, int]:
 
 
 def main_runs(table: pd.DataFrame) -> pd.DataFrame:
-    """One row for every dataset, architecture and start: the run that the study's plan compares.
+    """One row for every dataset, architecture, start and training split: the run that is compared.
 
     Of several such runs, and where the plan has none, it is the best by validation mIoU.
     """
     planned = {entry.id for scale in SCALES for entry in load_study(scale)
-               if isinstance(entry, StudyRun) and entry.compared}
-    keys = ["dataset", "model", "start"]
-    ranked = table.assign(planned=table["run"].isin(planned))
-    ranked = ranked.sort_values(["planned", "val_miou"], ascending=False, kind="stable")
-    best = ranked.drop(columns="planned").drop_duplicates(keys)
+               if isinstance(entry, StudyRun) and (entry.compared or entry.config.with_val)}
+    keys = ["dataset", "model", "start", "trained"]
+    ranked = table.assign(planned=table["run"].isin(planned), scored=table["scored_on"].notna())
+    ranked = ranked.sort_values(["scored", "planned", "val_miou"], ascending=False, kind="stable")
+    best = ranked.drop(columns=["planned", "scored"]).drop_duplicates(keys)
     return best.sort_values(keys, ignore_index=True)
 
 
@@ -148,9 +150,10 @@ def readme_section(table: pd.DataFrame) -> str:
     if table.empty:
         return "No runs are recorded yet: `seglib train` adds the first."
     shown = main_runs(table)
-    marked = ", or where marked * those of val" if (shown["scored_on"] != "test").any() else ""
+    own = shown[shown["trained"] == "train"]
+    marked = ", or where marked * those of val" if (own["scored_on"] != "test").any() else ""
     note = NOTE.format(count=len(table), marked=marked)
-    return "\n".join([HEADER, *map(_line, shown.itertuples()), note, published_section(shown)])
+    return "\n".join([HEADER, *map(_line, own.itertuples()), note, published_section(shown)])
 
 
 def _line(row: Any) -> str:
@@ -167,8 +170,7 @@ def _line(row: Any) -> str:
         DATASET_NAMES[row.dataset],
         ", ".join(filter(None, [network_name(record.config), row.options, start])),
         f"{row.height}×{row.width}",
-        f"{row.parameters / 1e6:.2f} M", f"{row.multiply_adds / 1e9:.2f} G",
-        str(len(runs)),
+        f"{row.parameters / 1e6:.2f} M", f"{row.multiply_adds / 1e9:.2f} G", str(len(runs)),
         f"{_score(mious.mean())}{spread}{mark} ({_score(low)}–{_score(high)})",
         ", ".join(f"{city} {_score(miou)}" for city, miou in cities.items()),
         _score(_values(runs, "pixel_accuracy").mean()), _score(_values(runs, "miiou").mean()),
@@ -206,7 +208,7 @@ def own_run(row: Any) -> dict[str, Any]:
     fresh = "ImageNet" if config.model_options().get("pretrained") else "scratch"
     return {
         "name": f"**{network_name(config)}, {row.options}**", "input": [row.height, row.width],
-        "parameters": row.parameters / 1e6, "trained": "train", "epochs": row.epochs,
+        "parameters": row.parameters / 1e6, "trained": row.trained, "epochs": row.epochs,
         "start": DATASET_NAMES[row.start] if row.start else fresh,
         "miou": 100 * _values(runs, "miou").mean(), "place": "this study",
     }

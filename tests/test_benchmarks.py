@@ -115,7 +115,7 @@ def test_a_peer_is_trained_by_our_recipe(home: Path, tmp_path: Path, monkeypatch
     from benchmarks import same_recipe
 
     theirs = smp.Unet("tu-tf_efficientnet_lite0", encoder_weights=None, classes=11).eval()
-    model = same_recipe.SmpUNet(11).eval()
+    model = same_recipe.SmpUNet(11, **same_recipe.OPTIONS).eval()
     model.encoder.network.load_state_dict(theirs.encoder.model.state_dict())
     model.decoder.load_state_dict(theirs.decoder.state_dict())
     model.head.load_state_dict(theirs.segmentation_head.state_dict())

@@ -32,7 +32,7 @@ BAD_VALUES = {
     "crop_size": [(0, 64), (64, NAN), 64], "flip": ["yes", 1, None], "jitter": [-0.1, 1.1, NAN],
     "scale": [(0, 1), (2, 1), (-1, 1), (1, INFINITY), (NAN, 1), 1, "11", None, (1, 1, 1)],
     "rotation": [-1, NAN, INFINITY, "10"], "train_images": [0, 2.5],
-    "hold_out": [(), "ulm", ("ulm", "ulm"), (1,)], "loss": [None, 1, "focal"],
+    "hold_out": [(), "ulm", ("ulm", "ulm"), (1,)], "with_val": [1], "loss": [None, 1, "focal"],
     "class_weights": ["median", None, {"road": 1}], "optimizer": ["sgd", "AdamW"],
     "learning_rate": [0, -1e-3, NAN, INFINITY, "1e-3", None, 10**400],
     "encoder_rate": [0, -1, NAN], "weight_decay": [-1e-4, NAN, INFINITY], "decay_all": [1, "yes"],
@@ -57,6 +57,8 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_field(field, value) -
     ("changes", "message"),
     [
         ({"dataset": "kitti"}, "dataset.*kitti.*miniscapes, .*camvid, cityscapes"),
+        ({"with_val": True, "select_by": "miou"}, "with_val .*select_by must be 'last'"),
+        ({"with_val": True, "hold_out": ("ulm",)}, "with_val trains on .*hold_out empty"),
         ({"model": "segnet"}, "model 'segnet' is unknown; choose one of: fcn, unet"),
         ({"model": "vit", "width": 16}, "width 16: not an option of vit"),
         ({"size": "tiny"}, "size 'tiny': not an option of unet .*width, norm, skips, dropout"),
@@ -96,7 +98,7 @@ def test_the_same_run_written_otherwise_has_the_same_id() -> None:
         ({}, {"encoder_rate": 1.0, "decay_all": False, "warm_up": 0.3}),
         ({"schedule": "one_cycle"}, {"warm_up": 0.1, "gamma": 0.5}),
         ({"loss": "dice"}, {"class_weights": "sqrt_median", "label_smoothing": 0.1}),
-        ({"hold_out": ("ulm", "bonn")}, {"hold_out": ["bonn", "ulm"]}),
+        ({}, {"with_val": False}), ({"hold_out": ("ulm", "bonn")}, {"hold_out": ["bonn", "ulm"]}),
     ],
 )
 def test_defaults_spelled_out_and_settings_without_effect_are_the_same_run(config, more) -> None:
@@ -140,7 +142,7 @@ def test_another_value_of_any_field_is_another_run() -> None:
     unet |= {"weight_decay": 0.0, "decay_all": True, "clip_norm": 1.0, "model": "fcn", "seed": 1}
     unet |= {"epochs": 1, "batch_size": 4, "accumulation": 2, "precision": "fp16"}
     unet |= {"select_by": "loss", "validate_every": 2, "ema": 0.9, "label_smoothing": 0.1}
-    unet |= {"hold_out": ("ulm",)}
+    unet |= {"hold_out": ("ulm",), "with_val": True}
     timm = {"encoder": "resnet34", "freeze": 1, "frozen_norm": True}
     others = {("fcn", "dilation"): 4}
     assert unet.keys() | vit.keys() | timm.keys() | {"warm_up", "dilation"} == set(FIELDS)

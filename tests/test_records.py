@@ -32,8 +32,7 @@ HISTORY = [{"epoch": 1, "val_miou": 0.25, "val_loss": 1 / 3}, {"epoch": 2, "val_
 def save(config: RunConfig = CONFIG, **changes) -> Record:
     torch.manual_seed(0)
     parts = {
-        "history": HISTORY,
-        "scores": {"val": SCORES},
+        "history": HISTORY, "scores": {"val": SCORES},
         "environment": {"results_version": RESULTS_VERSION, "finished": "2026"},
         "state": build_model(config.model, 19, width=4).state_dict(),
         "predictions": {"val": {"scene": LABEL_IDS}},

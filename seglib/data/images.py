@@ -105,8 +105,7 @@ def read_label_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndarra
 def read_instance_ids(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
     """Read a mask of instance ids as uint16 (H, W); errors of `read_mask`.
 
-    A pixel of the k-th object of a class with instances holds `id * 1000 + k`, any other pixel its
-    label id.
+    The k-th object of a class with instances holds `id * 1000 + k`, other pixels their label id.
     """
     mask = read_mask(path, size).astype(np.uint16, copy=False)
     first = LARGEST_LABEL_ID + 1

@@ -18,7 +18,7 @@ from ..data.cache import load_cache
 from ..data.datasets import dataset_spec, fingerprint
 from ..data.tree import Scene, has_instances, list_scenes
 from ..devices import choose_device
-from ..errors import choose
+from ..errors import ConfigError, choose
 from ..files import atomic_path, check_writable
 from ..records import Record
 from .metrics import ScoreAccumulator
@@ -105,7 +105,9 @@ def score_split(
     """
     known = ("train", "val", "test", *(["held_out"] if record.config.hold_out else []))
     choose("split", split, [part + way for way in ("", FLIP) for part in known])
-    if problem := record.other_data("train", split.removesuffix(FLIP), split):
+    if split.startswith("val") and record.config.with_val:
+        raise ConfigError(f"split {split!r}: {record.id} was trained on val; score it on test")
+    if problem := record.other_data(split.removesuffix(FLIP), split):
         print(f"{problem}: scored anew, not recorded")
     elif split in record.scores and export is None:
         return record.scores[split]

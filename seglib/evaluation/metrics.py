@@ -168,13 +168,10 @@ class ScoreAccumulator:
         images = self.images()
         values = dict.fromkeys(METRICS) | aggregate(images)
         return {
-            "block": self.block,
-            "classes": list(self.class_set.names),
-            "categories": list(self.class_set.categories),
-            "confusion": self.confusion.tolist(),
+            "block": self.block, "classes": list(self.class_set.names),
+            "categories": list(self.class_set.categories), "confusion": self.confusion.tolist(),
             **{key: _json(each) for key, each in values.items()},
-            "cities": by_city(images),
-            "images": images,
+            "cities": by_city(images), "images": images,
         }
 
 

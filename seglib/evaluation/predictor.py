@@ -89,8 +89,7 @@ class Predictor:
     ) -> Iterator[Prediction]:
         """Label a batch of photographs, uint8 RGB (H, W, 3), each at the training images' size.
 
-        `sizes`: (H, W) of each prediction; None is the photograph's own. Raises ImageError for
-        other arrays.
+        `sizes`: (H, W) of each prediction; None is its own. Raises ImageError for other arrays.
         """
         own = [checked_image(image).shape[:2] for image in images]
         pairs = zip(images, own, strict=True)

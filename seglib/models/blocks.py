@@ -36,8 +36,7 @@ class Up(nn.Module):
     """Double the size, join the encoder's features of that size, mix both with two Blocks.
 
     (N, in, h, w) and a skip (N, skip, 2h, 2w) → (N, out, 2h, 2w); unused with `skip_channels` 0.
-    The size is doubled by a transposed convolution. If `light`, bilinear interpolation does it, and
-    one Block mixes.
+    A transposed convolution doubles the size. If `light`, interpolation does, and one Block mixes.
     """
 
     def __init__(

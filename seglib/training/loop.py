@@ -31,7 +31,7 @@ from ..labels import IGNORE_INDEX
 from ..models.inspection import count_parameters
 from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
 from ..records import Record, find_record, save_record
-from ..text import percent
+from ..text import score_note
 from .checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint, save_checkpoint
 from .setup import TrainingState, epoch_batches, make_accelerator, new_state
 from .tracking import check_tracker, start_tracker
@@ -100,12 +100,13 @@ def fit(
         weights = {name: half(tensor) for name, tensor in state.best["weights"].items()}
         state.model.load_state_dict(weights)
         split = config.scored_split
-        scored = evaluate(state.model, config, split, progress=progress, accelerator=accelerator)
+        found = split and evaluate(
+            state.model, config, split, progress=progress, accelerator=accelerator)
         if is_main:
             save_record(
-                config, history=state.history, scores={split: scored.scores},
+                config, history=state.history, scores={split: found.scores} if split else {},
                 environment=describe_run(state), state=weights if keep_weights else None,
-                predictions={split: scored.predictions}, results=results,
+                predictions={split: found.predictions} if split else {}, results=results,
             )
             remove_checkpoint(config.run_id)
         accelerator.wait_for_everyone()
@@ -209,13 +210,12 @@ def announce(record: Record) -> Record:
 
     Raises `RecordError` if it is recorded on other data than are here.
     """
-    if problem := record.other_data("train", record.config.scored_split):
+    if problem := record.other_data(record.config.scored_split):
         advice = "set SEGLIB_RESULTS to another folder, or train it anew (--retrain)"
         raise RecordError(f"{problem}; {advice}")
     if os.environ.get("RANK", "0") == "0":
         note = "" if record.is_current else "; of another results version (seglib verify checks it)"
-        split = record.config.scored_split
-        print(f"{record.id}: recorded, {split} mIoU {percent(record.miou())}{note}")
+        print(f"{record.id}: recorded, {score_note(record)}{note}")
     return record
 
 
@@ -250,8 +250,7 @@ def describe_run(state: TrainingState) -> dict[str, Any]:
     config, accelerator, seconds = state.config, state.accelerator, sum(state.epoch_seconds)
     images = config.epochs * (len(state.training) - len(state.training) % config.batch_size)
     return {
-        **describe_machine(accelerator.device),
-        "processes": accelerator.num_processes,
+        **describe_machine(accelerator.device), "processes": accelerator.num_processes,
         "compiled": any("_orig_mod" in name for name, _ in state.prepared.named_modules()),
         "versions": versions(), "commit": commit(), "results_version": RESULTS_VERSION,
         "data": state.data,

@@ -36,7 +36,7 @@ class TrainingState:
     config: RunConfig
     accelerator: Accelerator
     training: TrainingSet
-    validation: SceneCache
+    validation: SceneCache  # empty where nothing is scored
     workers: int  # processes that load data
     loss: nn.Module
     model: nn.Module  # the network itself: what is saved and scored
@@ -117,17 +117,19 @@ def new_state(
     model = model.to(device, memory_format=memory_format(device))
     bare_optimizer = build_optimizer(model, config, device)
     # The caches come after what can be refused at once: they may take minutes to build.
-    training = list_scenes(root, "train", config.mode, config.hold_out or ())
-    scored = list_scenes(root, config.scored_split, hold_out=config.hold_out or ())
+    hold_out, split = config.hold_out or (), config.scored_split
+    training = [scene for part in config.trained_splits
+                for scene in list_scenes(root, part, config.mode, hold_out)]
+    scored = list_scenes(root, split, hold_out=hold_out) if split else []
     if has_instances(scored):  # what scoring would refuse, it refuses now
         masks, title = [scene.instance_ids for scene in scored], "checking instance masks"
         thread_map(read_instance_ids, masks, desc=title, disable=not progress, leave=False)
     count = min(len(training), config.train_images or len(training))
     epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
-    data = {"train": fingerprint(root, "train", config.mode)}
-    data |= {config.scored_split: fingerprint(root, scored[0].split)}
+    data = {part: fingerprint(root, part, config.mode) for part in config.trained_splits}
+    data |= {split: fingerprint(root, scored[0].split)} if split else {}
     scenes = load_cache(training, size, classes, progress)
-    validation = load_cache(scored, size, classes, progress)
+    validation = load_cache(scored, size, classes, progress) if scored else scenes.subset(0, 0)
     if config.train_images is not None:
         scenes = scenes.subset(config.train_images, config.seed)
     weights = average = None
@@ -180,7 +182,9 @@ def initialize_from(model: nn.Module, config: RunConfig, record: Record) -> None
 
     Other classes keep fresh weights; other differences in shape raise `RecordError`.
     """
-    if problem := record.other_data("train"):
+    if record.config.with_val and not config.with_val and record.config.dataset == config.dataset:
+        raise ConfigError(f"init_from {record.id}: was trained on val, which this run would score")
+    if problem := record.other_data():
         print(f"init_from: {problem}")
     source, old_names = record.weights(), record.dataset.class_set.names
     new_names, axes = dataset_spec(config.dataset).class_set.names, class_axes(config)

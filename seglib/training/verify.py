@@ -27,7 +27,7 @@ def repeat(record: Record, epochs: int = 1) -> str:
     differs from the record, or on other data.
     """
     config, recorded = record.config, record.environment
-    if problem := record.other_data("train", config.scored_split):
+    if problem := record.other_data(config.scored_split):
         raise RecordError(problem)
     device = choose_device(recorded["device"])
     here = describe_machine(device) | {"processes": 1, "compiled": False} | versions()

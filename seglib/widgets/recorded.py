@@ -80,7 +80,8 @@ def view(
 def _best_of_each(dataset: str, split: str) -> list[Record]:
     """The best run of every network and start that keeps predictions of the split, best first."""
     records = list_records(dataset)
-    found = [record for record in records if (record.path / "predictions" / split).is_dir()]
+    found = [record for record in records
+             if (record.path / "predictions" / split).is_dir() and not record.config.with_val]
     scores = [record.miou(split if split in record.scores else None) for record in found]
     best: dict[tuple[str, ...], Record] = {}
     for position in np.argsort(-np.nan_to_num(scores), kind="stable"):

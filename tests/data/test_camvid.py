@@ -10,8 +10,7 @@ from seglib.errors import ConfigError, DatasetError
 from seglib.files import sha256_of
 
 FRAMES = {
-    "train": ("0001TP_006690.png", "0016E5_00390.png"),
-    "val": ("0016E5_07959.png",),
+    "train": ("0001TP_006690.png", "0016E5_00390.png"), "val": ("0016E5_07959.png",),
     "test": ("Seq05VD_f00030.png",),
 }
 
@@ -64,8 +63,7 @@ def test_folder_becomes_a_tree(published, home, capsys):
     assert "holds 2 train, 1 val, 1 test; the published split is 367" in capsys.readouterr().err
     names = {split: [scene.name for scene in list_scenes(root, split)] for split in FRAMES}
     assert names == {
-        "train": ["0001TP_000000_006690", "0016E5_000000_000390"],
-        "val": ["0016E5_000000_007959"],
+        "train": ["0001TP_000000_006690", "0016E5_000000_000390"], "val": ["0016E5_000000_007959"],
         "test": ["Seq05VD_000000_000030"],
     }
     scene = list_scenes(root, "test")[0]
@@ -135,10 +133,8 @@ def rename(folder):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (remove(MASK), f"{MASK}: no such file"),
-        (remove(IMAGE), f"{IMAGE}: no such file"),
-        (remove(IMAGE, MASK), "val: the split is empty"),
-        (cut, f"{IMAGE}: .*truncated"),
+        (remove(MASK), f"{MASK}: no such file"), (remove(IMAGE), f"{IMAGE}: no such file"),
+        (remove(IMAGE, MASK), "val: the split is empty"), (cut, f"{IMAGE}: .*truncated"),
         (mask(0, (18, 23)), f"{MASK}: mask is 18x23.*its image is 18x24"),
         (repeat, "0016E5_f7959.png: the same frame as 0016E5_07959.png"),
         (mask(12), "label byte 12 is not one of CamVid's 0..11"),

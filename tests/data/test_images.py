@@ -67,14 +67,10 @@ def test_masks_and_photographs_are_read_from_the_top_left_on(tmp_path: Path, dec
 def test_camera_orientation_is_applied(orientation: int) -> None:
     upright = noise(20, 30)
     stored = {  # how a camera stores the upright picture under each EXIF orientation
-        1: upright,
-        2: upright[:, ::-1],
-        3: upright[::-1, ::-1],
-        4: upright[::-1],
-        5: upright.transpose(1, 0, 2),
-        6: np.rot90(upright, 1),
-        7: upright[::-1, ::-1].transpose(1, 0, 2),
-        8: np.rot90(upright, -1),
+        1: upright, 2: upright[:, ::-1],
+        3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.transpose(1, 0, 2), 6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2), 8: np.rot90(upright, -1),
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation

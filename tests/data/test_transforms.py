@@ -38,12 +38,9 @@ def inside(mask: torch.Tensor) -> torch.Tensor:
 
 
 MOVES = {
-    "flip": {"flip": True},
-    "rotation": {"rotation": 30.0},
-    "zoom in": {"scale": (1.6, 1.6)},
-    "zoom out": {"scale": (0.6, 0.6)},
-    "crop": {"crop_size": (32, 40)},
-    "everything": EVERYTHING,
+    "flip": {"flip": True}, "rotation": {"rotation": 30.0},
+    "zoom in": {"scale": (1.6, 1.6)}, "zoom out": {"scale": (0.6, 0.6)},
+    "crop": {"crop_size": (32, 40)}, "everything": EVERYTHING,
 }
 
 

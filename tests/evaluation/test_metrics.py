@@ -152,10 +152,8 @@ def perfect_scene(rng: np.random.Generator, size: tuple[int, int]) -> tuple[np.n
 
 
 SPLITS = {
-    "random": [random_scene] * 4,
-    "street": [street_scene] * 5,
-    "mixed": [random_scene, street_scene, all_void_scene, perfect_scene],
-    "void": [all_void_scene],
+    "random": [random_scene] * 4, "street": [street_scene] * 5,
+    "mixed": [random_scene, street_scene, all_void_scene, perfect_scene], "void": [all_void_scene],
     "perfect": [perfect_scene] * 2,
 }
 

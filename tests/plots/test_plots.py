@@ -83,12 +83,12 @@ def test_error_map_tells_right_wrong_and_void_apart(scene):
 
 
 def test_curves_are_solid_in_training_dashed_in_validation_and_name_the_best():
-    figure = plots.curves([run(0.5), run(0.25, val_miou=[np.nan, 0.1, 0.2, 0.25, 0.2])],
-                          ["FCN", "U-Net"])
+    runs = [run(0.5), run(0.25, val_miou=[np.nan, 0.1, 0.2, 0.25, 0.2]), run(0, val_miou=np.nan)]
+    figure = plots.curves(runs, ["FCN", "U-Net", "on val"])
     loss, score = figure.axes
-    assert [line.get_linestyle() for line in loss.lines] == ["-", "--"] * 2
+    assert [line.get_linestyle() for line in loss.lines] == ["-", "--"] * 3
     assert {line.get_linestyle() for line in score.lines} == {"--"}
-    assert {"FCN (best 50.0)", "U-Net (best 25.0)"} <= set(texts(figure))
+    assert {"FCN (best 50.0)", "U-Net (best 25.0)", "on val"} <= set(texts(figure))
     assert score.lines[1].get_xdata().tolist() == [2, 3, 4, 5]
 
 

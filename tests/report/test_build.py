@@ -130,8 +130,7 @@ def test_latex_in_a_record_stays_text(monkeypatch):
     [
         (build.setting(r"50 % x & {y} \input $1 #2 ~^"), r"50 \% x \& \{y\} \textbackslash{}input "
          r"\$1 \#2 \textasciitilde{}\textasciicircum{}"),
-        (build.number(12345.6), r"12\,346"),
-        (build.percent(0.5637), r"56.4\,\%"),
+        (build.number(12345.6), r"12\,346"), (build.percent(0.5637), r"56.4\,\%"),
         (build.percent(None), "n/a"),
         (build.percent(0.5637, bounds=(0.548, 0.577)), r"56.4\,\% (54.8 to 57.7)"),
         (build.points((-0.014, -0.023, -0.005)), "$-$1.4~points ($-$2.3 to $-$0.5)"),

@@ -208,6 +208,9 @@ def test_what_cannot_be_measured_is_one_line(record: Record, capsys) -> None:
         measure_quietly(record, ["speed"])
     with pytest.raises(RecordError, match="cost was not measured; run: seglib measure minisc"):
         beyond.measurement(record, "cost")
+    both = fit(dataclasses.replace(TINY, with_val=True), device="cpu", progress=False)
+    with pytest.raises(RecordError, match=f"{both.id}: was trained on val, by which measuring"):
+        measure_quietly(both)
     record.weights_path.unlink()
     with pytest.raises(RecordError, match="recorded without its weights"):
         measure_quietly(record)

@@ -95,6 +95,8 @@ def test_the_id_is_that_of_the_meaning():
         ({"grid": {"dropout": (2.0,)}}, "dropout"), ({"first_images": 1}, "batch"),
         ({"halvings": -1}, "halvings"), ({"score": "mIoU"}, "mIoU"),
         ({"score": "iou:sea"}, "iou:sea"),
+        ({"grid": {"with_val": (True,)}}, "'with_val' is unknown"),
+        ({"base": dataclasses.replace(BASE, with_val=True)}, "with_val: a sweep chooses by"),
     ],
 )
 def test_a_plan_that_cannot_work_is_refused(changes, words):

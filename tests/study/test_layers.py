@@ -76,8 +76,7 @@ def test_shared_parameters_count_once():
     [
         ([nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1)], 5),
         ([nn.Conv2d(3, 3, 7, stride=2), nn.MaxPool2d(3, 2)], 11),  # ResNet's stem
-        ([nn.Conv2d(3, 3, 3, dilation=4)], 9),
-        ([nn.AdaptiveAvgPool2d(1)], None),
+        ([nn.Conv2d(3, 3, 3, dilation=4)], 9), ([nn.AdaptiveAvgPool2d(1)], None),
         # Three pixels of a doubled map come from two, whatever the alignment.
         ([nn.ConvTranspose2d(3, 3, 2, stride=2), nn.Conv2d(3, 3, 3)], 2),
     ],

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from seglib.config import RunConfig
-from seglib.data.datasets import DATASETS
 from seglib.errors import ConfigError
 from seglib.files import read_json, write_json
 from seglib.records import find_record, list_records, seal, write_scores
@@ -17,7 +16,7 @@ from study import run as study_run
 from study.effects import one_factor_summary, one_factor_table
 from study.plan import SCALES, StudyRun, StudySweep, ablation_configs, load_study
 from study.run import Status, deadline_of, listing, run_study, status, unique
-from study.work import epoch_images, image_work
+from study.work import epoch_images
 
 TINY = (
     "{ width = 4, image_size = [32, 64], crop_size = false, epochs = 2, batch_size = 2, "
@@ -51,6 +50,7 @@ sweep = {{ grid = {{ dropout = [0.0, 0.1] }}, first_images = 2, halvings = 1 }}
 "Dice" = {{ loss = "dice" }}
 "both" = {{ loss = "cross_entropy+dice" }}
 """
+ON_BOTH = 'per_model = { unet = { with_val = true, select_by = "last" } }'
 
 
 @pytest.fixture
@@ -122,6 +122,8 @@ def test_a_run_that_two_groups_need_is_listed_once_with_all_that_is_asked(plan):
         ("width = 4", 'dataset = "camvid"', "'dataset'"),
         ("halvings = 1", "halving = 1", 'extra key(s): "halving"'),
         ('name = "models"', 'name = "models"\ncompared = true', "need to be measured"),
+        ('splits = ["test"]', f"measured = true\n{ON_BOTH}", "runs trained with_val are scored"),
+        ('splits = ["test"]', f'splits = ["val+flip"]\n{ON_BOTH}', "runs trained with_val are sc"),
         ('models = ["unet"]', "", "required key"),
         ('models = ["unet"]', 'models = ["unet"]\nlike = ["tiny"]', "'tiny' is unknown"),
         ('splits = ["test"]', 'splits = "test"', "'splits' of dict is not a list"),
@@ -224,16 +226,10 @@ def test_a_sweep_is_listed_as_far_as_it_is_recorded(plan, seglib_home):
     assert "0 of 3 runs" in text and len(text.splitlines()) == 1 + 2 + 1
 
 
-def test_work_follows_pixels_and_images(seglib_home):
-    config = RunConfig("camvid", "unet", width=8, image_size=(64, 96), batch_size=4)
-    # 367 images in batches of 4, even before they are there: the last three are left out.
-    assert epoch_images(config) == 364
-    assert all(epoch_images(dataclasses.replace(config, dataset=name)) for name in DATASETS)
-    assert epoch_images(dataclasses.replace(config, train_images=91)) == 88
-    larger = dataclasses.replace(config, image_size=(128, 192))
-    assert image_work(larger) == 4 * image_work(config)
-    cropped = dataclasses.replace(config, crop_size=(64, 96), image_size=(360, 480))
-    assert image_work(cropped) == image_work(config)
+def test_an_epoch_leaves_incomplete_batches_out(home):
+    config = RunConfig(batch_size=4)  # of 6 images, and 3 of val
+    assert epoch_images(config) == epoch_images(dataclasses.replace(config, train_images=5)) == 4
+    assert epoch_images(dataclasses.replace(config, with_val=True)) == 8
 
 
 def test_budgets_are_durations():

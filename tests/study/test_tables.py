@@ -35,7 +35,8 @@ def record(share_right, test=True, environment=None, **options):
     options = {"dataset": "camvid", "model": "unet", "width": 4, **options}
     on_miniscapes = options["dataset"] == "miniscapes"
     class_set = CITYSCAPES_19 if on_miniscapes else CAMVID_11
-    splits = {"val": scores(class_set, share_right, on_miniscapes)}
+    on_val = not options.get("with_val")
+    splits = {"val": scores(class_set, share_right, on_miniscapes)} if on_val else {}
     if test:
         splits["test"] = scores(class_set, share_right - 0.1, on_miniscapes)
     environment = {"seconds": 150.0} if environment is None else environment
@@ -152,6 +153,18 @@ def test_our_runs_on_camvid_stand_among_the_published_ones(runs):
     assert fcn[:2] == ["| **FCN, width 4**", "192×256"] and fcn[3:5] == ["train", "scratch"]
     assert fcn[6] == f"{100 * runs[2].scores['test']['miou']:.1f}"
     assert unet[6] == f"{50 * sum(run.scores['test']['miou'] for run in runs[:2]):.1f}"
+
+
+def test_runs_on_train_and_val_stand_only_among_the_published_ones(runs):
+    before = tables.readme_section(tables.summary()).splitlines()
+    both, unscored = record(0.9, with_val=True), record(0.9, False, with_val=True, seed=1)
+    table = tables.summary().set_index("run")
+    assert (table.loc[[both.id, unscored.id], "trained"] == "train+val").all()
+    assert table.loc[unscored.id, ["val_miou", "test_miou", "scored_on", "iiou"]].isna().all()
+    added = set(tables.readme_section(tables.summary()).splitlines()).difference(before)
+    (cells,) = (line.split(" | ") for line in added if line.startswith("|"))
+    assert cells[0] == "| **U-Net, width 4**" and cells[3] == "train+val"
+    assert cells[6] == f"{100 * both.scores['test']['miou']:.1f}"
 
 
 @pytest.mark.slow

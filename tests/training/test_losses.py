@@ -18,10 +18,8 @@ CROSS_ENTROPY = -(math.log(0.75) + math.log(0.5)) / 2
 DICE = 1 - (2 * 0.75 / 2.25 + 2 * 0.5 / 1.75) / 2
 IOU = 1 - (0.75 / 1.5 + 0.5 / 1.25) / 2
 BY_HAND = {
-    "cross_entropy": CROSS_ENTROPY,
-    "dice": DICE,
-    "iou": IOU,
-    "cross_entropy+dice": CROSS_ENTROPY + DICE,
+    "cross_entropy": CROSS_ENTROPY, "dice": DICE,
+    "iou": IOU, "cross_entropy+dice": CROSS_ENTROPY + DICE,
     "cross_entropy+iou": CROSS_ENTROPY + IOU,
 }
 

@@ -46,8 +46,7 @@ def train(model: str, home: Path) -> dict[str, Any]:
     scores, environment = record.scores["val"], record.environment
     kept = ("processor", "threads", "data", "parameters", "versions")
     return {
-        "run": record.id,
-        "history": (record.path / "history.csv").read_text().splitlines(),
+        "run": record.id, "history": (record.path / "history.csv").read_text().splitlines(),
         "scores": {name: scores[name] for name in ("miou", "miiou", "iou", "confusion")},
         "environment": {name: environment[name] for name in kept},
     }

@@ -21,10 +21,10 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from seglib import paths
+from seglib import cli, paths
 from seglib.config import RunConfig
 from seglib.data.cache import SceneCache
-from seglib.data.datasets import DATASETS, DatasetSpec
+from seglib.data.datasets import DATASETS, DatasetSpec, fingerprint
 from seglib.data.images import read_instance_ids, read_label_ids
 from seglib.data.transforms import TrainingSet
 from seglib.data.tree import list_scenes
@@ -34,11 +34,12 @@ from seglib.evaluation.evaluate import evaluate, score_split
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.labels import CAMVID_11, CITYSCAPES_19, ClassSet
 from seglib.models import build_model
-from seglib.records import load_record, save_record
+from seglib.records import Record, load_record, save_record
 from seglib.training import checkpoints, loop, optim, setup
 from seglib.training.checkpoints import checkpoint_folder
 from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
 from seglib.training.setup import epoch_batches, initialize_from, make_accelerator, new_state
+from seglib.training.verify import repeat
 
 # Batch normalisation, dropout, a schedule: whatever has a state that a checkpoint must hold.
 STATEFUL = dataclasses.replace(
@@ -284,6 +285,32 @@ def test_held_out_cities_are_scored_and_not_trained_on(home: Path, capsys) -> No
         assert len(scores["images"]["names"]) == 3
     assert set(record.scores["train"]["cities"]) == {"northtown"}
     assert set(record.scores["test"]["cities"]) == {"northtown", "southtown"}
+
+
+def test_a_run_on_train_and_val_is_scored_on_test_alone(home: Path, capsys) -> None:
+    config = changed(with_val=True).resolved()
+    with pytest.raises(OutOfTime):
+        train(config, deadline=0.0)
+    record = train(config)  # from the checkpoint
+    root, data = home / "data" / "miniscapes", record.environment["data"]
+    assert data == {split: fingerprint(root, split) for split in ("train", "val")}
+    state = new_state(config, make_accelerator(config, torch.device("cpu")), progress=False)
+    names = [scene.name for part in ("train", "val") for scene in list_scenes(root, part)]
+    assert state.training.cache.names == names and not len(state.validation)
+    assert "3 recorded rows repeated to every digit" in repeat(record, 3)
+    assert record.history["train_loss"].notna().all() and record.history["val_miou"].isna().all()
+    with pytest.raises(RecordError, match="no scores on 'test'; run: seglib evaluate .* test"):
+        record.miou()
+    capsys.readouterr()
+    assert train(config) == record
+    assert capsys.readouterr().out == f"{record.id}: recorded, trained on train and val\n"
+    for split in ("val", "val+flip"):
+        assert cli.main(["evaluate", record.id, "--split", split]) == 2
+        assert f"{record.id} was trained on val; score it on test" in capsys.readouterr().err
+    assert score_split(record, "test", device="cpu", progress=False) and record.miou() > 0
+    assert [*Record(record.path).scores] == ["test"]
+    with pytest.raises(ConfigError, match=f"init_from {record.id}: was trained on val, which this"):
+        train(changed(init_from=record.id))
 
 
 def test_cities_that_cannot_be_held_out_are_refused(home: Path) -> None:

@@ -125,15 +125,13 @@ ON_ROAD, ON_VOID = (0.5, 0.8), (0.5, 0.01)
     ("t", {ON_CAR: CAR, ON_SKY: SKY, ON_VOID: PHOTO}),  # void stays bare
     ("to", {ON_CAR: PHOTO, (0.25, 0.252): BUILDING, (0.25, 0.248): SKY}),  # sides of borders
     ("e", {ON_CAR: RED, ON_BUILDING: RIGHT, ON_VOID: PHOTO}),
-    ("eo", {ON_BUILDING: PHOTO, (0.501, 0.37): RED}),
-    ("c", {ON_CAR: UNSURE, ON_SKY: UNSURE}),
+    ("eo", {ON_BUILDING: PHOTO, (0.501, 0.37): RED}), ("c", {ON_CAR: UNSURE, ON_SKY: UNSURE}),
     ("b", {ON_CAR: GOLD, ON_ROAD: RIGHT}), ("bx", {ON_CAR: BLUE, ON_ROAD: RIGHT}),
     ("s", {ON_BUILDING: BUILDING, ON_CAR: BUILDING, (0.2, 0.01): PHOTO}),  # truth on the left
     ("bps", {ON_BUILDING: BUILDING, ON_CAR: CAR}), ("bpsx", {ON_CAR: BUILDING}),
     ("bpss", {(0.75, 0.19): BUILDING, (0.75, 0.69): CAR}),  # one below the other
     ("bpss+++", {(0.6, 0.19): BUILDING, (0.6, 0.69): CAR, (0.5, 0.4): ROAD, (0.5, 0.9): ROAD}),
-    ("bess", {(0.75, 0.19): RED, (0.75, 0.69): RIGHT}),
-    ("a", {ON_CAR: PHOTO, ON_ROAD: PHOTO}),
+    ("bess", {(0.75, 0.19): RED, (0.75, 0.69): RIGHT}), ("a", {ON_CAR: PHOTO, ON_ROAD: PHOTO}),
 ])
 def test_each_view_shows_what_it_promises(disk, viewer, keys: str, seen: dict) -> None:
     disk.keys(keys)

@@ -39,8 +39,7 @@ if not shutil.which("npm"):
     pytest.skip("the managers of Colab and VS Code come from npm", allow_module_level=True)
 
 PACKAGES = {  # folder of the page: package
-    "colab": "@jupyter-widgets/html-manager@0.20.6",
-    "vscode": "@vscode/jupyter-ipywidgets8@1.0.9",
+    "colab": "@jupyter-widgets/html-manager@0.20.6", "vscode": "@vscode/jupyter-ipywidgets8@1.0.9",
     "requirejs": "requirejs@2.3.8",
 }
 # What Colab has preinstalled; ipywidgets 7 imports the third.
