@@ -169,11 +169,6 @@ class Browser:
         """What a function of `page.js` returns for these arguments."""
         return self.promise(f"{PAGE}\nreturn {function}(...given);", *arguments)
 
-    def sees(self, pictures: int, complaints: int, viewers: int) -> None:
-        """Wait until the reader sees so many of each."""
-        wanted = [pictures, complaints, viewers]
-        WebDriverWait(self.driver, PATIENCE, 0.2).until(lambda _: self.page("seen") == wanted)
-
     def wait(self, condition: str, *arguments: Any) -> Any:
         """Wait until a JavaScript expression is true; returns its value."""
         return WebDriverWait(self.driver, PATIENCE, 0.2).until(

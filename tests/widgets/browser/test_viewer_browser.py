@@ -421,7 +421,7 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser, cell, tmp_path
 ) -> None:
     context = "jupyterapp.shell.currentWidget.sessionContext"
-    browser.sees(0, 0, 2)  # alive: no picture beside the widgets
+    assert browser.page("seen") == [0, 0, 2]  # alive: no picture beside the widgets
     browser.promise(f"await {context}.session.kernel.restart()")
     street(50, 70).save(tmp_path / "late.png")
     browser.upload(tmp_path / "late.png")
@@ -437,7 +437,7 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser.driver.refresh()
     browser.wait("window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length")
     time.sleep(6)  # until Jupyter gives up looking for the widgets
-    browser.sees(2, 0, 0)
+    assert browser.page("seen") == [2, 0, 0]
 
 
 def test_viewer_works_in_notebook_7(tmp_path: Path) -> None:
@@ -451,7 +451,7 @@ def test_viewer_works_in_notebook_7(tmp_path: Path) -> None:
         assert window.pixel(viewer, 0.5, 0.8) == close_to(PHOTO)
         window.select(viewer, "model", 1)
         assert window.pixel(viewer, 0.75, 0.37) == close_to(CAR)
-        window.sees(0, 0, 1)
+        assert window.page("seen") == [0, 0, 1]
         cells = "return document.querySelectorAll('.jp-CodeCell').length"
         before = window.script(cells)
         window.find("canvas", viewer).click()
