@@ -230,6 +230,9 @@ def test_an_epoch_leaves_incomplete_batches_out(home):
     config = RunConfig(batch_size=4)  # of 6 images, and 3 of val
     assert epoch_images(config) == epoch_images(dataclasses.replace(config, train_images=5)) == 4
     assert epoch_images(dataclasses.replace(config, with_val=True)) == 8
+    published = RunConfig(dataset="camvid", batch_size=4)  # which is not there
+    assert epoch_images(published) == 364  # of 367
+    assert epoch_images(dataclasses.replace(published, with_val=True)) == 468  # of 367 + 101
 
 
 def test_budgets_are_durations():
