@@ -3,5 +3,5 @@
 import os
 
 __version__ = "0.1.0"
-# Before torch is loaded: its threads spin less long while they wait, in nobody's way, at little cost.
+# Before torch is loaded: its threads spin less long while they wait, which costs little.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
