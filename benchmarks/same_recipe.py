@@ -79,8 +79,7 @@ def measure(repetitions: int, base: RunConfig | None = None) -> list[Comparison]
 
 
 def _trained(config: RunConfig) -> Record:
-    """The study's record of a run, if that has test scores, or one that is trained and kept here.
-    """
+    """The study's record of a run, if it has test scores; else it is trained and kept here."""
     record = find_record(config)
     if record is not None and "test" in record.packed_scores:
         return record

@@ -31,13 +31,13 @@ from seglib.evaluation.intervals import holm, paired_difference
 from seglib.files import read_json, sha256_of
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, setting_name, setting_value
-from study import comparison, effects, tables
-from study.beyond_scores import TRANSFER_DATASETS, measurement
+from study import comparison, effects, gallery, tables
+from study.beyond_scores import TRANSFER_DATASETS
 from study.boundaries import errors_by_distance
 from study.corruptions import CORRUPTIONS
 from study.exploration import facts_file
-from study.gallery import load_gallery
 from study.layers import receptive_field
+from study.measurements import measurement
 from study.plan import load_study
 from study.work import network_shape
 
@@ -242,7 +242,7 @@ def beside_numbers(record: Record) -> Named:
 
 def mistake_numbers(record: Record) -> Named:
     """Where the kept val scenes of a run are wrong."""
-    shown = load_gallery(record, "val")
+    shown = gallery.load_gallery(record, "val")
     table = errors_by_distance(shown.truths, shown.predictions)  # 1, 2, 3–4, 5–8, …, > 32 pixels
     for name, rows in (("near", table[:2]), ("far", table[-1:])):
         yield f"wrong {name}", percent(rows["wrong"].sum() / rows["pixels"].sum())

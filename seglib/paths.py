@@ -36,6 +36,11 @@ def checkpoints_dir() -> Path:
     return home() / "checkpoints"
 
 
+def checkpoint_folder(run_id: str) -> Path:
+    """The folder of a run's checkpoints."""
+    return checkpoints_dir() / run_id
+
+
 def figures_dir() -> Path:
     """The figures that the notebooks make (committed); `SEGLIB_FIGURES` points elsewhere."""
     return _chosen("SEGLIB_FIGURES", home() / "figures")

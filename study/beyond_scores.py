@@ -38,7 +38,7 @@ from .boundaries import boundary_distance
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from .exploration import evenly
 from .footprint import latency, peak_bytes
-from .measurements import PARTS, file_of, measurement, missing_parts, origin_of  # noqa: F401
+from .measurements import PARTS, file_of, missing_parts, origin_of
 
 BINS = 15  # of confidence
 BANDS = (1, 2, 4, 8, 16)  # pixels: half the width of the trimaps around boundaries

@@ -192,7 +192,7 @@ def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: Iterable[int]) -> 
     """
     taken = []
     for candidate in candidates:
-        lock = paths.checkpoints_dir() / f"{plan.config(rung, candidate).run_id}.lock"
+        lock = Path(f"{paths.checkpoint_folder(plan.config(rung, candidate).run_id)}.lock")
         lock.parent.mkdir(parents=True, exist_ok=True)
         try:
             # The processes of one training must keep to the same order.

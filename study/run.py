@@ -52,7 +52,7 @@ def status(entry: Entry) -> Status:
             return Status("not measured", f"{len(lacking)} of {len(PARTS)} parts")
         other = "" if record.is_current else ", of another results version"
         return Status("recorded", score_note(record) + other)
-    if (paths.checkpoints_dir() / entry.id).is_dir():
+    if paths.checkpoint_folder(entry.id).is_dir():
         from seglib.training.checkpoints import load_checkpoint  # here and below: it needs PyTorch
 
         state, _ = load_checkpoint(entry.id)

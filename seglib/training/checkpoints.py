@@ -12,17 +12,12 @@ from typing import Any
 
 import torch
 
-from .. import paths
 from ..files import atomic_path
+from ..paths import checkpoint_folder
 from ..provenance import RESULTS_VERSION
 
 NAMES = ("last.ckpt", "previous.ckpt")
 KEYS = "model optimizer scheduler scaler average data history epoch_seconds best next_epoch".split()
-
-
-def checkpoint_folder(run_id: str) -> Path:
-    """The folder of a run's checkpoints."""
-    return paths.checkpoints_dir() / run_id
 
 
 def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from study import beyond_scores as beyond
 from study import run as study_run
 from study.corruptions import CORRUPTIONS, STRENGTHS, corrupt, transmission
 from study.footprint import latency, peak_bytes
-from study.measurements import is_measured
+from study.measurements import is_measured, measurement
 from study.plan import StudyRun
 
 # Half the labels' size, so that logits are enlarged.
@@ -128,15 +128,15 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
     assert beyond.missing_parts(record) == list(beyond.PARTS)
     assert measure_quietly(record) == list(beyond.PARTS)
     assert beyond.missing_parts(record) == [] and measure_quietly(record) == []
-    made_by = beyond.measurement(record, "cost")["made_by"]
+    made_by = measurement(record, "cost")["made_by"]
     assert len(made_by["weights"]) == 16 and made_by["precision"] == "fp32"
     assert made_by["results_version"] == RESULTS_VERSION
     for split in ("val", "test"):
         scores = record.scores[split]
-        found = beyond.measurement(record, "calibration")[split]
+        found = measurement(record, "calibration")[split]
         assert found["accuracy"] == pytest.approx(scores["pixel_accuracy"], abs=1e-6)
         assert sum(each["pixels"] for each in found["bins"]) == np.sum(scores["confusion"])
-        found = beyond.measurement(record, "boundaries")[split]
+        found = measurement(record, "boundaries")[split]
         *_, widest = bands = found["bands"]
         assert [band["width"] for band in bands] == list(beyond.BANDS)
         pixels, inside = [band["pixels"] for band in bands], found["inside"]
@@ -144,7 +144,7 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
         assert widest["pixels"] + inside["pixels"] == np.sum(scores["confusion"])
         right = sum((p["pixel_accuracy"] or 0) * p["pixels"] for p in (widest, inside))
         assert right == pytest.approx(np.trace(scores["confusion"]), abs=1)
-    robust, scores = beyond.measurement(record, "robustness"), record.scores["val"]
+    robust, scores = measurement(record, "robustness"), record.scores["val"]
     present = np.flatnonzero(np.sum(scores["confusion"], axis=1))
     assert robust["classes"] == [scores["classes"][index] for index in present]
     mean = np.mean([scores["iou"][index] for index in present])
@@ -155,14 +155,14 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
             loss, low, high = level["loss"]
             assert loss == pytest.approx(robust["clean"]["miou"] - level["miou"], abs=2e-6)
             assert low <= loss <= high
-    cost = beyond.measurement(record, "cost")
+    cost = measurement(record, "cost")
     assert cost["parameters"] == record.environment["parameters"]
     assert cost["image_size"] == [16, 32] and cost["peak_bytes"] > 4 * cost["parameters"]
 
 
 def test_only_shared_classes_are_asked_for_elsewhere(record: Record) -> None:
     measure_quietly(record, ["generalisation"])
-    found = beyond.measurement(record, "generalisation")["camvid"]
+    found = measurement(record, "generalisation")["camvid"]
     assert found["classes"] == [n for n in CITYSCAPES_19.names if n in CAMVID_11.names]
     # The same scenes under both names, and the same classes: the same scores but for the scale.
     assert set(found["home"]) == {"val", "test"} == set(found["abroad"])
@@ -197,7 +197,7 @@ def test_confidence_maps_go_with_the_kept_predictions(record: Record) -> None:
         assert sure.shape == kept[name].shape and sure.dtype == np.float32
         assert 1 / 19 - 0.02 <= sure.min() and sure.max() <= 1
     mean = np.mean([sure.mean() for sure in maps.values()])
-    found = beyond.measurement(record, "calibration")["val"]
+    found = measurement(record, "calibration")["val"]
     assert mean == pytest.approx(found["confidence"], abs=0.03)
     viewer = view_records("miniscapes", records={"FCN": record})
     assert all("confidence" in scene["models"][0] for scene in viewer._scenes)
@@ -207,7 +207,7 @@ def test_what_cannot_be_measured_is_one_line(record: Record, capsys) -> None:
     with pytest.raises(ConfigError, match="part 'speed' is unknown; choose one of: calibration"):
         measure_quietly(record, ["speed"])
     with pytest.raises(RecordError, match="cost was not measured; run: seglib measure minisc"):
-        beyond.measurement(record, "cost")
+        measurement(record, "cost")
     both = fit(dataclasses.replace(TINY, with_val=True), device="cpu", progress=False)
     with pytest.raises(RecordError, match=f"{both.id}: was trained on val, by which measuring"):
         measure_quietly(both)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from seglib.config import RunConfig
+from seglib.data.datasets import DATASETS
 from seglib.errors import ConfigError
 from seglib.files import read_json, write_json
 from seglib.records import find_record, list_records, seal, write_scores
@@ -232,6 +233,7 @@ def test_an_epoch_leaves_incomplete_batches_out(home):
     assert epoch_images(dataclasses.replace(config, with_val=True)) == 8
     published = RunConfig(dataset="camvid", batch_size=4)  # which is not there
     assert epoch_images(published) == 364  # of 367
+    assert all(epoch_images(dataclasses.replace(published, dataset=name)) for name in DATASETS)
     assert epoch_images(dataclasses.replace(published, with_val=True)) == 468  # of 367 + 101
 
 

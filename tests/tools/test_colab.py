@@ -191,7 +191,6 @@ def test_without_an_address_the_bootstrap_says_what_to_do(hosted: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.long
 def test_the_bootstrap_sets_a_hosted_kernel_up(hosted: Path, repository: str) -> None:
     copy = Path(shutil.copy(COMMITTED[0], hosted))
     colab.stamp(copy, repository)

@@ -421,8 +421,10 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser, cell, tmp_path
 ) -> None:
     context = "jupyterapp.shell.currentWidget.sessionContext"
-    pictures, missing, viewers = browser.page("seen")  # JupyterLab leaves out what is far off
-    assert viewers and not (pictures or missing)  # alive: no picture beside the widgets
+    street(50, 70).save(tmp_path / "early.png")
+    browser.upload(tmp_path / "early.png")  # so that the panel has a viewer, too
+    assert browser.told("early.png: 70×50 pixels segmented in")
+    assert browser.page("seen") == [0, 0, 2]  # alive: no picture beside the widgets
     browser.promise(f"await {context}.session.kernel.restart()")
     street(50, 70).save(tmp_path / "late.png")
     browser.upload(tmp_path / "late.png")
@@ -438,8 +440,7 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser.driver.refresh()
     browser.wait("window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length")
     time.sleep(6)  # until Jupyter gives up looking for the widgets
-    pictures, missing, viewers = browser.page("seen")
-    assert pictures and not (missing or viewers)
+    assert browser.page("seen") == [2, 0, 0]
 
 
 def test_viewer_works_in_notebook_7(tmp_path: Path) -> None:
