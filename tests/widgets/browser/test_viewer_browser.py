@@ -430,6 +430,8 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser.upload(tmp_path / "late.png")
     line = browser.told("late.png: the kernel")
     assert line.startswith("⚠ ") and "run this cell again" in line
+    browser.script("arguments[0].scrollIntoView()", cell)  # above the panel
+    browser.wait("arguments[0].offsetHeight", cell)
     browser.press(cell, "truth")  # the viewer lives on without it
     assert browser.pixel(cell, *ON_CAR) == close_to(CAR)
     browser.select(cell, "scene", 1)
