@@ -241,6 +241,11 @@ class Browser:
         """Choose files in the page's only panel for photographs."""
         self.find(".seglib-panel input").send_keys("\n".join(map(str, paths)))
 
+    def hold_all_cells(self) -> None:
+        """Let JupyterLab keep in the page what is out of view."""
+        book = "window.jupyterapp.shell.currentWidget.content"
+        self.script(f"{book}.notebookConfig = {{...{book}.notebookConfig, windowingMode: 'none'}}")
+
     def told(self, part: str) -> str:
         """The panel's line, once it holds `part` and nothing is at work."""
         line = "(document.querySelector('.seglib-line')?.textContent ?? '')"

@@ -302,7 +302,8 @@ def test_redraw_takes_less_than_a_frame(disk, viewer, capsys, keys: str) -> None
 @pytest.fixture
 def cell(browser: Browser) -> WebElement:
     """The first viewer in the notebook, with the focus, on its first scene."""
-    root = browser.shown()
+    browser.promise("await jupyterapp.shell.currentWidget.content.scrollToItem(0, 'start')")
+    root = browser.shown('[data-windowed-list-index="0"]')  # not the panel's
     browser.script("arguments[0].scrollIntoView()", root)
     browser.find("canvas", root).click()
     browser.select(root, "scene", 0)
@@ -421,6 +422,7 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser, cell, tmp_path
 ) -> None:
     context = "jupyterapp.shell.currentWidget.sessionContext"
+    browser.hold_all_cells()
     street(50, 70).save(tmp_path / "early.png")
     browser.upload(tmp_path / "early.png")  # so that the panel has a viewer, too
     assert browser.told("early.png: 70×50 pixels segmented in")
@@ -430,8 +432,6 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     browser.upload(tmp_path / "late.png")
     line = browser.told("late.png: the kernel")
     assert line.startswith("⚠ ") and "run this cell again" in line
-    browser.script("arguments[0].scrollIntoView()", cell)  # above the panel
-    browser.wait("arguments[0].offsetHeight", cell)
     browser.press(cell, "truth")  # the viewer lives on without it
     assert browser.pixel(cell, *ON_CAR) == close_to(CAR)
     browser.select(cell, "scene", 1)
@@ -441,6 +441,7 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     )
     browser.driver.refresh()
     browser.wait("window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length")
+    browser.hold_all_cells()
     time.sleep(6)  # until Jupyter gives up looking for the widgets
     assert browser.page("seen") == [2, 0, 0]
 
