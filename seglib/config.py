@@ -35,6 +35,7 @@ RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
     ("jitter", lambda v: 0 <= v <= 1, "between 0 and 1"),
     ("gamma", lambda v: 0 < v <= 1, "above 0 and at most 1"),
     ("scale", lambda v: 0 < v[0] <= v[1] < math.inf, "two numbers, 0 < lowest <= highest"),
+    ("window", lambda v: min(v) > 0, "a height and a width in tokens above 0"),
     ("image_size crop_size", lambda v: min(v) > 0, "a height and a width in pixels above 0"),
     ("init_from", lambda v: v and not set("/\\") & set(v), "the id of a recorded run"),
     ("seed", lambda v: 0 <= v < 2**63, "at least 0 and below 2**63"),
@@ -55,11 +56,12 @@ class RunConfig:
     model: str = "unet"  # Architecture: fcn, unet, vit, swin or timm; `seglib models` compares
     width: int | None = None  # Channels at full size (fcn and unet: 64; 16 suits a CPU; timm: 32)
     norm: bool | None = None  # Batch normalisation after convolutions (unet: yes; fcn: no)
-    skips: int | None = None  # Skip connections there are, from the coarsest (unet: 4)
+    skips: int | None = None  # Skip connections there are, from the coarsest (unet: 4; swin: 5)
     levels: int | None = None  # Times the size is halved (unet: 4)
     bottleneck: str | None = None  # Channels there, doubling or keeping those before (unet)
     dilation: int | None = None  # Spread of the kernels of stages 2 and 3 (fcn: 1)
-    size: str | None = None  # Size of a transformer (vit: tiny, b16; swin: nano, t, b)
+    window: tuple[int, int] | None = None  # Height and width of a window in tokens (swin: 7 7)
+    size: str | None = None  # Size of a transformer (vit: mini, b16; swin: nano, t, b)
     encoder: str | None = None  # Encoder by its name in timm (timm: tf_efficientnet_lite0)
     pretrained: bool | None = None  # Start from published ImageNet weights (vit, swin and timm)
     freeze: int | None = None  # First levels of the encoder, strides 2, 4, …, that stay as they are

@@ -16,50 +16,52 @@ from torchvision.models.swin_transformer import ShiftedWindowAttention
 from seglib.errors import ConfigError
 from seglib.models.blocks import pad_to_multiple
 
+Sides = tuple[int, int]  # height and width, of a map or a window, in tokens
+
 NOWHERE = -1  # the place of a token that lies nowhere in the image: class token or padding
 
 
-def partition(features: Tensor, window: int) -> Tensor:
-    """Cut maps (N, H, W, C) into windows (N·windows, window², C); `window` divides H and W."""
+def partition(features: Tensor, window: Sides) -> Tensor:
+    """Cut maps (N, H, W, C) into windows (N·windows, L, C) whose sides divide H and W."""
     count, height, width, channels = features.shape
-    rows, columns = height // window, width // window
-    cells = features.view(count, rows, window, columns, window, channels)
-    return cells.transpose(2, 3).reshape(-1, window * window, channels)
+    rows, columns = height // window[0], width // window[1]
+    cells = features.view(count, rows, window[0], columns, window[1], channels)
+    return cells.transpose(2, 3).reshape(-1, window[0] * window[1], channels)
 
 
-def window_ids(size: tuple[int, int], window: int, shift: tuple[int, int] = (0, 0)) -> Tensor:
+def window_ids(size: Sides, window: Sides, shift: Sides = (0, 0)) -> Tensor:
     """The number of the window that each token of a map of `size` (H, W) lies in, int64 (H, W).
 
     The grid of windows is moved down and right by `shift` and cut off at the border.
     """
-    sides = zip(size, shift, strict=True)
-    row, column = ((torch.arange(side) - step) // window for side, step in sides)
+    sides = zip(size, window, shift, strict=True)
+    row, column = ((torch.arange(side) - step) // part for side, part, step in sides)
     row, column = row - row[0], column - column[0]
     return row[:, None] * (int(column[-1]) + 1) + column
 
 
-def shift_mask(size: tuple[int, int], window: int, shift: tuple[int, int]) -> Tensor:
-    """Which tokens may attend to which after the cyclic shift, bool (windows, window², window²).
+def shift_mask(size: Sides, window: Sides, shift: Sides) -> Tensor:
+    """Which of a window's L tokens may attend to which after the shift, bool (windows, L, L).
 
     The shift rolls the map of `size` (H, W) up and left by `shift`, so that whole windows hold
     tokens from opposite borders. Allowed are the pairs that were in one window before.
     """
     rolled = window_ids(size, window, shift).roll((-shift[0], -shift[1]), (0, 1))
-    ids = partition(rolled[None, :, :, None], window)  # (windows, window², 1)
+    ids = partition(rolled[None, :, :, None], window)  # (windows, L, 1)
     return ids == ids.transpose(1, 2)
 
 
-def shifted_windows(layer: ShiftedWindowAttention, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def shifted_windows(layer: ShiftedWindowAttention, size: Sides) -> tuple[Tensor, Tensor]:
     """The windows, of L tokens each, of a layer on a map of `size` (H, W).
 
     Returns where in the map each token lies, row by row, or `NOWHERE` for those that fill it up to
     whole windows: int64 (windows, L); and who may look at whom: bool (windows, L, L).
     """
-    window = layer.window_size[0]
-    sides = zip(size, layer.shift_size, strict=True)
-    shift = tuple(0 if side <= window else step for side, step in sides)  # one window holds all
+    window = tuple(layer.window_size)
+    sides = zip(size, window, layer.shift_size, strict=True)
+    shift = tuple(0 if side <= part else step for side, part, step in sides)  # one holds all
     places = torch.arange(size[0] * size[1]).view(1, *size, 1)
-    margin = (0, 0, 0, -size[1] % window, 0, -size[0] % window)
+    margin = (0, 0, 0, -size[1] % window[1], 0, -size[0] % window[0])
     places = functional.pad(places, margin, value=NOWHERE)
     allowed = shift_mask(places.shape[1:3], window, shift)
     rolled = places.roll((-shift[0], -shift[1]), (1, 2))
@@ -69,7 +71,7 @@ def shifted_windows(layer: ShiftedWindowAttention, size: tuple[int, int]) -> tup
 def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[Tensor, Tensor]:
     """What a torchvision attention layer computes in evaluation mode, in plain steps.
 
-    `layer`: with square windows. `features`: float (N, H, W, C), any H and W. Returns the layer's
+    `features`: float (N, H, W, C), any H and W. Returns the layer's
     output (N, H, W, C) and its weights (N·windows, heads, L, L): row i, whose sum is 1, holds what
     token i of the (shifted) window takes from each other one.
     """

@@ -24,7 +24,8 @@ FIELDS = [field.name for field in dataclasses.fields(RunConfig)]
 BAD_VALUES = {
     "dataset": [None, 3], "model": [None, 3, ["unet"]], "width": [0, -1, 1.5, "16", True, NAN],
     "norm": ["yes", 1], "skips": ["no", -1, True], "levels": [0, "4"], "bottleneck": [3],
-    "dilation": [0], "size": [3], "encoder": [3], "freeze": [-1, 1.5], "frozen_norm": [1],
+    "dilation": [0], "window": [0, (7,), (0, 7), 7], "size": [3], "encoder": [3],
+    "freeze": [-1, 1.5], "frozen_norm": [1],
     "pretrained": [1], "stochastic_depth": [-0.1, 1.0, NAN, "0.1"],
     "dropout": [-0.1, 1.0, NAN, "0.1", None], "init_from": [7, "", "../runs/a"],
     "mode": ["rough", None, 1],
@@ -61,7 +62,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_field(field, value) -
         ({"with_val": True, "hold_out": ("ulm",)}, "with_val trains on .*hold_out empty"),
         ({"model": "segnet"}, "model 'segnet' is unknown; choose one of: fcn, unet"),
         ({"model": "vit", "width": 16}, "width 16: not an option of vit"),
-        ({"size": "tiny"}, "size 'tiny': not an option of unet .*width, norm, skips, dropout"),
+        ({"size": "mini"}, "size 'mini': not an option of unet .*width, norm, skips, dropout"),
     ],
 )
 def test_a_name_that_is_not_there_is_refused_when_the_run_is_resolved(changes, message) -> None:
@@ -91,7 +92,7 @@ def test_the_same_run_written_otherwise_has_the_same_id() -> None:
     [
         ({"model": "fcn"}, {"width": 64, "dropout": 0.0, "norm": False}),
         ({}, {"width": 64, "norm": True, "skips": 4, "bottleneck": "doubling"}),
-        ({"model": "vit", "size": "tiny"}, {"stochastic_depth": 0.1, "pretrained": False}),
+        ({"model": "vit", "size": "mini"}, {"stochastic_depth": 0.1, "pretrained": False}),
         ({"model": "swin"}, {"stochastic_depth": 0.1, "size": "nano"}),
         ({"model": "timm"}, {"encoder": "tf_efficientnet_lite0", "freeze": 0}),
         ({"image_size": (64, 128)}, {"crop_size": (64, 128)}),
@@ -144,8 +145,8 @@ def test_another_value_of_any_field_is_another_run() -> None:
     unet |= {"select_by": "loss", "validate_every": 2, "ema": 0.9, "label_smoothing": 0.1}
     unet |= {"hold_out": ("ulm",), "with_val": True}
     timm = {"encoder": "resnet34", "freeze": 1, "frozen_norm": True}
-    others = {("fcn", "dilation"): 4}
-    assert unet.keys() | vit.keys() | timm.keys() | {"warm_up", "dilation"} == set(FIELDS)
+    others = {("swin", "window"): (6, 8), ("fcn", "dilation"): 4}
+    assert unet.keys() | vit.keys() | timm.keys() | {"warm_up", "window", "dilation"} == set(FIELDS)
     runs = [RunConfig(), RunConfig(model="vit"), RunConfig(schedule="one_cycle", warm_up=0.2)]
     runs += [RunConfig(**{field: value}) for field, value in unet.items()]
     runs += [RunConfig(model=model, **{f: value}) for (model, f), value in others.items()]
@@ -196,7 +197,7 @@ def test_model_options_are_the_fields_that_the_registry_names(monkeypatch) -> No
 
 
 def test_published_weights_are_left_out_on_request() -> None:
-    config = RunConfig(model="vit", size="tiny", pretrained=True)  # there are none of this size
+    config = RunConfig(model="vit", size="mini", pretrained=True)  # there are none of this size
     assert isinstance(config.build_model(download=False), ViT)
 
 

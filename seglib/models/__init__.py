@@ -23,10 +23,11 @@ MODELS: dict[str, Architecture] = {
         "width": 64, "norm": True, "skips": 4, "dropout": 0.0, "levels": 4, "bottleneck": "doubling"
     }),
     "vit": Architecture(".vit", "ViT", {
-        "size": "tiny", "pretrained": False, "dropout": 0.0, "stochastic_depth": 0.1
+        "size": "b16", "pretrained": False, "dropout": 0.0, "stochastic_depth": 0.1
     }),
     "swin": Architecture(".swin", "Swin", {
-        "size": "nano", "pretrained": False, "dropout": 0.0, "stochastic_depth": 0.1
+        "size": "t", "pretrained": False, "dropout": 0.0, "stochastic_depth": 0.1,
+        "window": (7, 7), "skips": 5,
     }),
     "timm": Architecture(".encoders", "TimmUNet", {
         "encoder": "tf_efficientnet_lite0", "pretrained": False, "freeze": 0, "frozen_norm": False,

@@ -5,6 +5,7 @@ Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Win
 ours that of our U-Net.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,15 +17,12 @@ from torchvision.models.swin_transformer import (
     SwinTransformerBlock,
 )
 
-from ..errors import choose
-from .blocks import Block, Up, pad_to_multiple
+from ..errors import ConfigError, choose
+from .blocks import Block, Decoder, pad_to_multiple
 from .pretrained import load_published
 
-WINDOW = 7  # side of a window, in tokens
-
-
 SIZES: dict[str, dict[str, Any]] = {  # torchvision's arguments; depths and heads are per level
-    "nano": {"embed_dim": 48, "depths": [2, 2, 2, 2], "num_heads": [2, 4, 8, 16]},
+    "mini": {"embed_dim": 32, "depths": [2, 2, 6, 2], "num_heads": [1, 2, 4, 8]},
     "t": {"embed_dim": 96, "depths": [2, 2, 6, 2], "num_heads": [3, 6, 12, 24]},
     "b": {"embed_dim": 128, "depths": [2, 2, 18, 2], "num_heads": [4, 8, 16, 32]},
 }
@@ -40,15 +38,16 @@ class WindowAttention(ShiftedWindowAttention):
     def get_relative_position_bias(self) -> Tensor:
         """Biases (1, heads, L, L) for the L positions of a window."""
         bias = functional.embedding(self.relative_position_index, self.relative_position_bias_table)
-        return bias.view(WINDOW**2, WINDOW**2, -1).permute(2, 0, 1).unsqueeze(0)
+        length = self.window_size[0] * self.window_size[1]
+        return bias.view(length, length, -1).permute(2, 0, 1).unsqueeze(0)
 
 
 class Encoder(SwinTransformer):
     """torchvision's Swin Transformer up to its last norm."""
 
-    def __init__(self, stochastic_depth: float, **size: Any) -> None:
+    def __init__(self, window: Sequence[int], stochastic_depth: float, **size: Any) -> None:
         super().__init__(
-            **size, patch_size=[4, 4], window_size=[WINDOW, WINDOW],
+            **size, patch_size=[4, 4], window_size=list(window),
             stochastic_depth_prob=stochastic_depth, num_classes=1,
             block=partial(SwinTransformerBlock, attn_layer=WindowAttention),
         )
@@ -66,9 +65,12 @@ class Encoder(SwinTransformer):
 
 
 class Swin(nn.Module):
-    """Swin encoder (strides 4 to 32), three upsamplers with skips, two without, 1×1 head.
+    """Swin encoder (strides 4 to 32), a Block at each of 1 and 2, the decoder of all, 1×1 head.
 
-    Sizes are nano (6.0 M parameters in all), t and b, which can be `pretrained` on ImageNet.
+    Sizes are mini (t at a third of its width, 3.9 M parameters in all), t and b, which can be
+    `pretrained` on ImageNet with their `window` of 7×7 tokens. One that divides the maps, such as
+    the deepest's size, needs no padding, to which attention would attend. `skips` is how many skip
+    connections there are, from the coarsest; those at strides 2 and 1 come from the two Blocks.
     `dropout` is the probability of dropping whole channels before the decoder and before the head,
     `stochastic_depth` that of skipping the last block for an image; it grows from 0 at the first.
     """
@@ -78,32 +80,37 @@ class Swin(nn.Module):
 
     def __init__(
         self, num_classes: int, size: str, pretrained: bool, dropout: float,
-        stochastic_depth: float,
+        stochastic_depth: float, window: tuple[int, int], skips: int,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(stochastic_depth, **SIZES[choose("size of swin", size, SIZES)])
+        options = SIZES[choose("size of swin", size, SIZES)]
+        self.encoder = Encoder(window, stochastic_depth, **options)
         if pretrained:
             published = PUBLISHED[choose("pretrained size of swin", size, PUBLISHED)]
+            if tuple(window) != (7, 7):
+                raise ConfigError(f"window {window}: pretrained swin has one of 7x7; leave it out")
             load_published(self.encoder, published)
-        first = SIZES[size]["embed_dim"]
+        width = options["embed_dim"]
+        channels = [width // 2, width, width, 2 * width, 4 * width, 8 * width]  # strides 1 to 32
         # A block adds to what it gets, so that features of deep levels differ in scale.
-        self.norms = nn.ModuleList(nn.LayerNorm(first * 2**level) for level in range(3))
+        self.norms = nn.ModuleList(nn.LayerNorm(size) for size in channels[2:5])
+        self.stem = nn.ModuleList()
+        if skips > 3:
+            self.stem.extend([Block(3, channels[0]), Block(*channels[:2])])
         self.dropout = nn.Dropout2d(dropout)
-        self.up = nn.ModuleList()
-        self.up.append(Up(8 * first, 4 * first, 2 * first))  # stride 32 → 16
-        self.up.append(Up(2 * first, 2 * first, 2 * first))  # 16 → 8
-        self.up.append(Up(2 * first, first, first))  # 8 → 4
-        self.finish = nn.Sequential(  # 4 → 2 → 1, where the encoder has nothing to add
-            nn.ConvTranspose2d(first, first // 2, 2, stride=2), Block(first // 2, first // 2),
-            nn.ConvTranspose2d(first // 2, first // 2, 2, stride=2), Block(first // 2, first // 2),
-        )
-        self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(first // 2, num_classes, 1))
+        self.decoder = Decoder(channels, channels[-2::-1], skips=skips)
+        self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(channels[0], num_classes, 1))
 
     def forward(self, image: Tensor) -> Tensor:
         """Map normalised images (N, 3, H, W) to logits (N, num_classes, H, W), any H and W."""
         height, width = image.shape[-2:]
-        *skips, features = self.encoder(pad_to_multiple(image, self.stride))
-        features = self.dropout(features.permute(0, 3, 1, 2))  # (N, 8C, H/32, W/32)
-        for up, norm, skip in zip(self.up, reversed(self.norms), reversed(skips), strict=True):
-            features = up(features, norm(skip).permute(0, 3, 1, 2))
-        return self.head(self.finish(features))[..., :height, :width]
+        image = pad_to_multiple(image, self.stride)
+        fine: list[Tensor | None] = [None, None]
+        if self.stem:
+            fine[0] = self.stem[0](image)
+            fine[1] = self.stem[1](functional.max_pool2d(fine[0], 2))
+        *coarse, deepest = self.encoder(image)
+        coarse = [norm(level) for norm, level in zip(self.norms, coarse, strict=True)]
+        coarse = [level.permute(0, 3, 1, 2) for level in coarse]
+        deepest = self.dropout(deepest.permute(0, 3, 1, 2))  # (N, 8C, H/32, W/32)
+        return self.head(self.decoder([*fine, *coarse, deepest]))[..., :height, :width]

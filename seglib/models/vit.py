@@ -1,7 +1,7 @@
 """Vision Transformer: an image as a sequence of patches, each of which attends to all others.
 
 Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021 (https://arxiv.org/abs/2010.11929).
-The encoder is torchvision's; tiny is as wide as DeiT's (Touvron et al., ICML 2021). We add position
+The encoder is torchvision's; mini is as wide as DeiT's tiny, with half its layers. We add position
 embeddings for any size, a light decoder of transposed convolutions, as in SETR (Zheng et al., CVPR
 2021), and stochastic depth (Huang et al., ECCV 2016).
 """
@@ -20,7 +20,7 @@ PATCH = 16  # side of a patch in pixels
 GRID = 14  # patches per side for which position embeddings are stored: 224 / 16, as published
 NARROWEST = 32  # channels below which the decoder does not go
 SIZES = {  # torchvision's arguments
-    "tiny": {"hidden_dim": 192, "num_layers": 12, "num_heads": 3, "mlp_dim": 768},
+    "mini": {"hidden_dim": 192, "num_layers": 6, "num_heads": 3, "mlp_dim": 768},
     "b16": {"hidden_dim": 768, "num_layers": 12, "num_heads": 12, "mlp_dim": 3072},
 }
 PUBLISHED = {"b16": "vit_b_16"}  # torchvision's names of the sizes that have ImageNet weights
@@ -62,7 +62,7 @@ class Encoder(VisionTransformer):
 class ViT(nn.Module):
     """Vision Transformer encoder, a decoder that doubles the size until it is full, 1×1 head.
 
-    Sizes are tiny (5.8 M parameters in all) and b16, which can be `pretrained` on ImageNet.
+    Sizes are mini (3.1 M parameters in all) and b16, which can be `pretrained` on ImageNet.
     `dropout` is the probability of dropping whole channels before the decoder and before the head,
     `stochastic_depth` that of skipping a branch of the last block; it grows from 0 at the first.
     """

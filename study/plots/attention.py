@@ -42,13 +42,14 @@ def token_windows(
 
 @styled
 def shift_steps(
-    maps: Sequence[tuple[str, np.ndarray]], masks: Sequence[np.ndarray], window: int
+    maps: Sequence[tuple[str, np.ndarray]], masks: Sequence[np.ndarray],
+    window: tuple[int, int],
 ) -> Figure:
     """The windows of a small map before, during and after the cyclic shift, and the masks.
 
     `maps`: a title and the number of each token's piece, int (H, W) from 0; lines are drawn around
-    equal numbers, in the last map around the windows of the attention, `window` tokens wide.
-    `masks`: bool (window², window²) of each window after the shift; true pairs are light.
+    equal numbers, in the last map around the windows of the attention, of `window` (H, W) tokens.
+    `masks`: bool (L, L) of each window after the shift; true pairs are light.
     """
     figure = plt.figure(figsize=(TEXT_WIDTH, 3.75), layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.45, 1))

@@ -9,7 +9,7 @@ from seglib.errors import ConfigError
 from seglib.models import MODELS, build_model, option_defaults
 from seglib.models import swin as swin_module
 from seglib.models import vit as vit_module
-from seglib.models.inspection import count_parameters
+from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.training.loop import half
 
 CLASSES = 5
@@ -18,6 +18,7 @@ CASES = {name: (name, {}) for name in MODELS}
 CASES["unet, plain"] = ("unet", {"norm": False, "skips": 0, "bottleneck": "keeping"})
 CASES["unet, shallow"] = ("unet", {"levels": 2, "skips": 1})
 CASES["fcn, wide view"] = ("fcn", {"dilation": 3, "norm": True})
+CASES["swin, coarse skips"] = ("swin", {"skips": 3, "window": (2, 3)})
 FROZEN = {"encoder": "tf_efficientnet_lite0", "freeze": 2, "frozen_norm": True}
 CASES["timm, frozen"] = ("timm", FROZEN)
 CASES["timm, from stride 4"] = ("timm", {"encoder": "test_convnext"})
@@ -153,13 +154,13 @@ def test_unknown_names_are_answered_with_the_known_ones():
         build_model("fcn", 5, skips=False)
     with pytest.raises(ConfigError, match="option of swin 'width' is unknown"):
         build_model("swin", 5, width=16)
-    for name, known in (("vit", "tiny, b16"), ("swin", "nano, t, b")):
+    for name, known in (("vit", "mini, b16"), ("swin", "nano, t, b")):
         with pytest.raises(ConfigError, match=f"size of {name} 'huge' .*: {known}"):
             build_model(name, 5, size="huge")
 
 
 def test_sizes_without_published_weights_say_which_have_them():
-    with pytest.raises(ConfigError, match="pretrained size of vit 'tiny' is unknown; .*: b16"):
+    with pytest.raises(ConfigError, match="pretrained size of vit 'mini' is unknown; .*: b16"):
         build_model("vit", 5, pretrained=True)
     with pytest.raises(ConfigError, match="pretrained size of swin 'nano' is unknown; .*: t, b"):
         build_model("swin", 5, pretrained=True)
@@ -168,9 +169,9 @@ def test_sizes_without_published_weights_say_which_have_them():
 def test_number_of_parameters():
     with torch.device("meta"):
         networks = [build_model("fcn", 19), *(build_model("unet", 19, width=w) for w in (64, 16))]
-        networks += [build_model("vit", 19, size="tiny"), build_model("swin", 19)]
+        networks += [build_model("vit", 19, size="mini"), build_model("swin", 19)]
     millions = [round(count_parameters(network) / 1e6, 1) for network in networks]
-    assert millions == [0.5, 31.0, 1.9, 5.8, 6.0]
+    assert millions == [0.5, 31.0, 1.9, 3.1, 3.5]
 
 
 @pytest.mark.parametrize(
@@ -185,11 +186,18 @@ def test_the_bottleneck_doubles_or_keeps_the_channels(options, channels):
     ]
 
 
-@pytest.mark.parametrize("case", ["unet"])
+@pytest.mark.parametrize("case", ["unet", "swin"])
 def test_skips_are_counted_from_the_coarsest(case):
     counts = range(len(build(case).decoder) + 1)
     joined = [[up.joins for up in build(case, skips=count).decoder] for count in counts]
     assert joined == [[True] * count + [False] * (len(counts) - 1 - count) for count in counts]
+
+
+def test_swin_windows_that_fit_need_no_padding():
+    net = build("swin", window=(2, 3))
+    assert multiply_adds(net, (64, 96)) < multiply_adds(build("swin", window=(3, 3)), (64, 96))
+    with pytest.raises(ConfigError, match="pretrained swin has one of 7x7"):
+        build("swin", size="t", window=(6, 8), pretrained=True)
 
 
 def test_swin_encoder_computes_what_torchvision_does():

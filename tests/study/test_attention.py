@@ -13,24 +13,25 @@ from study.attention import Attention, attention_blocks
 IMAGE = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
 
-def window_layer(shift=(3, 3), channels=12, heads=3):
+def window_layer(shift=(3, 3), channels=12, heads=3, window=(7, 7)):
     torch.manual_seed(1)
-    layer = ShiftedWindowAttention(channels, [7, 7], list(shift), heads).eval()
+    layer = ShiftedWindowAttention(channels, list(window), list(shift), heads).eval()
     torch.nn.init.normal_(layer.relative_position_bias_table)  # as strong as the scores
     return layer
 
 
 def test_window_numbers_by_hand():
-    assert attention.window_ids((2, 5), 2).tolist() == [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2]]
-    moved = attention.window_ids((4, 4), 2, (1, 1))
+    assert attention.window_ids((2, 5), (2, 2)).tolist() == [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2]]
+    moved = attention.window_ids((4, 4), (2, 2), (1, 1))
     assert moved.tolist() == [[0, 1, 1, 2], [3, 4, 4, 5], [3, 4, 4, 5], [6, 7, 7, 8]]
-    assert attention.window_ids((2, 4), 2, (0, 1)).tolist() == [[0, 1, 1, 2]] * 2
+    moved = attention.window_ids((2, 5), (1, 3), (0, 1))
+    assert moved.tolist() == [[0, 1, 1, 1, 2], [3, 4, 4, 4, 5]]
 
 
 @pytest.mark.parametrize("size", [(14, 21), (8, 8), (10, 20), (5, 10), (7, 7), (3, 9)])
-@pytest.mark.parametrize("shift", [0, 3])
-def test_window_attention_computes_what_torchvision_does(size, shift):
-    layer = window_layer((shift, shift))
+@pytest.mark.parametrize(("window", "shift"), [((7, 7), 0), ((7, 7), 3), ((4, 5), 2)])
+def test_window_attention_computes_what_torchvision_does(size, window, shift):
+    layer = window_layer((shift, shift), window=window)
     features = torch.randn(2, *size, 12)
     with torch.no_grad():
         output, weights = attention.window_attention(layer, features)
@@ -56,9 +57,9 @@ def test_a_token_depends_on_those_that_it_is_seen_to_look_at(row, column):
 
 
 def test_attention_of_a_vision_transformer():
-    model = build_model("vit", 5, size="tiny").eval()
+    model = build_model("vit", 5, size="mini").eval()
     blocks = list(attention_blocks(model, IMAGE))
-    assert len(blocks) == 12 and blocks[0].grid == (4, 6) and blocks[0].cell == 16
+    assert len(blocks) == 6 and blocks[0].grid == (4, 6) and blocks[0].cell == 16
     assert blocks[0].weights.shape == (1, 3, 25, 25)
     layer, taken = model.encoder.encoder.layers[0].self_attention, []
     handle = layer.register_forward_pre_hook(lambda module, args: taken.append(args[0]))
@@ -79,9 +80,10 @@ def test_attention_of_a_vision_transformer():
 def test_attention_of_a_swin():
     model = build_model("swin", 5, size="nano").eval()
     blocks = list(attention_blocks(model, IMAGE))
-    assert [block.grid for block in blocks[::2]] == [(16, 24), (8, 12), (4, 6), (2, 3)]
-    assert [block.cell for block in blocks[::2]] == [4, 8, 16, 32]
-    assert [block.weights.shape[1] for block in blocks[::2]] == [2, 4, 8, 16]
+    firsts = [blocks[number] for number in (0, 2, 4, 10)]  # of the levels
+    assert [block.grid for block in firsts] == [(16, 24), (8, 12), (4, 6), (2, 3)]
+    assert [block.cell for block in firsts] == [4, 8, 16, 32]
+    assert [block.weights.shape[1] for block in firsts] == [1, 2, 4, 8]
     # Maps are filled up to whole windows, and those places are looked at too.
     assert blocks[0].nowhere_share()[0] > 0.1
     assert not any(module._forward_pre_hooks for module in model.modules())

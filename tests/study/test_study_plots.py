@@ -105,9 +105,9 @@ def test_closeups_put_the_grid_on_its_lines():
 
 
 def test_the_shift_is_drawn_with_every_mask_counted_from_one():
-    moved = attention.window_ids((4, 4), 2, (1, 1))
-    masks = attention.shift_mask((4, 4), 2, (1, 1)).numpy()
-    figure = plots.shift_steps([("moved", moved.numpy())] * 2, masks, 2)
+    moved = attention.window_ids((4, 4), (2, 2), (1, 1))
+    masks = attention.shift_mask((4, 4), (2, 2), (1, 1)).numpy()
+    figure = plots.shift_steps([("moved", moved.numpy())] * 2, masks, (2, 2))
     drawn = [text.get_text() for text in figure.findobj(plt.Text) if text.get_text().isdigit()]
     assert sorted(map(int, drawn)) == sorted(2 * (moved.ravel() + 1).tolist())
     assert {f"mask of window {number}" for number in (1, 2, 3, 4)} <= set(texts(figure))
@@ -121,7 +121,7 @@ def test_maps_are_brightest_where_the_weight_is_largest_and_the_window_of_the_qu
     light = picture.get_array().sum(axis=-1)
     assert np.unravel_index(light.argmax(), light.shape) == (10, 20)
     assert light[0, 15] > light[0, 39]  # the latter is out of its sight
-    ids = attention.window_ids((2, 4), 2).numpy()
+    ids = attention.window_ids((2, 4), (2, 2)).numpy()
     windows = plots.token_windows(image, [("level 1", ids)], query=(15, 25)).axes[0].images[0]
     assert (windows.get_array()[0, ::10, 0] < 200).tolist() == [True, True, False, False]
 
@@ -161,7 +161,7 @@ def test_network_diagram_draws_the_skips_the_model_has(options, skips):
 
 
 def test_network_diagram_draws_attention_as_maps_of_tokens():
-    model = build_model("vit", 19, size="tiny")
+    model = build_model("vit", 19, size="mini")
     kinds = [kind for kind, _ in find_stages(model, (32, 64))[0][1].maps]
     assert kinds[:2] == ["conv", "attention"]
     assert "self-attention" in texts(plots.draw_network(model, (32, 64)))

@@ -48,7 +48,7 @@ STATEFUL = dataclasses.replace(
 
 
 SMALL = {
-    "fcn": {"width": 4}, "unet": {"width": 4}, "vit": {"size": "tiny"}, "swin": {"size": "nano"},
+    "fcn": {"width": 4}, "unet": {"width": 4}, "vit": {"size": "mini"}, "swin": {"size": "nano"},
 }
 TURNED_19 = ClassSet("turned19", CITYSCAPES_19.labels[::-1])  # as many classes, in another order
 
