@@ -61,7 +61,7 @@ class RunConfig:
     bottleneck: str | None = None  # Channels there, doubling or keeping those before (unet)
     dilation: int | None = None  # Spread of the kernels of stages 2 and 3 (fcn: 1)
     window: tuple[int, int] | None = None  # Height and width of a window in tokens (swin: 7 7)
-    size: str | None = None  # Size of a transformer (vit: mini, b16; swin: nano, t, b)
+    size: str | None = None  # Size of a transformer (vit: mini, b16; swin: mini, t, b)
     encoder: str | None = None  # Encoder by its name in timm (timm: tf_efficientnet_lite0)
     pretrained: bool | None = None  # Start from published ImageNet weights (vit, swin and timm)
     freeze: int | None = None  # First levels of the encoder, strides 2, 4, …, that stay as they are

@@ -92,8 +92,8 @@ def test_the_same_run_written_otherwise_has_the_same_id() -> None:
     [
         ({"model": "fcn"}, {"width": 64, "dropout": 0.0, "norm": False}),
         ({}, {"width": 64, "norm": True, "skips": 4, "bottleneck": "doubling"}),
-        ({"model": "vit", "size": "mini"}, {"stochastic_depth": 0.1, "pretrained": False}),
-        ({"model": "swin"}, {"stochastic_depth": 0.1, "size": "nano"}),
+        ({"model": "vit"}, {"size": "b16", "stochastic_depth": 0.1, "pretrained": False}),
+        ({"model": "swin"}, {"stochastic_depth": 0.1, "size": "t"}),
         ({"model": "timm"}, {"encoder": "tf_efficientnet_lite0", "freeze": 0}),
         ({"image_size": (64, 128)}, {"crop_size": (64, 128)}),
         ({}, {"encoder_rate": 1.0, "decay_all": False, "warm_up": 0.3}),

@@ -154,22 +154,22 @@ def test_unknown_names_are_answered_with_the_known_ones():
         build_model("fcn", 5, skips=False)
     with pytest.raises(ConfigError, match="option of swin 'width' is unknown"):
         build_model("swin", 5, width=16)
-    for name, known in (("vit", "mini, b16"), ("swin", "nano, t, b")):
+    for name, known in (("vit", "mini, b16"), ("swin", "mini, t, b")):
         with pytest.raises(ConfigError, match=f"size of {name} 'huge' .*: {known}"):
             build_model(name, 5, size="huge")
 
 
 def test_sizes_without_published_weights_say_which_have_them():
     with pytest.raises(ConfigError, match="pretrained size of vit 'mini' is unknown; .*: b16"):
-        build_model("vit", 5, pretrained=True)
-    with pytest.raises(ConfigError, match="pretrained size of swin 'nano' is unknown; .*: t, b"):
-        build_model("swin", 5, pretrained=True)
+        build_model("vit", 5, size="mini", pretrained=True)
+    with pytest.raises(ConfigError, match="pretrained size of swin 'mini' is unknown; .*: t, b"):
+        build_model("swin", 5, size="mini", pretrained=True)
 
 
 def test_number_of_parameters():
     with torch.device("meta"):
         networks = [build_model("fcn", 19), *(build_model("unet", 19, width=w) for w in (64, 16))]
-        networks += [build_model("vit", 19, size="mini"), build_model("swin", 19)]
+        networks += [build_model("vit", 19, size="mini"), build_model("swin", 19, size="mini")]
     millions = [round(count_parameters(network) / 1e6, 1) for network in networks]
     assert millions == [0.5, 31.0, 1.9, 3.1, 3.5]
 

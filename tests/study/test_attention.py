@@ -78,7 +78,7 @@ def test_attention_of_a_vision_transformer():
 
 
 def test_attention_of_a_swin():
-    model = build_model("swin", 5, size="nano").eval()
+    model = build_model("swin", 5, size="mini").eval()
     blocks = list(attention_blocks(model, IMAGE))
     firsts = [blocks[number] for number in (0, 2, 4, 10)]  # of the levels
     assert [block.grid for block in firsts] == [(16, 24), (8, 12), (4, 6), (2, 3)]

@@ -48,7 +48,7 @@ STATEFUL = dataclasses.replace(
 
 
 SMALL = {
-    "fcn": {"width": 4}, "unet": {"width": 4}, "vit": {"size": "mini"}, "swin": {"size": "nano"},
+    "fcn": {"width": 4}, "unet": {"width": 4}, "vit": {"size": "mini"}, "swin": {"size": "mini"},
 }
 TURNED_19 = ClassSet("turned19", CITYSCAPES_19.labels[::-1])  # as many classes, in another order
 
@@ -409,7 +409,7 @@ def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_rate() -> None
 
 
 def test_decay_can_be_put_on_everything() -> None:
-    model = build_model("swin", 19)
+    model = build_model("swin", 19, size="mini")
     (group,) = optim.parameter_groups(model, changed(weight_decay=0.1, decay_all=True))
     assert len(group["params"]) == len(list(model.parameters())) and group["weight_decay"] == 0.1
 
