@@ -119,9 +119,10 @@ def recorded_runs() -> dict[str, Record]:
         name, kind = f"{entry.config.dataset}/{entry.config.model}", entry.group
         if kind == "ablations":
             kind = entry.level or MODEL_NAMES[entry.config.model]
-        if (record := find_record(entry.config)) is None:
-            raise RecordError(f"run {entry.id} has no record; train it: seglib study")
-        runs[name if kind == "models" else f"{name}:{kind}"] = record
+        if record := find_record(entry.config):
+            runs[name if kind == "models" else f"{name}:{kind}"] = record
+        else:
+            print(f"run {entry.id} has no record; train it: seglib study", file=sys.stderr)
     return runs
 
 
@@ -130,7 +131,8 @@ def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     parts = [("", drive_numbers()), ("seeds/", seed_numbers())]
     parts += [("", factor_numbers()), ("published/", published_numbers())]
     for dataset in DATASETS:
-        networks = {model: runs[f"{dataset}/{model}"] for model in MODELS}
+        names = {model: f"{dataset}/{model}" for model in MODELS}
+        networks = {model: runs[name] for model, name in names.items() if name in runs}
         parts += [(f"{dataset}/data/", data_numbers(dataset)),
                   (f"{dataset}/", network_numbers(networks))]
     for name, record in runs.items():
