@@ -19,6 +19,8 @@ from seglib.errors import SeglibError
 METADATA = {"accelerator": "GPU", "colab": {"gpuType": "T4", "provenance": []}}
 # As JupyterLab writes it: with another name, a notebook that was only opened counts as changed.
 KERNELSPEC = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+MAX_CELLS = 60
+MAX_WORDS = 2_500  # in the markdown cells, formulas and links included
 MAX_LINES = 40
 MAX_MEDIAN_LINES = 10
 
@@ -126,6 +128,11 @@ def _check_opening(name: str, cells: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _check_rhythm(cells: list[dict[str, Any]]) -> Iterator[str]:
+    if len(cells) > MAX_CELLS:
+        yield f"{len(cells)} cells; at most {MAX_CELLS}"
+    texts = [cell["source"] for cell in cells if cell["cell_type"] == "markdown"]
+    if (words := sum(len(text.split()) for text in texts)) > MAX_WORDS:
+        yield f"{words:,} words in markdown cells; at most {MAX_WORDS:,}"
     lines = []
     for number, cell in enumerate(cells, 1):
         if cell["cell_type"] != "code":
@@ -140,9 +147,8 @@ def _check_rhythm(cells: list[dict[str, Any]]) -> Iterator[str]:
             yield f"cell {number}: code that no markdown cell introduces"
     if lines and statistics.median(lines) > MAX_MEDIAN_LINES:
         yield f"code cells have a median of {statistics.median(lines):g} lines; at most 10"
-    words = sum(cell["cell_type"] == "markdown" for cell in cells)
-    if words <= len(lines):
-        yield f"{words} markdown cells for {len(lines)} code cells; more markdown cells are asked"
+    if len(texts) <= len(lines):
+        yield f"{len(texts)} markdown cells for {len(lines)} code cells; more are asked"
 
 
 def _check_closing(cells: list[dict[str, Any]]) -> Iterator[str]:

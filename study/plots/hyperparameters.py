@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from seglib.evaluation.intervals import holm
 from seglib.plots import style
 from seglib.text import setting_name, setting_value
 
 from ..effects import first_rung, mean_scores
-from .parts import legend_above, whisker
+from .parts import legend_above, verdict, whisker
 
 SCORE = "val mIoU (%)"
 KEPT, DROPPED = style.COLORS[0], "#9AA4AE"
@@ -72,9 +73,12 @@ def marginal_effects(table: pd.DataFrame, fields: Sequence[str], name: str) -> F
 def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
     """What changing one factor at a time does to a run.
 
-    `summary`: `effects.one_factor_summary`. `runs`: `effects.one_factor_table`: every seed's gain,
-    a small mark, and which level is the unchanged run itself, drawn hollow.
+    `summary`: `effects.one_factor_summary`; gains are grey unless they stand after Holm's
+    correction for their number. `runs`: `effects.one_factor_table`: every seed's gain, a small
+    mark, and which level is the unchanged run itself, drawn hollow.
     """
+    tested = summary["p_value"].dropna()
+    corrected = dict(zip(tested.index, holm(tested), strict=True))
     names: list[str] = []
     height = 0.5 + 0.128 * (len(summary) + summary["factor"].nunique())
     figure, (axis,) = style.axes_row(1, height)
@@ -91,7 +95,8 @@ def factor_intervals(summary: pd.DataFrame, runs: pd.DataFrame) -> Figure:
                 axis.plot(0, len(names), zorder=3, **unchanged)
             else:
                 axis.plot(100 * mine["gain"], [len(names)] * len(mine), zorder=3, **tick)
-                whisker(axis, len(names), (row.gain, row.low, row.high))
+                color = verdict(row.low, row.high, corrected.get(row.Index, 1.0))
+                whisker(axis, len(names), (row.gain, row.low, row.high), color=color)
             names.append(row.level)
     style.name_rows(axis, names)
     axis.axvline(0, zorder=1, **style.ZERO)

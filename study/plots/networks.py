@@ -64,7 +64,7 @@ def run_intervals(
     """Scores of several runs and their paired differences from the first, with 95 % intervals.
 
     `runs`: label, score and interval, shares of 1. `differences`: another run's label to its
-    (difference, low, high) from the first.
+    `PairedDifference` from the first, grey where its p-value is not below 0.05.
     """
     figure, (left, right) = style.axes_row(2, 0.75 + 0.3 * len(runs), sharey=True)
     run_looks = style.looks(label for label, _, _ in runs)
@@ -73,10 +73,9 @@ def run_intervals(
         whisker(left, place, (score, *interval), **run_looks[label])
         note(left, f"{100 * score:.1f}", (100 * score, place), (0, 8), fontsize=7.5)
         if label in differences:
-            points, *limits = style.percentages(differences[label][:3])
-            whisker(right, place, differences[label][:3])
-            note(right, signed(points), (points, place), (0, 8), fontsize=7.5,
-                       color=verdict(*limits))
+            points, color = 100 * differences[label][0], verdict(*differences[label][1:])
+            whisker(right, place, differences[label][:3], color=color)
+            note(right, signed(points), (points, place), (0, 8), fontsize=7.5, color=color)
     for axis in (left, right):
         style.name_rows(axis, [label for label, _, _ in runs])
         axis.margins(x=0.14)

@@ -51,9 +51,10 @@ def signed(points: float) -> str:
     return f"{points:+.1f}".replace("-", "−")
 
 
-def verdict(low: float, high: float) -> str:
-    """The colour of a difference by its interval: grey where that holds zero."""
-    return style.BETTER if low > 0 else style.WORSE if high < 0 else style.UNCLEAR
+def verdict(low: float, high: float, p_value: float = 0.0) -> str:
+    """The colour of a difference: grey where its interval holds zero, or chance makes as much."""
+    sure = p_value < 0.05
+    return style.BETTER if sure and low > 0 else style.WORSE if sure and high < 0 else style.UNCLEAR
 
 
 def whisker(axis: plt.Axes, place: float, shares: Sequence[float], **look: Any) -> None:

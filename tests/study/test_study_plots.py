@@ -140,7 +140,10 @@ def test_a_network_s_errors_parts_and_fields_are_drawn():
     rate, near = plots.error_distance([("U-Net", table)]).axes
     assert marks(rate, "o", UNET) == [("1", 50), ("2", 25)] and near.lines[0].get_ydata()[-1] == 100
     runs = [("U-Net", 0.5, (0.45, 0.55)), ("less", 0.4, (0.36, 0.44))]
-    figure = plots.run_intervals(runs, {"less": (-0.1, -0.12, -0.07)})
+    figure = plots.run_intervals(runs, {"less": (-0.1, -0.12, -0.07, 0.001)})
+    assert len(marks(figure.axes[1], "o", style.WORSE)) == 1
+    chance = plots.run_intervals(runs, {"less": (-0.1, -0.12, -0.07, 0.06)})
+    assert len(marks(chance.axes[1], "o", style.UNCLEAR)) == 1
     assert figure.axes[0].lines[0].get_xdata().tolist() == pytest.approx([45, 55])
     assert {"50.0", "40.0", "−10.0", "reference"} <= set(texts(figure))
     strength = np.zeros((32, 64))
@@ -266,12 +269,15 @@ def test_single_factors_are_coloured_by_how_sure_they_are():
     )
     rows = [(*key, np.mean(row), min(row) - 0.02, max(row) + 0.02) for key, row in gains.items()]
     summary = pd.DataFrame(rows, columns=["factor", "level", "gain", "low", "high"])
+    summary["p_value"] = [np.nan, 0.6, 0.001, np.nan, 0.02]
     figure = plots.factor_intervals(summary, runs)
     axis = figure.axes[0]
     assert marks(axis, "o", style.BETTER) == [(pytest.approx(5), 6)]
     assert [y for _, y in marks(axis, "o", style.WORSE)] == [4]
     assert [y for _, y in marks(axis, "o", style.UNCLEAR)] == [2]
     assert len(marks(axis, "|", style.INK)) == 6
+    summary.loc[4, "p_value"] = 0.04  # alone below 0.05, but not as one of three
+    assert not marks(plots.factor_intervals(summary, runs).axes[0], "o", style.BETTER)
     assert {"loss", "Dice", "worse"} <= set(texts(figure))
 
 

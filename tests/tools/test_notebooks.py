@@ -36,6 +36,9 @@ Takes 1 s on a CPU, and no less on a GPU.
 """
 
 
+words = nbformat.v4.new_markdown_cell
+
+
 def code(source, count, *outputs, **metadata):
     cell = nbformat.v4.new_code_cell(source, metadata=metadata, execution_count=count)
     cell.outputs = list(outputs)
@@ -54,7 +57,6 @@ def shown(**data):
 @pytest.fixture
 def notebook():
     """A notebook that keeps every rule, for a test to break one of them."""
-    words = nbformat.v4.new_markdown_cell
     cells = [
         words(OPENING), code(BOOTSTRAP + "\nimport random", 1),
         code("seed = 0\nrandom.seed(seed)", 2), words("## Numbers"), words("The mean first."),
@@ -108,6 +110,8 @@ BROKEN = {
     "long cell": (cell(5, source="x = 1\n" * 41), "41 lines of code"),
     "long cells": (lambda n: [cell(i, source="x = 1\n" * 11)(n) for i in (1, 2, 5)], "median"),
     "code after code": (lambda n: n.cells.insert(6, code("x", 4)), "no markdown cell introduces"),
+    "many cells": (lambda n: n.cells.extend([words("More.")] * 53), "61 cells; at most 60"),
+    "many words": (cell(4, source="more " * 2_500), "words in markdown cells; at most 2,500"),
     "few words": (lambda n: n.cells.__delitem__(slice(3, 5)), "3 markdown cells for 3 code cells"),
     "no ending": (lambda n: n.cells.pop(), "no cell 'What we found'"),
     "two findings": (cell(-1, source="## What we found\n- One.\n- Two."), "has 2 bullets"),
