@@ -122,11 +122,6 @@ class Attention:
         alike = self.allowed.to(self.weights).expand(len(self.places), -1, -1)
         return float(self._mean_distances(alike[:, None])[0])
 
-    def nowhere_share(self) -> np.ndarray:
-        """Share of each head's attention that goes to tokens without a place, float64 (heads,)."""
-        outside = (self.places == NOWHERE)[:, None, None]
-        return self._mean_over_places((self.weights * outside).sum(dim=-1))
-
     def _mean_distances(self, weights: Tensor) -> np.ndarray:
         rows, columns = self.places // self.grid[1], self.places % self.grid[1]
         points = torch.stack([rows, columns], dim=-1).to(weights)  # (groups, L, 2)

@@ -1,6 +1,6 @@
 """Figures of one notebook's question each: arrays or records in, a matplotlib Figure out."""
 
-from .attention import attention_distances, attention_maps, shift_steps, token_windows
+from .attention import attention_distances, attention_maps, data_size, shift_steps, token_windows
 from .comparison import (
     accuracy_cost,
     band_iou,

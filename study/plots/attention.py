@@ -1,6 +1,7 @@
-"""Attention: tokens and windows on a scene, the shift and its mask, where heads look."""
+"""Attention: windows on a scene, the shift and its mask, where heads look, need of data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,9 +9,12 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from seglib.evaluation.intervals import bootstrap_interval
+from seglib.plots import style
 from seglib.plots.style import TEXT_WIDTH, axes_row, looks, picture_axes, styled
 
 from ..attention import window_ids
+from .parts import log_axis
 
 QUERY_COLOR = "#33CCEE"
 PASTELS = ("#BBCCEE", "#CCEEFF", "#CCDDAA", "#EEEEBB", "#FFCCCC", "#DDDDDD", "#EECCDD", "#DDEEDD",
@@ -128,6 +132,34 @@ def attention_distances(
     return figure
 
 
+@styled
+def data_size(
+    curves: Mapping[str, Mapping[int, Sequence]], ends: Mapping[str, Mapping[int, Any]]
+) -> Figure:
+    """Test scores and final losses of networks by the number of scenes they were trained on.
+
+    Both map a network's name to, by number of scenes, `curves` the scores of all its seeds, `ends`
+    the last row of one's history. Drawn are seeds (dashes), their mean, and its interval.
+    """
+    figure, (score, loss) = axes_row(2, 2.5)
+    for number, (name, look) in enumerate(looks(curves).items()):
+        sizes = np.array(list(curves[name]))
+        places = sizes * 1.07 ** (number - 1)  # beside each other
+        mious = [style.percentages([run["miou"] for run in runs]) for runs in curves[name].values()]
+        score.plot(places, [values.mean() for values in mious], label=name, **look)
+        for place, values, runs in zip(places, mious, curves[name].values(), strict=True):
+            limits = style.percentages(bootstrap_interval(runs))
+            score.plot([place, place], limits, color=look["color"])
+            score.plot([place] * len(values), values, "_", color=style.INK, markersize=7, zorder=3)
+        for part, line in (("train_loss", style.TRAINING), ("val_loss", style.VALIDATION)):
+            loss.plot(sizes, [row[part] for row in ends[name].values()], line, **look)
+    for axis, label in ((score, "test mIoU (%)"), (loss, "loss (dashed: validation)")):
+        log_axis(axis, lambda value, _: f"{value:,.0f}")
+        axis.set(xlabel="training scenes", ylabel=label, ylim=(0, None), xticks=sizes)
+    score.legend()
+    return figure
+
+
 def _token_picture(axis, picture, title, grid, query) -> tuple[float, float]:
     """A picture over which a grid of tokens lies, the token `query` framed; a token's size."""
     height, width = picture.shape[:2]
@@ -147,11 +179,11 @@ def _enlarged(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def _window_lines(axis, ids, side, color, linewidth, linestyle="-") -> None:
     """Lines where neighbouring tokens belong to different windows."""
-    style = {"colors": color, "linewidth": linewidth, "linestyles": linestyle}
+    look = {"colors": color, "linewidth": linewidth, "linestyles": linestyle}
     rows, columns = np.nonzero(ids[1:] != ids[:-1])
-    axis.hlines((rows + 1) * side[0], columns * side[1], (columns + 1) * side[1], **style)
+    axis.hlines((rows + 1) * side[0], columns * side[1], (columns + 1) * side[1], **look)
     rows, columns = np.nonzero(ids[:, 1:] != ids[:, :-1])
-    axis.vlines((columns + 1) * side[1], rows * side[0], (rows + 1) * side[0], **style)
+    axis.vlines((columns + 1) * side[1], rows * side[0], (rows + 1) * side[0], **look)
 
 
 def _frame(axis, place, side, color, **style) -> None:

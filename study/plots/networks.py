@@ -67,15 +67,19 @@ def run_intervals(
     `PairedDifference` from the first, grey where its p-value is not below 0.05.
     """
     figure, (left, right) = style.axes_row(2, 0.75 + 0.3 * len(runs), sharey=True)
-    run_looks = style.looks(label for label, _, _ in runs)
+    first = runs[0][0]
+    names = [first, *(f"{first}, {label}" for label, _, _ in runs[1:])]  # looks of one family
     right.axvline(0, **style.ZERO)
-    for place, (label, score, interval) in enumerate(runs):
-        whisker(left, place, (score, *interval), **run_looks[label])
+    for place, ((label, score, interval), look) in enumerate(
+        zip(runs, style.looks(names).values(), strict=True)
+    ):
+        whisker(left, place, (score, *interval), **look)
         note(left, f"{100 * score:.1f}", (100 * score, place), (0, 8), fontsize=7.5)
         if label in differences:
             points, color = 100 * differences[label][0], verdict(*differences[label][1:])
             whisker(right, place, differences[label][:3], color=color)
-            note(right, signed(points), (points, place), (0, 8), fontsize=7.5, color=color)
+            right.text(1.01, place, signed(points), fontsize=7.5, color=color, va="center",
+                       transform=right.get_yaxis_transform())
     for axis in (left, right):
         style.name_rows(axis, [label for label, _, _ in runs])
         axis.margins(x=0.14)

@@ -153,6 +153,22 @@ def test_a_network_s_errors_parts_and_fields_are_drawn():
     assert (*square.get_xy(), square.get_width()) == (21.5, 8.5, 22) and not len(none)
 
 
+def test_scores_by_number_of_scenes_show_every_seed_and_both_losses():
+    tp, fp = np.array([[8, 6], [9, 3]]), np.array([[2, 4], [1, 7]])
+    images = {f"{kind}{key}": part for kind in ("", "category_")
+              for key, part in (("tp", tp), ("fp", fp), ("fn", fp))} | {"names": ["a_0", "a_1"]}
+    scores = {"classes": ("road", "car"), "categories": ("flat", "vehicle"), "images": images}
+    seeds = [scores | {"miou": miou} for miou in (0.4, 0.5)]
+    ends = {40: {"train_loss": 0.2, "val_loss": 1.5}, 160: {"train_loss": 0.4, "val_loss": 1.1}}
+    figure = plots.data_size({"Swin": {40: seeds, 160: seeds[:1]}}, {"Swin": ends})
+    score, loss = figure.axes
+    assert [round(y) for _, y in marks(score, "_", style.INK)] == [40, 50, 40]
+    assert score.lines[0].get_ydata().tolist() == pytest.approx([45, 40])
+    training, validation = loss.lines
+    assert validation.get_linestyle() == style.VALIDATION
+    assert (list(training.get_ydata()), list(validation.get_ydata())) == ([0.2, 0.4], [1.5, 1.1])
+
+
 @pytest.mark.parametrize(("options", "skips"), [({}, 4), ({"skips": 0}, 0)])
 def test_network_diagram_draws_the_skips_the_model_has(options, skips):
     model = build_model("unet", 19, width=16, **options)
