@@ -8,15 +8,16 @@ pixel of the kept scenes. `seglib measure` writes them; notebooks and the viewer
 import itertools
 import json
 import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 from tqdm.auto import tqdm
 
 from seglib.data.datasets import DatasetSpec, dataset_spec, prepare
@@ -29,18 +30,18 @@ from seglib.evaluation.evaluate import BATCH
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.evaluation.predictor import Predictor
 from seglib.files import atomic_folder, check_writable, write_json
-from seglib.labels import CITYSCAPES_34, IGNORE_INDEX, ClassSet
+from seglib.labels import CITYSCAPES_34, ClassSet
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import describe_machine, versions
 from seglib.records import Record
 
 from .boundaries import boundary_distance
+from .calibration import PIXELS, calibration, draw, reliability_counts, temperature_scaling
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from .exploration import evenly
 from .footprint import latency, peak_bytes
 from .measurements import PARTS, file_of, missing_parts, origin_of
 
-BINS = 15  # of confidence
 BANDS = (1, 2, 4, 8, 16)  # pixels: half the width of the trimaps around boundaries
 ROBUSTNESS_SCENES = 20  # of val: 25 disturbances of all would take longer than all the rest
 TRANSFER_DATASETS = ("miniscapes", "camvid")  # on which runs of the others are scored
@@ -72,10 +73,9 @@ def measure(
             results = certainty_and_boundaries(record, device, progress)
         elif part == "cost":
             results = {part: cost(record)}
-        elif part == "robustness":
-            results = {part: robustness(record, device, progress)}
         else:
-            results = {part: transfer(record, device, progress)}
+            way = robustness if part == "robustness" else transfer
+            results = {part: way(record, device, progress)}
         chosen = choose_device("cpu" if part == "cost" else device)
         precision = inference_precision(record.config.precision, chosen)
         machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
@@ -97,23 +97,31 @@ def _rounded(values: dict[str, Any]) -> dict[str, Any]:
 def certainty_and_boundaries(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
     """Parts `calibration` and `boundaries` by split; also writes the confidence maps.
 
+    Under "temperature", `calibration` also has what `temperature_scaling` changes, by row.
     A band of width w are the pixels at most w from the truth's nearest boundary (trimaps: Kohli,
     Ladický and Torr, IJCV 2009). Maps are uint8 percent in steps of 4, at half the labels' height
     and width, of the scenes whose predictions the record keeps.
     """
     predictor, class_set = Predictor.from_record(record, device), record.dataset.class_set
-    parts: dict[str, dict[str, Any]] = {"calibration": {}, "boundaries": {}}
+    logits: deque[Tensor] = deque(maxlen=1)  # of the last batch
+    predictor.model.register_forward_hook(lambda *call: logits.append(call[-1]))
+    samples, parts = {}, {"calibration": {}, "boundaries": {}}
     with atomic_folder(record.path / "measurements" / "confidence") as maps:
         for split in scored_splits(record):
             (maps / split).mkdir()
-            kept, counts = record.predictions(split), []
-            block = record.dataset.block
+            kept, counts, block = record.predictions(split), [], record.dataset.block
             bands = [ScoreAccumulator(class_set, block) for _ in (*BANDS, "inside")]
             scenes = list_scenes(record.dataset.root(), split)
+            names, size = [scene.name for scene in scenes], (len(scenes), PIXELS)
+            drawn = torch.empty(*size, class_set.num_classes), torch.empty(size, dtype=torch.int64)
+            samples[split] = names, *drawn
             for chunk in _batches(scenes, progress, f"{split}: calibration, boundaries"):
                 answers = predictor.label([image for _, image, _ in chunk], confidence=True)
                 for (scene, _, label_ids), (indices, sure) in zip(chunk, answers, strict=True):
                     truth = class_set.encode(label_ids)
+                    number = len(counts)
+                    own = draw(logits[0][number % BATCH], truth, seed=number)
+                    drawn[0][number], drawn[1][number] = own
                     counts.append(reliability_counts(truth, indices, sure))
                     distance = boundary_distance(truth, BANDS[-1])
                     places = [*(distance <= width for width in BANDS), distance > BANDS[-1]]
@@ -125,51 +133,16 @@ def certainty_and_boundaries(record: Record, device: str | None, progress: bool)
                         half = tuple((side + 1) // 2 for side in steps.shape)
                         picture = Image.fromarray(CONFIDENCE_STEP * resize_mask(steps, half))
                         picture.save(maps / split / f"{scene.name}.png", optimize=True)
-            parts["calibration"][split] = calibration(np.stack(counts), scenes, block)
+            parts["calibration"][split] = calibration(np.stack(counts), names, block)
             *near, inside = (
                 {"pixels": int(band.confusion.sum()), **main_scores(band.scores())}
                 for band in bands
             )
             near = [{"width": width, **band} for width, band in zip(BANDS, near, strict=True)]
             parts["boundaries"][split] = {"bands": near, "inside": inside}
+        if "val" in samples:
+            parts["calibration"]["temperature"] = [*temperature_scaling(samples, block)]
     return parts
-
-
-def reliability_counts(truth: np.ndarray, guess: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Pixels of one image by confidence, float64 (BINS, 3): how many, their sum, how many right.
-
-    `truth`, `guess`: class indices uint8 (H, W); truth may be 255, which is not counted. `sure`:
-    float (H, W), the probability (0 to 1) of the guess. As in Guo et al., ICML 2017
-    (https://arxiv.org/abs/1706.04599), bins are of equal width and hold their upper edge.
-    """
-    scored = truth != IGNORE_INDEX
-    right, sure = (truth == guess)[scored], sure[scored].astype(np.float64)
-    place = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    return np.stack([np.bincount(place, each, BINS) for each in (None, sure, right)], axis=1)
-
-
-def calibration(images: np.ndarray, scenes: Sequence[Scene], block: int) -> dict[str, Any]:
-    """Whether a network is as often right as it is sure, JSON-ready, from counts (N, BINS, 3).
-
-    Keys: `bins` (from unsure to sure: `pixels`, mean `confidence` and `accuracy`), `confidence` and
-    `accuracy` over all pixels, `ece` (the expected calibration error, 0 to 1) and its 95 % interval
-    over resampled images, or blocks of frames, in `low` and `high`.
-    """
-    weights = intervals.resample(tuple(scene.name for scene in scenes), block)
-    drawn = np.tensordot(weights, images, axes=1)  # (R, BINS, 3)
-    low, high = np.quantile(calibration_error(drawn), [0.025, 0.975]).tolist()
-    total = pd.DataFrame(images.sum(axis=0), columns=["pixels", "confidence", "accuracy"])
-    bins = total.div(total["pixels"], axis=0).assign(pixels=total["pixels"].astype(int))
-    whole = total.sum() / total["pixels"].sum()
-    mean = whole[["confidence", "accuracy"]].to_dict()
-    error = {"ece": calibration_error(total.to_numpy()), "low": low, "high": high}
-    return {"bins": bins.to_dict("records"), **mean, **error}
-
-
-def calibration_error(counts: np.ndarray) -> np.ndarray:
-    """Mean distance of a pixel's bin between confidence and accuracy: (…, BINS, 3) to (…)."""
-    pixels, confidence, right = np.moveaxis(counts, -1, 0)
-    return np.abs(confidence - right).sum(axis=-1) / pixels.sum(axis=-1)
 
 
 def robustness(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
@@ -202,13 +175,9 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
         found = only_classes(scores(kind, strength), present)
         loss = list(intervals.paired_difference(clean, found)[:3])
         levels[kind].append({"strength": strength, **main_scores(found), "loss": loss})
-    return {
-        "split": "val",
-        "scenes": [scene.name for scene in scenes],
-        "classes": clean["classes"],
-        "clean": main_scores(clean),
-        "corruptions": levels,
-    }
+    names = [scene.name for scene in scenes]
+    return {"split": "val", "scenes": names, "classes": clean["classes"],
+            "clean": main_scores(clean), "corruptions": levels}
 
 
 def transfer(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
@@ -225,13 +194,13 @@ def transfer(record: Record, device: str | None, progress: bool) -> dict[str, An
         both = set(own.class_set.names) & set(other.class_set.names)
         shared = ClassSet("shared", tuple(c for c in CITYSCAPES_34.labels if c.name in both))
         rows = [own.class_set.names.index(each) for each in shared.names]
-        asked = replace(predictor, model=Restricted(predictor.model, rows), class_set=shared)
-        splits = scored_splits(record)
-        if len(rows) == own.class_set.num_classes:  # what the record holds already
-            home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}
-        else:
-            home = {s: _scores_in(asked, own, s, progress) for s in splits}
-        abroad = {s: _scores_in(asked, other, s, progress) for s in ("val", "test")}
+        asked, splits = replace(predictor, class_set=shared), scored_splits(record)
+        with asked_about(predictor.model, rows):
+            if len(rows) == own.class_set.num_classes:  # what the record holds already
+                home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}
+            else:
+                home = {s: _scores_in(asked, own, s, progress) for s in splits}
+            abroad = {s: _scores_in(asked, other, s, progress) for s in ("val", "test")}
         found[name] = {"classes": list(shared.names), "home": home, "abroad": abroad}
     return found
 
@@ -248,15 +217,9 @@ def _scores_in(
     return main_scores(found.scores())
 
 
-class Restricted(nn.Module):
-    """A network that is only asked about some of its classes."""
-
-    def __init__(self, model: nn.Module, rows: Sequence[int]) -> None:
-        super().__init__()
-        self.model, self.rows = model, list(rows)
-
-    def forward(self, image: Tensor) -> Tensor:
-        return self.model(image)[:, self.rows]
+def asked_about(model: nn.Module, rows: Sequence[int]) -> RemovableHandle:
+    """A context in which a network gives the logits of some of its classes only."""
+    return model.register_forward_hook(lambda network, images, logits: logits[:, rows])
 
 
 def cost(record: Record) -> dict[str, Any]:
@@ -264,8 +227,7 @@ def cost(record: Record) -> dict[str, Any]:
     config, model = record.config.resolved(), record.load_model("cpu")
     precision = inference_precision(config.precision, torch.device("cpu"))
     return {
-        "image_size": list(config.image_size),
-        "parameters": count_parameters(model),
+        "image_size": list(config.image_size), "parameters": count_parameters(model),
         "multiply_adds": multiply_adds(model, config.image_size),
         "seconds": latency(model, config.image_size, precision),
         "peak_bytes": peak_bytes(model, config.image_size, precision),
@@ -299,11 +261,8 @@ def only_classes(scores: dict[str, Any], columns: Sequence[int]) -> dict[str, An
     images = {key: np.asarray(scores["images"][key])[:, columns] for key in ("tp", "fp", "fn")}
     images |= {f"category_{key}": counts for key, counts in images.items()}
     return {
-        "block": scores["block"],
-        "classes": names,
-        "categories": names,  # a class is its own: no one asks for their scores
-        "iou": iou,
-        "miou": float(np.mean(np.array(iou, dtype=float))),
-        "pixel_accuracy": scores["pixel_accuracy"],
+        "block": scores["block"], "pixel_accuracy": scores["pixel_accuracy"],
+        "classes": names, "categories": names,  # a class is its own: no one asks for their scores
+        "iou": iou, "miou": float(np.mean(np.array(iou, dtype=float))),
         "images": {"names": scores["images"]["names"], **images},
     }

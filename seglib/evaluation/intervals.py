@@ -13,7 +13,7 @@ with them. Three corrections make it hold for few blocks and few seeds: deviatio
 halving them), and by Student's t with the degrees of freedom of Welch and Satterthwaite.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -101,12 +101,25 @@ def _interval(
     names = tuple(groups[0][0]["images"]["names"])
     if any(tuple(run["images"]["names"]) != names for runs in groups for run in runs):
         raise ConfigError("the runs were scored on different images: compare one split")
-    block = block or groups[0][0].get("block", 1)
 
     def value(weights: np.ndarray | None = None) -> np.ndarray:
         means = [np.mean([_score(run, metric, weights) for run in runs], axis=0) for runs in groups]
         return means[0] - (means[1] if len(groups) == 2 else 0)
 
+    seeds = [(np.var([_score(run, metric) for run in runs], ddof=1) / len(runs), len(runs) - 1)
+             for runs in groups if len(runs) > 1]
+    return interval(value, names, block or groups[0][0].get("block", 1), seeds, seed, level)
+
+
+def interval(
+    value: Callable[..., np.ndarray], names: tuple[str, ...], block: int,
+    seeds: Sequence[tuple[float, int]] = (), seed: int = 0, level: float = 0.95,
+) -> PairedDifference:
+    """Any value of scenes: `value()` is the measured one, `value(weights)` those of resamples (R,).
+
+    `names`, `block`, `weights`: of the scenes, as in `resample`. `seeds`: the variance of the mean
+    over seeds and its degrees of freedom, of each group of runs that the value is of.
+    """
     point, drawn = float(value()), value(resample(names, block, seed))
     cities = [len(members) for members in cities_of(names).values()] if block > 1 else [len(names)]
     blocks = sum(own / min(block, own) for own in cities)
@@ -121,11 +134,9 @@ def _interval(
     deviation = (drawn - np.nanmean(drawn)) * scale**0.5
     parts = [(np.nanvar(deviation), freedom)]
     generator = np.random.default_rng(seed)
-    for runs in groups:
-        if (count := len(runs)) > 1:
-            of_seeds = np.var([_score(run, metric) for run in runs], ddof=1) / count
-            deviation = deviation + generator.normal(0, of_seeds**0.5, RESAMPLES)
-            parts.append((of_seeds, count - 1))
+    for variance, _ in seeds:
+        deviation = deviation + generator.normal(0, variance**0.5, RESAMPLES)
+    parts += seeds
     total = sum(variance for variance, _ in parts)
     if not total:
         return PairedDifference(point, point, point, 1.0 if point == 0 else 0.0)

@@ -11,7 +11,6 @@ from torch import nn
 from seglib import cli
 from seglib.config import RunConfig
 from seglib.data.datasets import MARKER
-from seglib.data.tree import Scene
 from seglib.errors import ConfigError, RecordError
 from seglib.evaluation.evaluate import score_split
 from seglib.files import read_json, write_json
@@ -21,6 +20,7 @@ from seglib.records import Record, load_record
 from seglib.training.loop import fit
 from seglib.widgets import view_records
 from study import beyond_scores as beyond
+from study import calibration
 from study import run as study_run
 from study.corruptions import CORRUPTIONS, STRENGTHS, corrupt, transmission
 from study.footprint import latency, peak_bytes
@@ -67,19 +67,19 @@ def test_calibration_error_is_that_of_the_hand() -> None:
     truth = np.array([[0, 0, 0, 0, 255]], dtype=np.uint8)
     guess = np.array([[0, 0, 0, 1, 0]], dtype=np.uint8)
     sure = np.array([[0.9, 0.9, 0.5, 0.5, 0.1]])
-    scenes = [Scene(Path(), "val", "a", "a_0_0")]
-    found = beyond.calibration(beyond.reliability_counts(truth, guess, sure)[None], scenes, 1)
+    counts = calibration.reliability_counts(truth, guess, sure)
+    found = calibration.calibration(counts[None], ["a_0_0"], 1)
     # Two of 0.9, both right (off by 0.1); two of 0.5, one right (exact); void is not counted.
     assert found["ece"] == pytest.approx((2 * 0.1 + 2 * 0) / 4)
     assert (found["confidence"], found["accuracy"]) == (0.7, 0.75)
-    assert (found["low"], found["high"]) == (found["ece"], found["ece"])  # one image: no spread
+    assert np.isnan(found["low"]) and np.isnan(found["high"])  # one image has no spread
     keys = ("pixels", "confidence", "accuracy")
     filled = {i: [each[key] for key in keys] for i, each in enumerate(found["bins"])}
     assert {i: row for i, row in filled.items() if row[0]} == {7: [2, 0.5, 0.5], 13: [2, 0.9, 1]}
     # At the edges of the bins:
-    sure, right = np.array([[0.0, 1 / beyond.BINS, 1.0]]), np.zeros((1, 3), np.uint8)
-    pixels = beyond.reliability_counts(right, right, sure)[:, 0]
-    assert pixels.tolist() == [2, *[0] * (beyond.BINS - 2), 1]
+    sure, right = np.array([[0.0, 1 / calibration.BINS, 1.0]]), np.zeros((1, 3), np.uint8)
+    pixels = calibration.reliability_counts(right, right, sure)[:, 0]
+    assert pixels.tolist() == [2, *[0] * (calibration.BINS - 2), 1]
 
 
 def test_the_interval_covers_the_error_of_other_images() -> None:
@@ -88,11 +88,58 @@ def test_the_interval_covers_the_error_of_other_images() -> None:
     images = []
     for _ in range(60):  # sure of 0.8, right in 60 to 80 of a hundred: off by 0.1 on average
         wrong = random.random(100) >= random.uniform(0.6, 0.8)
-        images.append(beyond.reliability_counts(truth, wrong.astype(np.uint8), sure))
-    scenes = [Scene(Path(), "val", "a", f"a_0_{number}") for number in range(60)]
-    found = beyond.calibration(np.stack(images), scenes, 1)
+        images.append(calibration.reliability_counts(truth, wrong.astype(np.uint8), sure))
+    names = [f"a_0_{number}" for number in range(60)]
+    found = calibration.calibration(np.stack(images), names, 1)
     assert 0.06 < found["low"] < found["ece"] < found["high"] < 0.14
     assert found["low"] < 0.1 < found["high"]
+
+
+def drives(**sharpness: float) -> calibration.Sample:
+    """Logits of networks whose own chances come true, times a sharpness: too sure above 1."""
+    generator, parts = torch.Generator().manual_seed(0), []
+    for city, factor in sharpness.items():
+        logits = 2 * torch.randn(40, 500, 4, generator=generator)
+        truth = torch.multinomial(logits.softmax(2).flatten(0, 1), 1, generator=generator)
+        truth = truth.view(40, 500).masked_fill(torch.arange(500) % 10 == 0, 255)
+        parts.append(([f"{city}_0_{n:03}" for n in range(40)], factor * logits, truth))
+    names, logits, truth = zip(*parts, strict=True)
+    return sum(names, []), torch.cat(logits), torch.cat(truth)
+
+
+def test_a_temperature_takes_away_what_a_network_is_too_sure_and_no_more() -> None:
+    val, test = drives(east=2.0), drives(north=2.0, south=0.5)
+    on_val = calibration.fitted_temperature(*val[1:])
+    assert on_val == pytest.approx(2, rel=0.03)
+    rows = list(calibration.temperature_scaling({"val": val, "test": test}, block=5))
+    found = {(row["split"], row["city"], row["fitted_on"]): row for row in rows}
+    assert len(found) == len(rows) == 2 + 3 + 3
+    assert {row["temperature"] for row in rows if row["fitted_on"] == "val"} == {on_val}
+    for city, other in (("north", slice(40, 80)), ("south", slice(40))):  # its own has no say
+        alone = calibration.fitted_temperature(test[1][other], test[2][other])
+        assert found["test", city, "other cities"]["temperature"] == alone
+    assert found["test", "", "other cities"]["temperature"] is None
+    north, south = (found["test", city, "val"] for city in ("north", "south"))
+    assert north["ece"]["after"][0] < 0.02 < 0.1 < north["ece"]["before"][0]
+    assert north["nll"]["change"][2] < 0 < south["nll"]["change"][1]  # south was not sure enough
+    for row in rows:
+        for values in (row["ece"], row["nll"]):
+            before, after, change = (values[part] for part in ("before", "after", "change"))
+            assert change[0] == pytest.approx(after[0] - before[0])
+            assert all(low < value < high for value, low, high in (before, after, change))
+    _, logits, truth = drives(north=2.0)
+    chances, true = (logits / 2).softmax(2)[truth < 255], truth[truth < 255]
+    by_hand = -chances[range(len(true)), true].log().mean()
+    counts = calibration.counts_at(logits, truth, [2.0] * 40)
+    assert calibration.mean_loss(counts.sum(axis=0)) == pytest.approx(by_hand.item())
+
+
+def test_drawn_pixels_have_their_own_logits_and_class() -> None:
+    truth = np.arange(48, dtype=np.uint8).reshape(6, 8)
+    drawn, classes = calibration.draw(logits := torch.randn(2, 3, 4), truth, 1)
+    enlarged = nn.functional.interpolate(logits[None], (6, 8), mode="bilinear")[0].flatten(1)
+    assert classes.bincount().min() > 0.5 * calibration.PIXELS / 48
+    assert torch.equal(drawn, enlarged[:, classes.long()].T)
 
 
 def test_peak_memory_is_that_of_the_hand() -> None:
@@ -136,6 +183,10 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
         found = measurement(record, "calibration")[split]
         assert found["accuracy"] == pytest.approx(scores["pixel_accuracy"], abs=1e-6)
         assert sum(each["pixels"] for each in found["bins"]) == np.sum(scores["confusion"])
+        rows = measurement(record, "calibration")["temperature"]
+        (row,) = (r for r in rows if (r["split"], r["city"], r["fitted_on"]) == (split, "", "val"))
+        assert row["ece"]["before"][0] == pytest.approx(found["ece"], abs=0.02)
+        assert row["nll"]["after"][0] < row["nll"]["before"][0]
         found = measurement(record, "boundaries")[split]
         *_, widest = bands = found["bands"]
         assert [band["width"] for band in bands] == list(beyond.BANDS)
@@ -168,8 +219,8 @@ def test_only_shared_classes_are_asked_for_elsewhere(record: Record) -> None:
     assert set(found["home"]) == {"val", "test"} == set(found["abroad"])
     for key in ("miou", "pixel_accuracy", "iou"):
         assert found["home"]["val"][key] == found["abroad"]["val"][key]
-    model = beyond.Restricted(record.load_model(), [0, 13])
-    assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 8, 8)
+    with beyond.asked_about(model := record.load_model(), [0, 13]):
+        assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 8, 8)
 
 
 def test_measurements_repeat_byte_for_byte_and_notice_what_changed(record: Record) -> None:
