@@ -1,7 +1,5 @@
-"""Notebook 04: windows, their shift and its mask in plain steps, and who looks at whom.
-
-`window_attention` computes what torchvision's `ShiftedWindowAttention` does (Liu et al., "Swin
-Transformer", ICCV 2021, section 3.2), and keeps the weights, which torchvision throws away.
+"""Notebook 04: windows, their shift and its mask (Liu et al., "Swin Transformer", ICCV 2021,
+section 3.2) in plain steps, and who looks at whom.
 """
 
 from collections.abc import Iterator
@@ -11,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 from torchvision.models.swin_transformer import ShiftedWindowAttention
 
 from seglib.errors import ConfigError
@@ -68,28 +67,6 @@ def shifted_windows(layer: ShiftedWindowAttention, size: Sides) -> tuple[Tensor,
     return partition(rolled, window)[..., 0], allowed
 
 
-def window_attention(layer: ShiftedWindowAttention, features: Tensor) -> tuple[Tensor, Tensor]:
-    """What a torchvision attention layer computes in evaluation mode, in plain steps.
-
-    `features`: float (N, H, W, C), any H and W. Returns the layer's
-    output (N, H, W, C) and its weights (N·windows, heads, L, L): row i, whose sum is 1, holds what
-    token i of the (shifted) window takes from each other one.
-    """
-    places, allowed = shifted_windows(layer, features.shape[1:3])
-    flat = functional.pad(features.flatten(1, 2), (0, 0, 0, 1))  # the last token is NOWHERE's
-    tokens = flat[:, places]  # (N, windows, L, C)
-    joint = layer.qkv(tokens).unflatten(-1, (3, layer.num_heads, -1))
-    query, key, value = joint.permute(3, 0, 1, 4, 2, 5)  # (N, windows, heads, L, C/heads) each
-    scores = query @ key.transpose(-2, -1) * query.shape[-1] ** -0.5  # (N, windows, heads, L, L)
-    scores = scores + layer.get_relative_position_bias()
-    forbidden = ~allowed[:, None].to(scores.device)
-    weights = scores.masked_fill(forbidden, -torch.inf).softmax(dim=-1)
-    mixed = (weights @ value).transpose(2, 3).flatten(3)  # (N, windows, L, C)
-    output = torch.empty_like(flat)
-    output[:, places] = layer.proj(mixed)
-    return output[:, :-1].view_as(features), weights.flatten(0, 1)
-
-
 @dataclass(frozen=True)
 class Attention:
     """Who looks at whom in one block, for one image; a group is a window, or all if global."""
@@ -128,12 +105,8 @@ class Attention:
         steps = torch.cdist(points, points)[:, None]  # (groups, 1, L, L)
         inside = weights * (self.places != NOWHERE)[:, None, None]
         mean = (inside * steps).sum(dim=-1) / inside.sum(dim=-1)  # (groups, heads, L)
-        return self.cell * self._mean_over_places(mean)
-
-    def _mean_over_places(self, values: Tensor) -> np.ndarray:
-        """Of the tokens that lie in the image: (groups, heads, L) to float64 (heads,)."""
-        here = values.transpose(0, 1)[:, self.places != NOWHERE]  # (heads, places)
-        return here.mean(dim=1, dtype=torch.float64).numpy()
+        here = mean.transpose(0, 1)[:, self.places != NOWHERE]  # (heads, places)
+        return self.cell * here.mean(dim=1, dtype=torch.float64).numpy()
 
 
 def attention_blocks(model: nn.Module, image: Tensor) -> Iterator[Attention]:
@@ -158,28 +131,32 @@ def attention_blocks(model: nn.Module, image: Tensor) -> Iterator[Attention]:
         hook.remove()
     height, width = pad_to_multiple(image, model.stride).shape[-2:]
     for layer in layers:
-        if isinstance(layer, nn.MultiheadAttention):
-            grid = (height // model.stride, width // model.stride)
-            yield _global_attention(layer, inputs[layer], grid, model.stride)
-        else:
+        if isinstance(layer, ShiftedWindowAttention):
             yield _window_attention(layer, inputs[layer], height)
+            continue
+        tokens = inputs[layer]  # (1, 1 + h·w, C): the first is the class token
+        grid = (height // model.stride, width // model.stride)
+        with torch.no_grad():
+            _, weights = layer(tokens, tokens, tokens, average_attn_weights=False)
+        places = torch.arange(NOWHERE, grid[0] * grid[1])[None]  # (1, L)
+        allowed = torch.ones(1, *weights.shape[2:], dtype=torch.bool)
+        yield Attention(weights.cpu(), allowed, places, grid, model.stride)
 
 
-def _global_attention(
-    layer: nn.MultiheadAttention, tokens: Tensor, grid: tuple[int, int], cell: int
-) -> Attention:
-    """Of the tokens (1, 1 + h·w, C) of a ViT, of which the first is the class token."""
-    with torch.no_grad():
-        _, weights = layer(tokens, tokens, tokens, average_attn_weights=False)  # (1, heads, L, L)
-    places = torch.arange(NOWHERE, grid[0] * grid[1])[None]  # (1, L)
-    allowed = torch.ones(1, weights.shape[-1], weights.shape[-1], dtype=torch.bool)
-    return Attention(weights.cpu(), allowed, places, grid, cell)
+class _Softmax(TorchFunctionMode):
+    """Keeps the result of the last softmax, which torchvision's attention throws away."""
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        result = function(*args, **(kwargs or {}))
+        if function is functional.softmax:
+            self.result = result
+        return result
 
 
 def _window_attention(layer: ShiftedWindowAttention, features: Tensor, height: int) -> Attention:
     """Of one map (1, h, w, C) of a Swin, in an image of that height."""
     grid = (features.shape[1], features.shape[2])
-    with torch.no_grad():
-        _, weights = window_attention(layer, features)
+    with torch.no_grad(), _Softmax() as kept:
+        layer(features)
     places, allowed = shifted_windows(layer, grid)
-    return Attention(weights.cpu(), allowed, places, grid, height // grid[0])
+    return Attention(kept.result.cpu(), allowed, places, grid, height // grid[0])

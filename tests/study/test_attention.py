@@ -13,9 +13,9 @@ from study.attention import Attention, attention_blocks
 IMAGE = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
 
-def window_layer(shift=(3, 3), channels=12, heads=3, window=(7, 7)):
+def window_layer():
     torch.manual_seed(1)
-    layer = ShiftedWindowAttention(channels, list(window), list(shift), heads).eval()
+    layer = ShiftedWindowAttention(12, [7, 7], [3, 3], 3).eval()
     torch.nn.init.normal_(layer.relative_position_bias_table)  # as strong as the scores
     return layer
 
@@ -28,23 +28,13 @@ def test_window_numbers_by_hand():
     assert moved.tolist() == [[0, 1, 1, 1, 2], [3, 4, 4, 4, 5]]
 
 
-@pytest.mark.parametrize("size", [(14, 21), (8, 8), (10, 20), (5, 10), (7, 7), (3, 9)])
-@pytest.mark.parametrize(("window", "shift"), [((7, 7), 0), ((7, 7), 3), ((4, 5), 2)])
-def test_window_attention_computes_what_torchvision_does(size, window, shift):
-    layer = window_layer((shift, shift), window=window)
-    features = torch.randn(2, *size, 12)
-    with torch.no_grad():
-        output, weights = attention.window_attention(layer, features)
-        torch.testing.assert_close(output, layer(features))
-    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(weights.shape[:-1]))
-
-
 @pytest.mark.parametrize(("row", "column"), [(0, 0), (1, 16), (9, 9), (4, 5)])
 def test_a_token_depends_on_those_that_it_is_seen_to_look_at(row, column):
     layer = window_layer()
     features = torch.randn(1, 10, 17, 12)
     found = attention._window_attention(layer, features, 40)
     assert found.cell == 4
+    assert found.weights.masked_select(~found.allowed[:, None]).max() < 1e-6  # in the same order
     seen = ~np.isnan(found.seen_from(row, column, head=0))
     assert 1 < seen.sum() < 50 and seen[row, column]
     with torch.no_grad():
