@@ -32,7 +32,6 @@ from seglib.files import read_json, sha256_of
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, setting_name, setting_value
 from study import comparison, effects, gallery, tables
-from study.beyond_scores import TRANSFER_DATASETS
 from study.boundaries import errors_by_distance
 from study.corruptions import CORRUPTIONS
 from study.exploration import facts_file
@@ -43,7 +42,7 @@ from study.work import network_shape
 
 REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
-DATASETS, MODELS, SPLITS = TRANSFER_DATASETS, tuple(MODEL_NAMES), ("train", "val", "test")
+DATASETS, MODELS, SPLITS = ("miniscapes", "camvid"), tuple(MODEL_NAMES), ("train", "val", "test")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
 BASES = {"fine-tuned": "", "full augmentation": ""}
 GROUPS = ("models", "ablations", *BASES)
@@ -236,10 +235,6 @@ def beside_numbers(record: Record) -> Named:
     calibration = measurement(record, "calibration")["test"]
     yield "ECE", percent(calibration["ece"])
     yield "surplus", number(100 * (calibration["confidence"] - calibration["accuracy"]), "+.1f")
-    elsewhere = measurement(record, "generalisation")
-    for other in set(DATASETS) & elsewhere.keys():
-        for place in ("home", "abroad"):
-            yield place, percent(elsewhere[other][place]["test"]["miou"])
 
 
 def mistake_numbers(record: Record) -> Named:

@@ -10,17 +10,14 @@ import json
 import math
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
+from torch import Tensor
 from tqdm.auto import tqdm
 
-from seglib.data.datasets import DatasetSpec, dataset_spec, prepare
 from seglib.data.images import read_label_ids, read_photo, resize_mask
 from seglib.data.tree import Scene, list_scenes
 from seglib.devices import choose_device, inference_precision
@@ -30,7 +27,6 @@ from seglib.evaluation.evaluate import BATCH
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.evaluation.predictor import Predictor
 from seglib.files import atomic_folder, check_writable, write_json
-from seglib.labels import CITYSCAPES_34, ClassSet
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import describe_machine, versions
 from seglib.records import Record
@@ -43,8 +39,7 @@ from .footprint import latency, peak_bytes
 from .measurements import PARTS, file_of, missing_parts, origin_of
 
 BANDS = (1, 2, 4, 8, 16)  # pixels: half the width of the trimaps around boundaries
-ROBUSTNESS_SCENES = 20  # of val: 25 disturbances of all would take longer than all the rest
-TRANSFER_DATASETS = ("miniscapes", "camvid")  # on which runs of the others are scored
+ROBUSTNESS_SCENES = 20  # 25 disturbances of all of a split would take longer than all the rest
 CONFIDENCE_STEP = 4  # percent: finer steps would make the maps three times as large
 
 
@@ -74,8 +69,7 @@ def measure(
         elif part == "cost":
             results = {part: cost(record)}
         else:
-            way = robustness if part == "robustness" else transfer
-            results = {part: way(record, device, progress)}
+            results = {part: robustness(record, device, progress)}
         chosen = choose_device("cpu" if part == "cost" else device)
         precision = inference_precision(record.config.precision, chosen)
         machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
@@ -146,17 +140,17 @@ def certainty_and_boundaries(record: Record, device: str | None, progress: bool)
 
 
 def robustness(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
-    """Scores on disturbed photographs of some val scenes, evenly spread over the split.
+    """Scores on disturbed photographs of some scenes, evenly spread over test, or else val.
 
     The mean IoU is taken over the classes that occur in their truth, so that it is the mean of the
     same classes throughout. `loss` is the mIoU lost against the clean photographs, with its paired
     95 % interval.
     """
-    predictor = Predictor.from_record(record, device)
-    whole = list_scenes(record.dataset.root(), "val")
+    predictor, split = Predictor.from_record(record, device), scored_splits(record)[-1]
+    whole = list_scenes(record.dataset.root(), split)
     scenes = evenly(whole, ROBUSTNESS_SCENES)
     block = math.ceil(record.dataset.block * len(scenes) / len(whole))  # the same stretch of video
-    batches = list(_batches(scenes, progress, "val: reading"))
+    batches = list(_batches(scenes, progress, f"{split}: reading"))
 
     def scores(kind: str = "", strength: int = 0) -> dict[str, Any]:
         found = ScoreAccumulator(predictor.class_set, block)
@@ -171,55 +165,13 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
     clean = only_classes(whole, present)
     levels: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CORRUPTIONS}
     cases = list(itertools.product(CORRUPTIONS, STRENGTHS))
-    for kind, strength in tqdm(cases, "val: robustness", disable=not progress, leave=False):
+    for kind, strength in tqdm(cases, f"{split}: robustness", disable=not progress, leave=False):
         found = only_classes(scores(kind, strength), present)
         loss = list(intervals.paired_difference(clean, found)[:3])
         levels[kind].append({"strength": strength, **main_scores(found), "loss": loss})
     names = [scene.name for scene in scenes]
-    return {"split": "val", "scenes": names, "classes": clean["classes"],
+    return {"split": split, "scenes": names, "classes": clean["classes"],
             "clean": main_scores(clean), "corruptions": levels}
-
-
-def transfer(record: Record, device: str | None, progress: bool) -> dict[str, Any]:
-    """Part `generalisation`: scores on the other datasets without any training there.
-
-    Only the classes that both datasets name are asked for and scored, on the run's own dataset
-    (`home`) as on the other one (`abroad`).
-    """
-    predictor, own = Predictor.from_record(record, device), record.dataset
-    found: dict[str, Any] = {}
-    for name in (name for name in TRANSFER_DATASETS if name != own.name):
-        prepare(name, progress=progress)
-        other = dataset_spec(name)
-        both = set(own.class_set.names) & set(other.class_set.names)
-        shared = ClassSet("shared", tuple(c for c in CITYSCAPES_34.labels if c.name in both))
-        rows = [own.class_set.names.index(each) for each in shared.names]
-        asked, splits = replace(predictor, class_set=shared), scored_splits(record)
-        with asked_about(predictor.model, rows):
-            if len(rows) == own.class_set.num_classes:  # what the record holds already
-                home = {s: main_scores(only_classes(record.scores[s], rows)) for s in splits}
-            else:
-                home = {s: _scores_in(asked, own, s, progress) for s in splits}
-            abroad = {s: _scores_in(asked, other, s, progress) for s in ("val", "test")}
-        found[name] = {"classes": list(shared.names), "home": home, "abroad": abroad}
-    return found
-
-
-def _scores_in(
-    predictor: Predictor, dataset: DatasetSpec, split: str, progress: bool
-) -> dict[str, Any]:
-    """The scores of a predictor on a split of any dataset."""
-    scenes = list_scenes(dataset.root(), split)
-    found = ScoreAccumulator(predictor.class_set, dataset.block)
-    for chunk in _batches(scenes, progress, f"{dataset.name} {split}"):
-        for scene, image, label_ids in chunk:
-            found.add(scene.name, label_ids, predictor(image).indices)
-    return main_scores(found.scores())
-
-
-def asked_about(model: nn.Module, rows: Sequence[int]) -> RemovableHandle:
-    """A context in which a network gives the logits of some of its classes only."""
-    return model.register_forward_hook(lambda network, images, logits: logits[:, rows])
 
 
 def cost(record: Record) -> dict[str, Any]:

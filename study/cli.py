@@ -28,7 +28,7 @@ def measure(
 
     Args:
         runs: Ids of the runs (default: all that keep their weights and left val alone).
-        part: Only these parts, and anew: calibration, boundaries, cost, robustness, generalisation.
+        part: Only these parts, and anew: calibration, boundaries, cost, robustness.
     """
     from seglib.records import list_records, load_record
     from study.beyond_scores import measure as measure_record

@@ -8,7 +8,7 @@ from seglib.files import read_json, sha256_of
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import Record
 
-PARTS = ("calibration", "boundaries", "cost", "robustness", "generalisation")  # in the order made
+PARTS = ("calibration", "boundaries", "cost", "robustness")  # in the order made
 
 
 def measurement(record: Record, part: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from .comparison import (
     pair_matrix,
     reliability,
     robustness,
-    transfer,
 )
 from .diagram import draw_network
 from .exploration import (

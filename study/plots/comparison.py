@@ -1,4 +1,4 @@
-"""Networks side by side: pairs, boundaries, calibration, cost, robustness, other streets.
+"""Networks side by side: pairs, boundaries, calibration, cost, robustness.
 
 `panels` is everywhere a mapping from a dataset's title to a mapping from run names to values.
 """
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from seglib.plots import style
 
 from ..comparison import Pair
-from .parts import legend_above, log_axis, note, run_panels, signed
+from .parts import log_axis, run_panels, signed
 
 Panels = Mapping[str, Mapping[str, Any]]
 Difference = tuple[float, float, float]
@@ -146,29 +146,4 @@ def robustness(panels: Panels) -> Figure:
         axis.set_title("JPEG" if kind == "jpeg" else kind)
     figure.supxlabel("strength", fontsize=8.5)
     style.joint_legend(figure)
-    return figure
-
-
-@style.styled
-def transfer(rows: Sequence[tuple[str, float, float]]) -> Figure:
-    """mIoU on the run's own dataset and on another one without training there, a row per run.
-
-    `rows`: label, which begins with the network's name, and both as shares of 1.
-    """
-    figure, (axis,) = style.axes_row(1, 0.75 + 0.24 * len(rows))
-    for place, (label, *values) in enumerate(rows):
-        home, away = style.percentages(values)
-        look = style.looks([label])[label] | {"markerfacecolor": "white"}
-        axis.plot((away, home), (place, place), color=style.PALE, linewidth=1)
-        axis.plot(away, place, **look)
-        axis.plot(home, place, **look | {"markerfacecolor": look["color"]})
-        right = home if home >= away else away
-        for value in (home, away):
-            side, anchor = (6, "left") if value == right else (-6, "right")
-            note(axis, f"{value:.1f}", (value, place), (side, 0), ha=anchor)
-    style.name_rows(axis, [label for label, *_ in rows])
-    axis.set(xlabel="mIoU over the shared classes (%)", xlim=(0, 100))
-    dot = {"color": style.INK, "marker": "o", "linestyle": "none"}
-    legend_above(figure, {"at home": dot, "elsewhere, without training there":
-                          dot | {"markerfacecolor": "white"}})
     return figure

@@ -10,11 +10,9 @@ from torch import nn
 
 from seglib import cli
 from seglib.config import RunConfig
-from seglib.data.datasets import MARKER
 from seglib.errors import ConfigError, RecordError
 from seglib.evaluation.evaluate import score_split
 from seglib.files import read_json, write_json
-from seglib.labels import CAMVID_11, CITYSCAPES_19
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import Record, load_record
 from seglib.training.loop import fit
@@ -156,12 +154,6 @@ def test_latency_gives_quartiles_on_one_thread() -> None:
 
 @pytest.fixture
 def record(home: Path, tiny_tree: Path) -> Record:
-    """A run on the tiny tree, which is also there under the name of CamVid."""
-    camvid = home / "data" / "camvid"
-    camvid.mkdir()
-    for name in ("leftImg8bit", "gtFine"):
-        (camvid / name).symlink_to(tiny_tree / name)
-    write_json(camvid / MARKER, {"name": "camvid"})
     made = fit(TINY, device="cpu", progress=False)
     score_split(made, "test", device="cpu", progress=False)
     return made
@@ -195,7 +187,7 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
         assert widest["pixels"] + inside["pixels"] == np.sum(scores["confusion"])
         right = sum((p["pixel_accuracy"] or 0) * p["pixels"] for p in (widest, inside))
         assert right == pytest.approx(np.trace(scores["confusion"]), abs=1)
-    robust, scores = measurement(record, "robustness"), record.scores["val"]
+    robust, scores = measurement(record, "robustness"), record.scores["test"]
     present = np.flatnonzero(np.sum(scores["confusion"], axis=1))
     assert robust["classes"] == [scores["classes"][index] for index in present]
     mean = np.mean([scores["iou"][index] for index in present])
@@ -209,18 +201,6 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
     cost = measurement(record, "cost")
     assert cost["parameters"] == record.environment["parameters"]
     assert cost["image_size"] == [16, 32] and cost["peak_bytes"] > 4 * cost["parameters"]
-
-
-def test_only_shared_classes_are_asked_for_elsewhere(record: Record) -> None:
-    measure_quietly(record, ["generalisation"])
-    found = measurement(record, "generalisation")["camvid"]
-    assert found["classes"] == [n for n in CITYSCAPES_19.names if n in CAMVID_11.names]
-    # The same scenes under both names, and the same classes: the same scores but for the scale.
-    assert set(found["home"]) == {"val", "test"} == set(found["abroad"])
-    for key in ("miou", "pixel_accuracy", "iou"):
-        assert found["home"]["val"][key] == found["abroad"]["val"][key]
-    with beyond.asked_about(model := record.load_model(), [0, 13]):
-        assert model(torch.zeros(1, 3, 8, 8)).shape == (1, 2, 8, 8)
 
 
 def test_measurements_repeat_byte_for_byte_and_notice_what_changed(record: Record) -> None:
@@ -282,17 +262,18 @@ def test_the_command_says_what_it_measured(record: Record, capsys) -> None:
 
 def test_the_study_measures_what_its_plan_says(record: Record, monkeypatch, capsys) -> None:
     entry = StudyRun("models", TINY, splits=("test",), measured=True)
-    assert study_run.status(entry) == study_run.Status("not measured", "5 of 5 parts")
+    assert study_run.status(entry) == study_run.Status("not measured", "4 of 4 parts")
     assert study_run.status(dataclasses.replace(entry, measured=False)).is_done
     (merged,) = study_run.unique([dataclasses.replace(entry, measured=False), entry])
     assert merged.measured
     monkeypatch.setattr(study_run, "prepare", lambda name: None)  # the tiny tree is there already
-    camvid = record.path.parents[1] / "data" / "camvid"
-    elsewhere = camvid.rename(camvid.with_name("elsewhere"))
+    measure_quietly(record, ["cost"])
+    masks = record.dataset.root() / "gtFine" / "test"
+    elsewhere = masks.rename(masks.with_name("elsewhere"))
     assert study_run.run_study([entry], device="cpu", progress=False) == 1
     assert f"{record.id}: passed over" in capsys.readouterr().out
-    assert study_run.status(entry).detail == "1 of 5 parts"
-    elsewhere.rename(camvid)
+    assert study_run.status(entry).detail == "3 of 4 parts"
+    elsewhere.rename(masks)
     assert study_run.run_study([entry], device="cpu", progress=False) == 0
     assert study_run.status(entry).is_done
 

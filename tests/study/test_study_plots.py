@@ -222,7 +222,7 @@ def test_one_run_looks_alike_in_all_panels():
     assert marks(axis, "o", UNET) == [(80, 50)]
 
 
-def test_calibration_robustness_and_other_streets_are_drawn():
+def test_calibration_and_robustness_are_drawn():
     bins = [{"pixels": 999_990, "confidence": 0.5, "accuracy": 0.54},
             {"pixels": 10, "confidence": 0.9, "accuracy": 0.1}]
     axis = plots.reliability({"CamVid": {"U-Net": {"bins": bins}}}).axes[0]
@@ -230,9 +230,6 @@ def test_calibration_robustness_and_other_streets_are_drawn():
     levels = {"clean": {"miou": 0.4}, "corruptions": {"blur": [{"miou": 0.2}], "fog": []}}
     axes = plots.robustness({"a": {"FCN": levels}, "b": {"FCN": levels}}).axes
     assert len(axes) == 4 and axes[0].lines[0].get_ydata().tolist() == [40, 20]
-    figure = plots.transfer([("U-Net: there", 0.5, 0.125)])
-    assert {"50.0", "12.5", "U-Net: there"} <= set(texts(figure))
-    assert marks(figure.axes[0], "o", UNET) == [(12.5, 0), (50, 0)]
 
 
 # --- hyper-parameters -------------------------------------------------------------------------
