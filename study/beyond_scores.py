@@ -35,7 +35,7 @@ from .boundaries import boundary_distance
 from .calibration import PIXELS, calibration, draw, reliability_counts, temperature_scaling
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from .exploration import evenly
-from .footprint import latency, peak_bytes
+from .latency import latency
 from .measurements import PARTS, file_of, missing_parts, origin_of
 
 BANDS = (1, 2, 4, 8, 16)  # pixels: half the width of the trimaps around boundaries
@@ -182,7 +182,6 @@ def cost(record: Record) -> dict[str, Any]:
         "image_size": list(config.image_size), "parameters": count_parameters(model),
         "multiply_adds": multiply_adds(model, config.image_size),
         "seconds": latency(model, config.image_size, precision),
-        "peak_bytes": peak_bytes(model, config.image_size, precision),
     }
 
 

@@ -6,11 +6,11 @@ each other blocks of them (Künsch, Annals of Statistics 1989; around the end of
 every frame counts the same: Politis and Romano 1992). Where there are runs of several seeds, the
 variance of their mean is added; three are too few to be drawn from themselves.
 
-An interval is the basic one (Davison and Hinkley, "Bootstrap Methods and their Application", 1997,
-section 5.2): resamples lack rare classes, which shifts their scores and the percentile interval
-with them. Three corrections make it hold for few blocks and few seeds: deviations are scaled by
-√(k / (k − D)) for k blocks in D drives, by the variance that blocks of this length miss (found by
-halving them), and by Student's t with the degrees of freedom of Welch and Satterthwaite.
+Intervals are basic ones of 95 % (Davison and Hinkley, "Bootstrap Methods and their Application",
+1997, section 5.2): resamples lack rare classes, which shifts their scores and the percentile
+interval with them. Three corrections make them hold for few blocks and few seeds: deviations are
+scaled by √(k / (k − D)) for k blocks in D drives, by the variance that blocks of this length miss
+(found by halving them), and by Student's t with the degrees of freedom of Welch and Satterthwaite.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,20 +61,20 @@ def resample(names: tuple[str, ...], block: int = 1, seed: int = 0) -> np.ndarra
 
 def bootstrap_interval(
     scores: Scores | Sequence[Scores], metric: str = "miou", *, block: int | None = None,
-    seed: int = 0, level: float = 0.95,
+    seed: int = 0,
 ) -> tuple[float, float]:
-    """Interval of a score, or of its mean over runs of several seeds; 0 to 1, or NaN.
+    """95 % interval of a score, or of its mean over runs of several seeds; 0 to 1, or NaN.
 
     `scores`: of one run, or of several on the same split. `metric`: a mean of `METRICS`, or one
     class or category as in "iou:person". `block`: length of the blocks (None: the dataset's).
     """
-    found = _interval([as_runs(scores)], metric, block, seed, level)
+    found = _interval([as_runs(scores)], metric, block, seed)
     return tuple(np.clip([found.low, found.high], 0, 1).tolist())
 
 
 def paired_difference(
     scores_a: Scores | Sequence[Scores], scores_b: Scores | Sequence[Scores], metric: str = "miou",
-    *, block: int | None = None, seed: int = 0, level: float = 0.95,
+    *, block: int | None = None, seed: int = 0,
 ) -> PairedDifference:
     """The score of a minus that of b, with an interval from resampling both on the same scenes.
 
@@ -82,7 +82,7 @@ def paired_difference(
     seeds and scenes together. Pairing removes what makes a scene hard for every network, so that it
     is narrower than those of a and b. ConfigError when they were scored on different scenes.
     """
-    return _interval([as_runs(scores_a), as_runs(scores_b)], metric, block, seed, level)
+    return _interval([as_runs(scores_a), as_runs(scores_b)], metric, block, seed)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -95,7 +95,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def _interval(
-    groups: list[Sequence[Scores]], metric: str, block: int | None, seed: int, level: float
+    groups: list[Sequence[Scores]], metric: str, block: int | None, seed: int
 ) -> PairedDifference:
     """Mean of the first group's runs, minus that of the second if there is one, and how sure."""
     names = tuple(groups[0][0]["images"]["names"])
@@ -108,12 +108,12 @@ def _interval(
 
     seeds = [(np.var([_score(run, metric) for run in runs], ddof=1) / len(runs), len(runs) - 1)
              for runs in groups if len(runs) > 1]
-    return interval(value, names, block or groups[0][0].get("block", 1), seeds, seed, level)
+    return interval(value, names, block or groups[0][0].get("block", 1), seeds, seed)
 
 
 def interval(
     value: Callable[..., np.ndarray], names: tuple[str, ...], block: int,
-    seeds: Sequence[tuple[float, int]] = (), seed: int = 0, level: float = 0.95,
+    seeds: Sequence[tuple[float, int]] = (), seed: int = 0,
 ) -> PairedDifference:
     """Any value of scenes: `value()` is the measured one, `value(weights)` those of resamples (R,).
 
@@ -141,9 +141,8 @@ def interval(
     if not total:
         return PairedDifference(point, point, point, 1.0 if point == 0 else 0.0)
     student = stats.t(total**2 / sum(variance**2 / own for variance, own in parts))
-    tail = (1 - level) / 2
-    deviation *= student.isf(tail) / stats.norm.isf(tail)
-    low, high = np.nanquantile(deviation, [tail, 1 - tail])
+    deviation *= student.isf(0.025) / stats.norm.isf(0.025)
+    low, high = np.nanquantile(deviation, [0.025, 0.975])
     p_value = 2 * student.sf(abs(centre) / total**0.5)
     return PairedDifference(point, float(centre - high), float(centre - low), float(p_value))
 
