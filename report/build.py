@@ -201,7 +201,7 @@ def score_numbers(record: Record) -> Named:
 def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:
     """A run's scores minus those of the run from which it differs in what its name says."""
     start, _, kind = name.partition(":")
-    base = start + BASES.get(kind, f":{MODEL_NAMES[runs[name].config.model]}")
+    base = start + BASES.get(kind, f":{MODEL_NAMES.get(runs[name].config.model)}")
     if kind and base in runs and base != name:
         for split in runs[name].scores:
             both = [comparison.scores_of_seeds(runs[each], split) for each in (name, base)]

@@ -11,25 +11,17 @@ from .config import RunConfig
 from .models import option_defaults
 from .records import Record
 
-
-class Names(dict):
-    """Display names by key; what has none is shown by its key."""
-
-    def __missing__(self, key: str) -> str:
-        return key
-
-
-DATASET_NAMES = Names(miniscapes="MiniScapes", miniscapes2560="MiniScapes 2560",
-                      camvid="CamVid", cityscapes="Cityscapes")
-MODEL_NAMES = Names(fcn="FCN", unet="U-Net", vit="ViT", swin="Swin")
-ENCODER_NAMES = Names({f"tf_efficientnet_lite{n}": f"EfficientNet-Lite{n}" for n in range(3)})
+DATASET_NAMES = {"miniscapes": "MiniScapes", "miniscapes2560": "MiniScapes 2560",
+                 "camvid": "CamVid", "cityscapes": "Cityscapes"}
+MODEL_NAMES = {"fcn": "FCN", "unet": "U-Net", "vit": "ViT", "swin": "Swin"}
+ENCODER_NAMES = {f"tf_efficientnet_lite{n}": f"EfficientNet-Lite{n}" for n in range(3)}
 SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words would not do
 
 
 def network_name(config: RunConfig) -> str:
     """A run's architecture as people read it; where that is any encoder of timm's, the encoder."""
     encoder = config.model_options().get("encoder")
-    return ENCODER_NAMES[encoder] if encoder else MODEL_NAMES[config.model]
+    return ENCODER_NAMES.get(encoder, encoder) if encoder else MODEL_NAMES[config.model]
 
 
 def setting_name(field: str) -> str:

@@ -21,7 +21,6 @@ from study import beyond_scores as beyond
 from study import calibration
 from study import run as study_run
 from study.corruptions import CORRUPTIONS, STRENGTHS, corrupt, transmission
-from study.latency import latency
 from study.measurements import is_measured, measurement
 from study.plan import StudyRun
 
@@ -80,19 +79,6 @@ def test_calibration_error_is_that_of_the_hand() -> None:
     assert pixels.tolist() == [2, *[0] * (calibration.BINS - 2), 1]
 
 
-def test_the_interval_covers_the_error_of_other_images() -> None:
-    random = np.random.default_rng(1)
-    truth, sure = np.zeros(100, np.uint8), np.full(100, 0.8)
-    images = []
-    for _ in range(60):  # sure of 0.8, right in 60 to 80 of a hundred: off by 0.1 on average
-        wrong = random.random(100) >= random.uniform(0.6, 0.8)
-        images.append(calibration.reliability_counts(truth, wrong.astype(np.uint8), sure))
-    names = [f"a_0_{number}" for number in range(60)]
-    found = calibration.calibration(np.stack(images), names, 1)
-    assert 0.06 < found["low"] < found["ece"] < found["high"] < 0.14
-    assert found["low"] < 0.1 < found["high"]
-
-
 def drives(**sharpness: float) -> calibration.Sample:
     """Logits of networks whose own chances come true, times a sharpness: too sure above 1."""
     generator, parts = torch.Generator().manual_seed(0), []
@@ -138,11 +124,6 @@ def test_drawn_pixels_have_their_own_logits_and_class() -> None:
     enlarged = nn.functional.interpolate(logits[None], (6, 8), mode="bilinear")[0].flatten(1)
     assert classes.bincount().min() > 0.5 * calibration.PIXELS / 48
     assert torch.equal(drawn, enlarged[:, classes.long()].T)
-
-
-def test_latency_gives_quartiles_on_one_thread() -> None:
-    found = latency(nn.Conv2d(3, 4, 3), (16, 16), repeats=5)
-    assert 0 <= found["low"] <= found["median"] <= found["high"] and found["repeats"] == 5
 
 
 @pytest.fixture
@@ -193,7 +174,8 @@ def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> Non
             assert low <= loss <= high
     cost = measurement(record, "cost")
     assert cost["parameters"] == record.environment["parameters"]
-    assert cost["image_size"] == [16, 32] and cost["seconds"]["repeats"] == 25
+    low, median, high = (cost["seconds"][key] for key in ("low", "median", "high"))
+    assert cost["image_size"] == [16, 32] and 0 < low <= median <= high
 
 
 def test_measurements_repeat_byte_for_byte_and_notice_what_changed(record: Record) -> None:

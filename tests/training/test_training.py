@@ -188,6 +188,8 @@ def test_two_processes_share_the_work_of_one_run(home: Path) -> None:
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_batches_of_all_processes_are_a_partition(processes: int, accumulation: int) -> None:
     config = changed(batch_size=8, accumulation=accumulation, seed=3)
+    orders = {str(epoch_batches(21, config, epoch)).replace(f"({epoch},", "(") for epoch in (0, 1)}
+    assert len(orders) == 2  # every epoch has its own
     for epoch in (0, 1):
         parts = [epoch_batches(21, config, epoch, rank, processes) for rank in range(processes)]
         alone = epoch_batches(21, changed(batch_size=8, seed=3), epoch)
@@ -199,14 +201,6 @@ def test_batches_of_all_processes_are_a_partition(processes: int, accumulation: 
             own = slice(step * accumulation, (step + 1) * accumulation)
             together = [key for part in parts for batch in part[own] for key in batch]
             assert sorted(together) == sorted(whole)
-
-
-def test_every_epoch_has_its_own_order() -> None:
-    orders = set()
-    for epoch in range(3):
-        (batch,) = epoch_batches(8, changed(batch_size=8), epoch)
-        orders.add(tuple(position for _, position in batch))
-    assert len(orders) == 3 and all(sorted(order) == list(range(8)) for order in orders)
 
 
 def one_epoch(accumulation: int) -> dict[str, torch.Tensor]:
@@ -504,12 +498,6 @@ def test_scores_are_those_of_the_exported_predictions(home: Path, tmp_path: Path
         truth, instances = read_label_ids(scene.label_ids), read_instance_ids(scene.instance_ids)
         accumulator.add(scene.name, truth, CITYSCAPES_19.encode(predicted), instances)
     assert accumulator.scores().items() <= record.scores["val"].items()
-
-
-def test_validation_during_training_agrees_with_evaluation(home: Path) -> None:
-    # At the labels' own size both score the same pixels; weights differ by half precision.
-    record = train(changed(epochs=1))
-    assert record.history["val_miou"].iloc[0] == pytest.approx(record.miou(), abs=5e-3)
 
 
 def test_another_split_is_scored_once_and_kept(home: Path, monkeypatch) -> None:
