@@ -71,7 +71,7 @@ DATASETS: dict[str, DatasetSpec] = {
         DatasetSpec("miniscapes", CITYSCAPES_19, (256, 512), (160, 320), generate),
         # Train goes on from the same 320 scenes; val and test are the same.
         DatasetSpec("miniscapes2560", CITYSCAPES_19, (256, 512), (160, 320), generate_2560),
-        DatasetSpec("camvid", CAMVID_11, (360, 480), (360, 480), camvid.make_tree, block=20),
+        DatasetSpec("camvid", CAMVID_11, (360, 480), (240, 320), camvid.make_tree, block=20),
         DatasetSpec("cityscapes", CITYSCAPES_19, (1024, 2048), (512, 1024)),
     )
 }
