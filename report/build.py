@@ -303,7 +303,7 @@ TABLES = {
     "beside-scores": ("{row}/{column}", RUNS, {
         "1 px": "band 1", "4 px": "band 4", "16 px": "band 16",
         "inside": "inside", "ECE": "ECE", "surplus": "surplus",
-        **{kind: f"kept {kind}" for kind in (*CORRUPTIONS, "mean")}, "abroad": "abroad",
+        **{kind: f"kept {kind}" for kind in (*CORRUPTIONS, "mean")},
     }),
     "recipe": ("{column}/set {row}", {setting_name(f): f for f in RECIPE},
                {n: f"miniscapes/{m}" for n, m in NETWORKS.items()} | {"pretrained": "camvid/timm"}),
