@@ -44,8 +44,10 @@ REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
 DATASETS, MODELS, SPLITS = ("miniscapes", "camvid"), tuple(MODEL_NAMES), ("train", "val", "test")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
-BASES = {"fine-tuned": "", "full augmentation": ""}
-GROUPS = ("models", "ablations", *BASES)
+BASES = dict.fromkeys(("fine-tuned", "full augmentation", "no augmentation", "longer training",
+                       "without ImageNet"), "") | {"longer training, full": ":longer training"}
+GROUPS = ("models", "ablations", "data size", *[kind for kind in BASES if "," not in kind])
+SCENES = (40, 160, 640, 2560)  # of the runs on more and more of them
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
           "weight_decay schedule clip_norm flip jitter").split()
 INTERVALS = ("miou", "pixel_accuracy", "pole", "person", "rider", "road")
@@ -112,14 +114,17 @@ def setting(value: Any) -> Number:
 
 
 def recorded_runs() -> dict[str, Record]:
-    """The runs that have a name; after a colon it says the plan's group, or what was taken away."""
+    """The runs that have a name; after a colon it says the plan's group, or what was changed."""
     runs = {}
-    for entry in load_study(datasets=DATASETS, groups=GROUPS):
-        name, kind = f"{entry.config.dataset}/{entry.config.model}", entry.group
-        if kind == "ablations":
-            kind = entry.level or MODEL_NAMES[entry.config.model]
-        if record := find_record(entry.config):
-            runs[name if kind == "models" else f"{name}:{kind}"] = record
+    for entry in (entry for entry in load_study(groups=GROUPS) if not entry.config.seed):
+        config, kind = entry.config, entry.group
+        if kind in ("ablations", "data size"):
+            kind = entry.level or {"ablations": MODEL_NAMES[config.model]}.get(kind, "2560")
+        elif config.start_dataset == "miniscapes2560" or entry.level:
+            kind += f", {entry.level or 2560}"
+        name = f"{config.dataset}/{config.model}" + (f":{kind}" if kind != "models" else "")
+        if record := find_record(config):
+            runs[name] = record
         else:
             print(f"run {entry.id} has no record; train it: seglib study", file=sys.stderr)
     return runs
@@ -134,6 +139,9 @@ def all_numbers(runs: Mapping[str, Record]) -> Numbers:
         networks = {model: runs[name] for model, name in names.items() if name in runs}
         parts += [(f"{dataset}/data/", data_numbers(dataset)),
                   (f"{dataset}/", network_numbers(networks))]
+    for count in SCENES:
+        found = {m: runs.get(f"miniscapes2560/{m}:{count}") for m in MODELS if m != "fcn"}
+        parts.append((f"data/{count}/", network_numbers({m: r for m, r in found.items() if r})))
     for name, record in runs.items():
         found = [score_numbers(record), training_numbers(record), gain_numbers(name, runs)]
         found += [beside_numbers(record)] if (record.path / "measurements").is_dir() else []
