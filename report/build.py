@@ -44,12 +44,12 @@ REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
 DATASETS, MODELS, SPLITS = ("miniscapes", "camvid"), tuple(MODEL_NAMES), ("train", "val", "test")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
-BASES = dict.fromkeys(("fine-tuned", "full augmentation", "no augmentation", "longer training",
-                       "without ImageNet"), "") | {"longer training, full": ":longer training"}
+BASES = {"longer training, full": ":longer training"} | dict.fromkeys(
+    ("fine-tuned", "full augmentation", "no augmentation", "longer training", "without ImageNet",
+     "earlier recipes"), "")
 GROUPS = ("models", "ablations", "data size", *[kind for kind in BASES if "," not in kind])
-SCENES = (40, 160, 640, 2560)  # of the runs on more and more of them
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
-          "weight_decay schedule clip_norm flip jitter").split()
+          "weight_decay schedule clip_norm flip jitter window").split()
 INTERVALS = ("miou", "pixel_accuracy", "pole", "person", "rider", "road")
 
 
@@ -134,14 +134,11 @@ def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     """Everything measured that the text, the tables and the claims may name."""
     parts = [("", drive_numbers()), ("seeds/", seed_numbers())]
     parts += [("", factor_numbers()), ("published/", published_numbers())]
-    for dataset in DATASETS:
-        names = {model: f"{dataset}/{model}" for model in MODELS}
-        networks = {model: runs[name] for model, name in names.items() if name in runs}
-        parts += [(f"{dataset}/data/", data_numbers(dataset)),
-                  (f"{dataset}/", network_numbers(networks))]
-    for count in SCENES:
-        found = {m: runs.get(f"miniscapes2560/{m}:{count}") for m in MODELS if m != "fcn"}
-        parts.append((f"data/{count}/", network_numbers({m: r for m, r in found.items() if r})))
+    parts += [(f"{dataset}/data/", data_numbers(dataset)) for dataset in DATASETS]
+    families = {f"data/{n}/": f"miniscapes2560/{{}}:{n}" for n in (40, 160, 640, 2560)}
+    for prefix, pattern in (families | {f"{d}/": f"{d}/{{}}" for d in DATASETS}).items():
+        networks = {m: runs[name] for m in MODELS if (name := pattern.format(m)) in runs}
+        parts.append((prefix, network_numbers(networks)))
     for name, record in runs.items():
         found = [score_numbers(record), training_numbers(record), gain_numbers(name, runs)]
         found += [beside_numbers(record)] if (record.path / "measurements").is_dir() else []
@@ -180,7 +177,7 @@ def data_numbers(dataset: str) -> Named:
 
 
 def network_numbers(networks: Mapping[str, Record]) -> Named:
-    """How much the four networks differ on one dataset."""
+    """How much networks differ on one dataset."""
     pairs = comparison.pairs(networks)
     for better, worse, difference in pairs:
         yield f"{better}-{worse}", points(difference, ".1f")
@@ -196,7 +193,8 @@ def score_numbers(record: Record) -> Named:
                 | dict(zip(names, each["iou"], strict=True))
                 | {city: found["miou"] for city, found in each["cities"].items()} for each in runs]
         means = pd.DataFrame(rows, dtype=float).mean()
-        yield f"{split}/seeds", number(len(runs))
+        extremes = [100 * each(run["miou"] for run in runs) for each in (min, max)]
+        yield f"{split}/seeds", Number(str(len(runs)), len(runs), *extremes)
         for name, value in means.items():
             yield f"{split}/{name}", percent(value)
         for name in INTERVALS:
@@ -269,9 +267,6 @@ def seed_numbers() -> Named:
     freedom = sum(len(values) - 1 for values in scores.values())
     yield "deviation", number(deviation, ".1f")
     yield "two runs", number(effects.student(freedom) * math.sqrt(2) * deviation, ".1f")
-    for model, values in scores.items():
-        width = number(100 * (max(values) - min(values)), ".1f")
-        yield f"{model}/range", width._replace(low=min(values), high=max(values))
 
 
 def factor_numbers() -> Named:
