@@ -45,8 +45,8 @@ GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
 DATASETS, MODELS, SPLITS = ("miniscapes", "camvid"), tuple(MODEL_NAMES), ("train", "val", "test")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
 BASES = {"longer training, full": ":longer training"} | dict.fromkeys(
-    ("fine-tuned", "full augmentation", "no augmentation", "longer training", "without ImageNet",
-     "earlier recipes"), "")
+    ("fine-tuned", "fine-tuned, 2560", "full augmentation", "no augmentation", "longer training",
+     "without ImageNet", "earlier recipes"), "")
 GROUPS = ("models", "ablations", "data size", *[kind for kind in BASES if "," not in kind])
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
           "weight_decay schedule clip_norm flip jitter window").split()
@@ -137,8 +137,9 @@ def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     parts += [(f"{dataset}/data/", data_numbers(dataset)) for dataset in DATASETS]
     families = {f"data/{n}/": f"miniscapes2560/{{}}:{n}" for n in (40, 160, 640, 2560)}
     for prefix, pattern in (families | {f"{d}/": f"{d}/{{}}" for d in DATASETS}).items():
-        networks = {m: runs[name] for m in MODELS if (name := pattern.format(m)) in runs}
-        parts.append((prefix, network_numbers(networks)))
+        names = {m: pattern.format(m) for m in MODELS if m != "fcn" or prefix not in families}
+        if set(names.values()) <= runs.keys():
+            parts.append((prefix, network_numbers({m: runs[name] for m, name in names.items()})))
     for name, record in runs.items():
         found = [score_numbers(record), training_numbers(record), gain_numbers(name, runs)]
         found += [beside_numbers(record)] if (record.path / "measurements").is_dir() else []
@@ -201,7 +202,6 @@ def score_numbers(record: Record) -> Named:
             text = score_text(runs, f"iou:{name}" if name in names else name)
             text = text.replace(" ± ", r"\,$\pm$\,").replace(" %", r"\,\%")
             yield f"{split}/{name} interval", Number(text, 100 * means[name])
-        yield f"{split}/learned", number((means[list(names)] > 0.05).sum())
 
 
 def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:

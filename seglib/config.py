@@ -66,7 +66,7 @@ class RunConfig:
     pretrained: bool | None = None  # Start from published ImageNet weights (vit, swin and timm)
     freeze: int | None = None  # First levels of the encoder, strides 2, 4, …, that stay as they are
     frozen_norm: bool | None = None  # Keep the statistics of the encoder's batch norms (timm)
-    stochastic_depth: float | None = None  # Probability of skipping the last block (vit and swin)
+    stochastic_depth: float | None = None  # Probability of skipping the last branch (vit and swin)
     dropout: float = 0.0  # Probability of dropping a channel, 0 up to 1 (1 excluded)
     init_from: str | None = None  # Id of a run from whose weights to start; heads match by name
 

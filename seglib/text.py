@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .config import RunConfig
+from .data.datasets import DATASETS
 from .models import option_defaults
 from .records import Record
 
-DATASET_NAMES = {"miniscapes": "MiniScapes", "miniscapes2560": "MiniScapes 2560",
-                 "camvid": "CamVid", "cityscapes": "Cityscapes"}
+DATASET_NAMES = {name: name for name in DATASETS} | {
+    "miniscapes": "MiniScapes", "miniscapes2560": "MiniScapes 2560", "camvid": "CamVid",
+    "cityscapes": "Cityscapes"}
 MODEL_NAMES = {"fcn": "FCN", "unet": "U-Net", "vit": "ViT", "swin": "Swin"}
 ENCODER_NAMES = {f"tf_efficientnet_lite{n}": f"EfficientNet-Lite{n}" for n in range(3)}
 SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words would not do
@@ -20,8 +22,8 @@ SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words woul
 
 def network_name(config: RunConfig) -> str:
     """A run's architecture as people read it; where that is any encoder of timm's, the encoder."""
-    encoder = config.model_options().get("encoder")
-    return ENCODER_NAMES.get(encoder, encoder) if encoder else MODEL_NAMES[config.model]
+    encoder, model = config.model_options().get("encoder"), config.model
+    return ENCODER_NAMES.get(encoder, encoder) if encoder else MODEL_NAMES.get(model, model)
 
 
 def setting_name(field: str) -> str:
@@ -84,8 +86,8 @@ def difference_text(difference: tuple[float, ...]) -> str:
 def describe_options(record: Record) -> str:
     """What sets a run's architecture apart, in words: "width 16, 2 levels"."""
     options, defaults = record.config.model_options(), option_defaults(record.config.model)
-    words = [f"width {options['width']}"] if "width" in options else []
-    words += [options["size"]] if "size" in options else []
+    words = [f"width {value}" if name == "width" else value
+             for name, value in options.items() if name in ("width", "size")]
     for name in ("norm", "pretrained", "skips", "levels", "bottleneck", "dilation", "encoder"):
         if (value := options.get(name)) != defaults.get(name):
             name = {"norm": "batch normalisation"}.get(name, name)

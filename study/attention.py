@@ -126,7 +126,7 @@ def attention_blocks(model: nn.Module, image: Tensor) -> Iterator[Attention]:
 
     hooks = [layer.register_forward_pre_hook(keep_input) for layer in layers]
     with torch.no_grad():
-        model(image)
+        model(image[:1])
     for hook in hooks:
         hook.remove()
     height, width = pad_to_multiple(image, model.stride).shape[-2:]

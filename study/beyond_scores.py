@@ -160,9 +160,9 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
                 found.add(scene.name, label_ids, label.indices)
         return found.scores()
 
-    whole = scores()
-    present = np.flatnonzero(np.sum(whole["confusion"], axis=1)).tolist()
-    clean = only_classes(whole, present)
+    clean = scores()
+    present = np.flatnonzero(np.sum(clean["confusion"], axis=1)).tolist()
+    clean = only_classes(clean, present)
     levels: dict[str, list[dict[str, Any]]] = {kind: [] for kind in CORRUPTIONS}
     cases = list(itertools.product(CORRUPTIONS, STRENGTHS))
     for kind, strength in tqdm(cases, f"{split}: robustness", disable=not progress, leave=False):

@@ -21,7 +21,7 @@ from seglib.labels import IGNORE_INDEX
 
 BINS = 15  # of confidence
 PIXELS = 4096  # of every scene, on which temperatures are fitted and judged
-# Names of scenes, logits (N, PIXELS, C) and true classes (N, PIXELS), 255 is void, of their pixels.
+# Names of scenes, logits (N, PIXELS, C) and true classes (N, PIXELS), 255 is void, drawn from them.
 Sample = tuple[list[str], Tensor, Tensor]
 
 
@@ -45,8 +45,9 @@ def calibration(images: np.ndarray, names: Sequence[str], block: int) -> dict[st
     """Whether a network is as often right as it is sure, JSON-ready, from counts (N, BINS, 3).
 
     Keys: `bins` (from unsure to sure: `pixels`, mean `confidence` and `accuracy`), `confidence` and
-    `accuracy` over all pixels, `ece` (the expected calibration error, 0 to 1) and its 95 % interval
-    over resampled scenes of these `names`, or blocks of frames, in `low` and `high`.
+    `accuracy` over all pixels, `ece` (the expected calibration error, 0 to 1) and in `low`, `high`
+    its 95 % interval over resampled scenes of these `names`, or blocks of frames, which takes off
+    the excess that few scenes give.
     """
     total = pd.DataFrame(images.sum(axis=0), columns=["pixels", "confidence", "accuracy"])
     bins = total.div(total["pixels"], axis=0).assign(pixels=total["pixels"].astype(int))
@@ -85,8 +86,7 @@ def _measured(
 
 
 def draw(logits: Tensor, truth: np.ndarray, seed: int) -> tuple[Tensor, Tensor]:
-    """Random pixels of a scene's logits (C, h, w), (PIXELS, C), and mask uint8 (H, W), (PIXELS,).
-    """
+    """Random pixels of logits (C, h, w) and a mask uint8 (H, W): (PIXELS, C) and (PIXELS,)."""
     pixels = torch.from_numpy(np.random.default_rng(seed).integers(truth.size, size=PIXELS))
     whole = functional.interpolate(logits[None].float(), truth.shape, mode="bilinear")[0]
     return whole.flatten(1)[:, pixels].T, torch.from_numpy(truth).flatten()[pixels]
@@ -118,9 +118,9 @@ def counts_at(logits: Tensor, truth: Tensor, temperatures: Sequence[float]) -> n
 def temperature_scaling(samples: Mapping[str, Sample], block: int) -> Iterator[dict[str, Any]]:
     """Calibration before and after temperature scaling, rows by `split`, `city` and `fitted_on`.
 
-    A `temperature` is fitted on "val", or for each city of test on its "other cities". A row of all
-    scenes has "" for a city, and None where every city has its own. `ece` and `nll`, the mean
-    negative log-likelihood, have `before`, `after` and `change`: the value and its 95 % interval.
+    A `temperature` is fitted on "val", whose own rows thus judge it on the same pixels, or for each
+    city of test on its "other cities"; all scenes (city "") then have None. `ece` and `nll` (mean
+    negative log-likelihood) have `before`, `after`, `change`: value, 95 % interval, T held fixed.
     """
     on_val = fitted_temperature(*samples["val"][1:])
     for split, (names, *pixels) in samples.items():

@@ -8,6 +8,7 @@ from seglib.files import read_json, sha256_of
 from seglib.provenance import RESULTS_VERSION
 from seglib.records import Record
 
+FORM = {"form": 2}  # of what a part holds; raised by hand when that changes
 PARTS = ("calibration", "boundaries", "cost", "robustness")  # in the order made
 
 
@@ -29,20 +30,20 @@ def is_measured(record: Record, part: str) -> bool:
 def missing_parts(record: Record) -> list[str]:
     """The parts that a record lacks, or that other weights or another results version made.
 
-    A record that gave its weights away keeps what was measured before.
+    A record that gave its weights away keeps what was measured before in today's form.
     """
     held = [part for part in PARTS if is_measured(record, part)]
-    if record.weights_path.exists():
-        origin = origin_of(record).items()
-        held = [part for part in held if origin <= measurement(record, part)["made_by"].items()]
+    origin = (origin_of(record) if record.weights_path.exists() else FORM).items()
+    held = [part for part in held if origin <= measurement(record, part)["made_by"].items()]
     return [part for part in PARTS if part not in held]
 
 
 def origin_of(record: Record) -> dict[str, Any]:
-    """What a part depends on: 16 hexadecimal digits of the weights file, the results version."""
+    """What a part depends on: 16 hexadecimal digits of the weights file, and two versions."""
     if not record.weights_path.exists():
         raise RecordError(f"{record.id}: was recorded without its weights; nothing to measure")
-    return {"weights": sha256_of(record.weights_path)[:16], "results_version": RESULTS_VERSION}
+    weights = sha256_of(record.weights_path)[:16]
+    return {"weights": weights, "results_version": RESULTS_VERSION, **FORM}
 
 
 def file_of(record: Record, part: str) -> Path:

@@ -7,10 +7,10 @@ every frame counts the same: Politis and Romano 1992). Where there are runs of s
 variance of their mean is added; three are too few to be drawn from themselves.
 
 Intervals are basic ones of 95 % (Davison and Hinkley, "Bootstrap Methods and their Application",
-1997, section 5.2): resamples lack rare classes, which shifts their scores and the percentile
-interval with them. Three corrections make them hold for few blocks and few seeds: deviations are
-scaled by √(k / (k − D)) for k blocks in D drives, by the variance that blocks of this length miss
-(found by halving them), and by Student's t with the degrees of freedom of Welch and Satterthwaite.
+1997, section 5.2): the scores of resamples are shifted, and percentile intervals with them. Three
+corrections make them hold for few blocks and few seeds: deviations are scaled by √(k / (k − D)) for
+k blocks in D drives, by the variance that blocks of this length miss (found by halving them), and
+by Student's t with the degrees of freedom of Welch and Satterthwaite.
 """
 
 from collections.abc import Callable, Mapping, Sequence

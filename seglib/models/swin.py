@@ -72,7 +72,7 @@ class Swin(nn.Module):
     the deepest's size, needs no padding, to which attention would attend. `skips` is how many skip
     connections there are, from the coarsest; those at strides 2 and 1 come from the two Blocks.
     `dropout` is the probability of dropping whole channels before the decoder and before the head,
-    `stochastic_depth` that of skipping the last block for an image; it grows from 0 at the first.
+    `stochastic_depth` that of skipping a branch of the last block; it grows from 0 at the first.
     """
 
     stride = 32  # input sizes are padded to a multiple of this and logits cropped back
@@ -88,15 +88,15 @@ class Swin(nn.Module):
         if pretrained:
             published = PUBLISHED[choose("pretrained size of swin", size, PUBLISHED)]
             if tuple(window) != (7, 7):
-                raise ConfigError(f"window {window}: pretrained swin has one of 7x7; leave it out")
+                raise ConfigError(f"window {window}: pretrained swin has one of 7x7; set it to 7 7")
             load_published(self.encoder, published)
         width = options["embed_dim"]
         channels = [width // 2, width, width, 2 * width, 4 * width, 8 * width]  # strides 1 to 32
         # A block adds to what it gets, so that features of deep levels differ in scale.
-        self.norms = nn.ModuleList(nn.LayerNorm(size) for size in channels[2:5])
-        self.stem = nn.ModuleList()
-        if skips > 3:
-            self.stem.extend([Block(3, channels[0]), Block(*channels[:2])])
+        self.norms = nn.ModuleList(nn.LayerNorm(count) if skips > 2 - level else nn.Identity()
+                                   for level, count in enumerate(channels[2:5]))
+        fine = [Block(3, channels[0]), Block(*channels[:2])] if skips > 3 else []
+        self.stem = nn.ModuleList(fine)
         self.dropout = nn.Dropout2d(dropout)
         self.decoder = Decoder(channels, channels[-2::-1], skips=skips)
         self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(channels[0], num_classes, 1))
@@ -105,12 +105,10 @@ class Swin(nn.Module):
         """Map normalised images (N, 3, H, W) to logits (N, num_classes, H, W), any H and W."""
         height, width = image.shape[-2:]
         image = pad_to_multiple(image, self.stride)
-        fine: list[Tensor | None] = [None, None]
-        if self.stem:
-            fine[0] = self.stem[0](image)
-            fine[1] = self.stem[1](functional.max_pool2d(fine[0], 2))
+        full = self.stem[0](image) if self.stem else None
+        half = self.stem[1](functional.max_pool2d(full, 2)) if self.stem else None
         *coarse, deepest = self.encoder(image)
         coarse = [norm(level) for norm, level in zip(self.norms, coarse, strict=True)]
         coarse = [level.permute(0, 3, 1, 2) for level in coarse]
         deepest = self.dropout(deepest.permute(0, 3, 1, 2))  # (N, 8C, H/32, W/32)
-        return self.head(self.decoder([*fine, *coarse, deepest]))[..., :height, :width]
+        return self.head(self.decoder([full, half, *coarse, deepest]))[..., :height, :width]

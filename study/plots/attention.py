@@ -186,7 +186,7 @@ def _window_lines(axis, ids, side, color, linewidth, linestyle="-") -> None:
     axis.vlines((columns + 1) * side[1], rows * side[0], (rows + 1) * side[0], **look)
 
 
-def _frame(axis, place, side, color, **style) -> None:
+def _frame(axis, place, side, color, **look) -> None:
     """A frame around the token at (row, column)."""
     corner = (place[1] * side[1], place[0] * side[0])
-    axis.add_patch(Rectangle(corner, side[1], side[0], fill=False, edgecolor=color, **style))
+    axis.add_patch(Rectangle(corner, side[1], side[0], fill=False, edgecolor=color, **look))

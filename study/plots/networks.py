@@ -64,7 +64,7 @@ def run_intervals(
     """Scores of several runs and their paired differences from the first, with 95 % intervals.
 
     `runs`: label, score and interval, shares of 1. `differences`: another run's label to its
-    `PairedDifference` from the first, grey where its p-value is not below 0.05.
+    `PairedDifference` from the first, grey where its corrected p-value is not below 0.05.
     """
     figure, (left, right) = style.axes_row(2, 0.75 + 0.3 * len(runs), sharey=True)
     first = runs[0][0]

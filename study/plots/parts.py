@@ -51,19 +51,16 @@ def signed(points: float) -> str:
     return f"{points:+.1f}".replace("-", "−")
 
 
-def verdict(low: float, high: float, p_value: float = 0.0) -> str:
-    """The colour of a difference: grey where its interval holds zero, or chance makes as much."""
+def verdict(low: float, high: float, p_value: float) -> str:
+    """The colour of a difference: grey where its interval holds 0 or p is 0.05 or more."""
     sure = p_value < 0.05
     return style.BETTER if sure and low > 0 else style.WORSE if sure and high < 0 else style.UNCLEAR
 
 
 def whisker(axis: plt.Axes, place: float, shares: Sequence[float], **look: Any) -> None:
-    """A dot in row `place` with its interval; `shares` of 1: middle, low, high.
-
-    Without a colour they are a difference, and the colour is its verdict's.
-    """
+    """A dot in row `place` with its interval; `shares` of 1: middle, low, high."""
     middle, low, high = style.percentages(shares)
-    look = {"color": verdict(low, high), "marker": "o", "markersize": 4.5} | look
+    look = {"marker": "o", "markersize": 4.5} | look
     axis.plot((low, high), (place, place), color=look["color"])
     axis.plot(middle, place, **look)
 

@@ -15,7 +15,7 @@ IMAGE = torch.randn(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
 def window_layer():
     torch.manual_seed(1)
-    layer = ShiftedWindowAttention(12, [7, 7], [3, 3], 3).eval()
+    layer = ShiftedWindowAttention(12, [5, 7], [2, 3], 3).eval()
     torch.nn.init.normal_(layer.relative_position_bias_table)  # as strong as the scores
     return layer
 

@@ -34,8 +34,6 @@ OPENING = f"""# 07 Averages
 How far does a mean lie from its median? Reads nothing, writes nothing.
 Takes 1 s on a CPU, and no less on a GPU.
 """
-
-
 words = nbformat.v4.new_markdown_cell
 
 
