@@ -34,8 +34,8 @@ JOBS = {
     "memory": Job("memory", 3, 6),
     "imports": Job("imports", 7, 3),
     "suite": Job("suite", 1, 12, own_home=False),
-    "quality-10": Job("quality", 1, 32, (10,), usual=False),
-    "quality-40": Job("quality", 1, 125, (40,), usual=False),
+    "quality-10": Job("quality", 1, 85, (10,), usual=False),
+    "quality": Job("quality", 1, 55, usual=False, own_home=False),
     "same-recipe": Job("same_recipe", 1, 45, usual=False, own_home=False),
 }
 

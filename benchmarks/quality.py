@@ -1,12 +1,12 @@
-"""CamVid's test mIoU for the same minutes of training on this machine.
+"""CamVid's test mIoU for the same minutes of training on this machine, with two starts.
 
-Ours is the recorded recipe of the U-Net. The peers are `segmentation_models_pytorch.Unet` from
-scratch with the settings of that project's own CamVid example (Adam at 2e-4, cosine to 1e-5 over
-the run, Dice loss over twelve classes, batches of 32 crops of 320×320, its augmentations,
-Lightning). Ours trains for the number of epochs that comes closest to the minutes; the peers stop
-by the clock, which their schedule follows too. Only the start differs from the example: it loads
-ImageNet weights. Everyone is scored by our evaluator on the eleven classes, void left out, which
-spares the peers their twelfth.
+Ours are the recorded recipes, the U-Net from scratch and the network with the pretrained encoder,
+three seeds each: for the minutes that the records took, and for ten with as many epochs as fit. The
+peers are `segmentation_models_pytorch.Unet` from scratch, and with the same encoder and the same
+ImageNet weights, trained once with the settings of that project's own CamVid example (Adam at 2e-4,
+cosine to 1e-5 over the run, Dice loss over twelve classes, batches of 32 crops of 320×320, its
+augmentations, Lightning). They stop by the clock, which their schedule follows too. Everyone is
+scored by our evaluator on the eleven classes, void left out, which spares the peers their twelfth.
 
 Interrupted, a run goes on from its last epoch, and the seconds before count.
 """
@@ -16,6 +16,7 @@ import dataclasses
 import logging
 import math
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import albumentations
@@ -36,8 +37,10 @@ from seglib.data.tree import list_scenes
 from seglib.evaluation.evaluate import evaluate, score_split
 from seglib.files import read_json, write_json
 from seglib.labels import CAMVID_11, IGNORE_INDEX
-from seglib.models import build_model
+from seglib.models.pretrained import load_published
 from seglib.recipes import recipe
+from seglib.records import Record, load_record
+from seglib.text import network_name
 from seglib.training.checkpoints import remove_checkpoint
 from seglib.training.loop import OutOfTime, fit
 
@@ -45,25 +48,35 @@ from .measuring import DATA, Comparison, cost, quiet, seconds
 from .peers import smp_unet, trainer
 
 FOLDER = DATA / "quality"
-ENCODERS = ("resnet18", "mobilenet_v2")
+PEERS = {"unet": "resnet18", "timm": "tu-tf_efficientnet_lite0"}  # encoder by our architecture
+SEEDS = (0, 1, 2)
 SIZE, CROP, BATCH = (360, 480), 320, 32
-COST_SIZE = (192, 256)  # at which multiply-adds are given
 VALIDATION = 1.06  # how much longer our epochs take with those validations that some end in
 
 
-def measure(repetitions: int, minutes: int) -> list[Comparison]:
-    """One training of `minutes` each; `repetitions` is not used: an hour is not spent twice."""
+def measure(repetitions: int, minutes: int | None = None) -> list[Comparison]:
+    """Trainings of so many `minutes` (None: of those that the records took).
+
+    `repetitions` is not used: an hour is not spent twice.
+    """
     del repetitions
     prepare("camvid")
-    ours = _once(f"ours-{minutes}", lambda: _train_ours(minutes))
     rows = []
-    for encoder in ENCODERS:
-        peer = _once(f"{encoder}-{minutes}", lambda encoder=encoder: _train_peer(encoder, minutes))
+    for model, encoder in PEERS.items():
+        ours = [_ours(recipe("camvid", model, seed=seed), minutes) for seed in SEEDS]
+        own = [record.environment["seconds"] / 60 for record in ours]
+        length = minutes or round(sum(own) / len(own))
+        peer = _once(f"{encoder}-{length}", partial(_train_peer, encoder, length))
+        config = ours[0].config
+        way = f"{network_name(config)}: {cost(config.build_model(download=False), config.image_size)}, "
         rows.append(
             Comparison(
-                f"CamVid test mIoU after {minutes} min of training",
-                *("%", "higher", [ours["miou"]], _way(ours), [peer["miou"]], _way(peer)),
-                note=f"trained {ours['minutes']:.1f} min against {peer['minutes']:.1f} min",
+                f"CamVid test mIoU after {length} min of training, "
+                + ("with ImageNet weights" if config.pretrained else "from scratch"),
+                *("%", "higher", [100 * record.miou("test") for record in ours]),
+                f"{way}{config.epochs} epochs, {len(SEEDS)} seeds",
+                *([peer["miou"]] * len(SEEDS), _way(peer)),
+                note=f"trained {sum(own) / len(own):.1f} min against {peer['minutes']:.1f} min",
                 why="An encoder at a lower resolution sees more images in the same time.",
             )
         )
@@ -87,27 +100,21 @@ def _once(name: str, train) -> dict[str, Any]:
 # --- ours ----------------------------------------------------------------------------------------
 
 
-def _train_ours(minutes: int) -> dict[str, Any]:
-    base = recipe("camvid", "unet")
-    config = dataclasses.replace(base, epochs=_our_epochs(base, minutes))
-    record = fit(config, device="cpu", results=FOLDER / "results")
-    scores = score_split(record, "test", device="cpu")
-    return {
-        "name": f"seglib's U-Net of width {config.width}",
-        "cost": cost(_our_network(config), COST_SIZE),
-        "epochs": config.epochs,
-        "minutes": record.environment["seconds"] / 60,
-        "miou": 100 * scores["miou"],
-    }
+def _ours(config: RunConfig, minutes: int | None) -> Record:
+    """The study's record, or one of fewer epochs that is trained here, scored on test."""
+    if minutes is None:
+        return load_record(config.run_id)
+    record = fit(
+        dataclasses.replace(config, epochs=_epochs(config, minutes)),
+        device="cpu", results=FOLDER / "results",
+    )
+    score_split(record, "test", device="cpu")
+    return record
 
 
-def _our_network(config: RunConfig) -> nn.Module:
-    return build_model(config.model, CAMVID_11.num_classes, **config.model_options())
-
-
-def _our_epochs(base: RunConfig, minutes: int) -> int:
+def _epochs(base: RunConfig, minutes: int) -> int:
     """How many epochs it takes, by one measured once and kept: a resumed run keeps its length."""
-    path = FOLDER / "pace.json"
+    path = FOLDER / f"pace-{base.model}.json"
     if not path.exists():
         for split in ("train", "val"):
             _scenes(split, base.image_size)
@@ -173,6 +180,8 @@ class _Example(lightning.LightningModule):
     def __init__(self, encoder: str, timer: Timer) -> None:
         super().__init__()
         self.model = smp_unet(encoder, CAMVID_11.num_classes + 1)
+        if encoder.startswith("tu-"):
+            load_published(self.model.encoder, encoder.removeprefix("tu-"))
         self.loss = smp.losses.DiceLoss(smp.losses.MULTICLASS_MODE, from_logits=True)
         self.timer = timer
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None])
@@ -230,7 +239,7 @@ def _train_peer(encoder: str, minutes: int) -> dict[str, Any]:
     scores = evaluate(_Eleven(module.model).cpu(), config, "test").scores
     return {
         "name": f"smp.Unet({encoder}) with its example's recipe",
-        "cost": cost(smp_unet(encoder, CAMVID_11.num_classes), COST_SIZE),
+        "cost": cost(smp_unet(encoder, CAMVID_11.num_classes), SIZE),
         "epochs": round(training.global_step * BATCH / len(dataset)),
         "minutes": timer.time_elapsed() / 60,
         "miou": 100 * scores["miou"],
