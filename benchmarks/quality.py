@@ -68,13 +68,13 @@ def measure(repetitions: int, minutes: int | None = None) -> list[Comparison]:
         length = minutes or round(sum(own) / len(own))
         peer = _once(f"{encoder}-{length}", partial(_train_peer, encoder, length))
         config = ours[0].config
-        way = f"{network_name(config)}: {cost(config.build_model(download=False), config.image_size)}, "
+        work = cost(config.build_model(download=False), config.image_size)
         rows.append(
             Comparison(
                 f"CamVid test mIoU after {length} min of training, "
                 + ("with ImageNet weights" if config.pretrained else "from scratch"),
                 *("%", "higher", [100 * record.miou("test") for record in ours]),
-                f"{way}{config.epochs} epochs, {len(SEEDS)} seeds",
+                f"{network_name(config)}: {work}, {config.epochs} epochs, {len(SEEDS)} seeds",
                 *([peer["miou"]] * len(SEEDS), _way(peer)),
                 note=f"trained {sum(own) / len(own):.1f} min against {peer['minutes']:.1f} min",
                 why="An encoder at a lower resolution sees more images in the same time.",
