@@ -5,7 +5,6 @@ timed whole, with what it does for safety: the checkpoint, the lock, the checks.
 with the very same weights, or this fails.
 """
 
-import dataclasses
 import logging
 import shutil
 import tempfile
@@ -29,18 +28,25 @@ from seglib.training.optim import build_optimizer, build_scheduler
 from seglib.training.setup import epoch_batches
 
 from .measuring import Comparison, interleave, quiet, seconds
-from .peers import WIDTHS, Normalised, OursInLightning, smp_unet, trainer
+from .peers import SAME_ENCODERS, Normalised, OursInLightning, smp_unet, trainer
 
 IMAGES = 96
 CPU = torch.device("cpu")
 
 
-def training_config(width: int = 16) -> RunConfig:
-    """The recipe of the U-Net on MiniScapes, for a few images and a width of choice."""
+def training_config(model: str = "unet", images: int = IMAGES, **options) -> RunConfig:
+    """The recipe of a network on MiniScapes, for a few images and with options of choice."""
     prepare("miniscapes")
     return recipe(
-        "miniscapes", "unet", width=width, train_images=IMAGES, epochs=2, validate_every=2
+        "miniscapes", model, train_images=images, epochs=2, validate_every=2, **options
     )
+
+
+def same_encoder(name: str, images: int = IMAGES) -> RunConfig:
+    """Our U-Net on the encoder of a peer's, from scratch, at as many multiply-adds."""
+    encoder, width = SAME_ENCODERS[name]
+    fresh = {"pretrained": False, "freeze": 0, "encoder_rate": None}
+    return training_config("timm", images, encoder=encoder, width=width, **fresh)
 
 
 def measure(repetitions: int) -> list[Comparison]:
@@ -66,8 +72,8 @@ def measure(repetitions: int) -> list[Comparison]:
             why="The rest is the set-up and the checkpoint, of which a longer epoch has no more.",
         )
     ]
-    for encoder, width in WIDTHS.items():
-        ours = training_config(width)
+    for encoder in SAME_ENCODERS:
+        ours = same_encoder(encoder)
         peers = {
             precision: smp_epoch(ours, encoder, precision)
             for precision in ("32-true", "bf16-mixed")
@@ -76,11 +82,9 @@ def measure(repetitions: int) -> list[Comparison]:
         rows += [
             Comparison(
                 f"Training at the multiply-adds of smp's {encoder}, Lightning in {precision}",
-                *("images/s", "higher", values[0], f"U-Net of width {width}, fit"),
+                *("images/s", "higher", values[0], "our U-Net on the same encoder, fit"),
                 *(theirs, f"smp.Unet({encoder}), Lightning"),
-                why="Equal multiply-adds are not equal work: fewer, deeper layers at a lower "
-                "resolution move less memory, and at a width that is no multiple of 16 a "
-                "processor's vectors stay partly empty.",
+                why="Equal multiply-adds are not equal work: the decoders differ.",
             )
             for precision, theirs in zip(peers, values[1:], strict=True)
         ]
@@ -171,15 +175,15 @@ def smp_epoch(config: RunConfig, encoder: str, precision: str) -> Callable[[], f
     return contender
 
 
-def prepare_fit(width: int) -> Callable[[], object]:
+def prepare_fit(encoder: str) -> Callable[[], object]:
     """For `peak_megabytes`: one epoch by `fit`."""
-    config = dataclasses.replace(training_config(width), train_images=16)
+    config = same_encoder(encoder, images=16)
     cached(config, "train")
     return lambda: fit_epoch(config)
 
 
-def prepare_smp(width: int, encoder: str, precision: str) -> Callable[[], object]:
+def prepare_smp(encoder: str, precision: str) -> Callable[[], object]:
     """For `peak_megabytes`: one epoch of `smp.Unet` by Lightning."""
-    config = dataclasses.replace(training_config(width), train_images=16)
+    config = same_encoder(encoder, images=16)
     cached(config, "train")
     return smp_epoch(config, encoder, precision)

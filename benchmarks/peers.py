@@ -10,6 +10,8 @@ from torch.utils.data import DataLoader
 
 # Encoders of `smp.Unet`, and the width at which our U-Net costs as many multiply-adds.
 WIDTHS = {"resnet18": 22, "mobilenet_v2": 17}
+# The same encoders of timm's, and the width at which our decoder brings them to the same work.
+SAME_ENCODERS = {"resnet18": ("resnet18", 68), "mobilenet_v2": ("mobilenetv2_100", 81)}
 
 
 def smp_unet(encoder: str, num_classes: int) -> nn.Module:
