@@ -297,9 +297,7 @@ def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
         panel(photo=Path("missing.jpg"))
 
 
-def test_reading_loads_neither_training_nor_the_study_nor_torch(
-    recorded: list, seglib_home: Path
-) -> None:
+def test_reading_loads_no_training_study_or_torch(recorded: list, seglib_home: Path) -> None:
     (seglib_home / "data").symlink_to(paths.data_dir())
     show = "from seglib.widgets import view_records; view_records('camvid')._repr_mimebundle_()"
     run = "from seglib.cli import main; main([{}])".format

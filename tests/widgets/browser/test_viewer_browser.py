@@ -367,9 +367,7 @@ def test_photos_are_dropped_pasted_chosen_together_or_refused_in_a_line(browser,
         assert browser.told(line).startswith(f"⚠ {name}: {line}")
 
 
-def test_saved_are_the_whole_picture_with_legend_and_the_label_ids(
-    browser, cell, folder
-) -> None:
+def test_saved_are_whole_picture_with_legend_and_label_ids(browser, cell, folder) -> None:
     browser.press(cell, "more")  # what is saved is the whole, nevertheless
     browser.press(cell, "save")
     browser.wait("arguments[0].textContent.includes('Saved at 1024×512')", cell)
@@ -418,16 +416,14 @@ def test_pixel_ratio_is_followed_and_the_panel_not_clipped_at_320_pixels(browser
     browser.script("arguments[0].parentElement.style.width = ''", root)
 
 
-def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
-    browser, cell, tmp_path
-) -> None:
-    context = "jupyterapp.shell.currentWidget.sessionContext"
+def test_dead_kernel_is_told_and_reopened_notebook_works(browser, cell, tmp_path) -> None:
+    kernel = "jupyterapp.shell.currentWidget.sessionContext"
     browser.hold_all_cells()
     street(50, 70).save(tmp_path / "early.png")
     browser.upload(tmp_path / "early.png")  # so that the panel has a viewer, too
     assert browser.told("early.png: 70×50 pixels segmented in")
     assert browser.page("seen") == [0, 0, 2]  # alive: no picture beside the widgets
-    browser.promise(f"await {context}.session.kernel.restart()")
+    browser.promise(f"await {kernel}.session.kernel.restart()")
     street(50, 70).save(tmp_path / "late.png")
     browser.upload(tmp_path / "late.png")
     line = browser.told("late.png: the kernel")
@@ -436,9 +432,8 @@ def test_dead_kernel_is_told_and_reopened_notebook_shows_the_picture(
     assert browser.pixel(cell, *ON_CAR) == close_to(CAR)
     browser.select(cell, "scene", 1)
     assert browser.pixel(cell, 0.5, 0.01) == close_to(255 - part for part in PHOTO)
-    browser.promise(
-        f"await jupyterapp.commands.execute('docmanager:save'); await {context}.shutdown();"
-    )
+    browser.promise("await jupyterapp.commands.execute('docmanager:save')")
+    browser.promise(f"await {kernel}.shutdown()")
     browser.driver.refresh()
     browser.wait("window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length")
     browser.hold_all_cells()
