@@ -134,12 +134,14 @@ def _cost(config: RunConfig) -> tuple[int, int]:
 def main_runs(table: pd.DataFrame) -> pd.DataFrame:
     """One row for every dataset, architecture, start and training split: the run that is compared.
 
-    Of several such runs, and where the plan has none, it is the best by validation mIoU.
+    Of several such runs, and where the plan has none, it is the best by validation mIoU. What the
+    plan has without comparing it, such as runs on fewer scenes, is left out.
     """
-    planned = {entry.id for scale in SCALES for entry in load_study(scale)
-               if isinstance(entry, StudyRun) and (entry.compared or entry.config.with_val)}
+    entries = [e for scale in SCALES for e in load_study(scale) if isinstance(e, StudyRun)]
+    compared = {entry.id for entry in entries if entry.compared or entry.config.with_val}
+    table = table[~table["run"].isin({entry.id for entry in entries} - compared)]
     keys = ["dataset", "model", "start", "trained"]
-    ranked = table.assign(planned=table["run"].isin(planned), scored=table["scored_on"].notna())
+    ranked = table.assign(planned=table["run"].isin(compared), scored=table["scored_on"].notna())
     ranked = ranked.sort_values(["scored", "planned", "val_miou"], ascending=False, kind="stable")
     best = ranked.drop(columns=["planned", "scored"]).drop_duplicates(keys)
     return best.sort_values(keys, ignore_index=True)
