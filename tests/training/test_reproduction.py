@@ -30,8 +30,10 @@ SHARED = RunConfig(
 OPTIONS: dict[str, dict[str, Any]] = {
     "fcn": {"width": 8, "optimizer": "adam", "clip_norm": 1.0},
     "unet": {"width": 8, "class_weights": "sqrt_median", "loss": "cross_entropy+dice"},
-    "vit": {"optimizer": "adamax", "loss": "cross_entropy+iou", "schedule": "step", "gamma": 0.5},
-    "swin": {"accumulation": 2, "encoder_rate": 0.5, "weight_decay": 0.05},
+    "vit": {"size": "mini", "optimizer": "adamax", "loss": "cross_entropy+iou",
+            "schedule": "step", "gamma": 0.5},
+    "swin": {"size": "mini", "window": (2, 4), "accumulation": 2, "encoder_rate": 0.5,
+             "weight_decay": 0.05},
     "timm": {"encoder": "test_efficientnet", "freeze": 1, "ema": 0.9, "label_smoothing": 0.1},
 }
 
