@@ -330,8 +330,7 @@ def published_table() -> str:
     entries = re.split(r"^@\w+\{", (REPORT / "references.bib").read_text("utf-8"), flags=re.M)[1:]
     titles = [re.search("  title = {(.*)},", entry)[1].lower() for entry in entries]
     keys = {re.sub("[{}]", "", t): e.split(",")[0] for t, e in zip(titles, entries, strict=True)}
-    runs = pd.read_csv(paths.results_dir() / "summary.csv").fillna({"start": "", "options": ""})
-    runs = tables.main_runs(runs).query("dataset == 'camvid' and scored_on == 'test'")
+    runs = tables.main_runs(tables.summary()).query("dataset == 'camvid' and scored_on == 'test'")
     found = [*tables.published_results(), *map(tables.own_run, runs.itertuples())]
     rows = [(
         re.sub(r"\*\*([^,]+).*\*\*", r"\\textbf{\1}", each["name"]),
