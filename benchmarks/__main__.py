@@ -30,7 +30,7 @@ JOBS = {
     "input": Job("inputs", 7, 4),
     "scoring": Job("scoring", 7, 2),
     "training": Job("loops", 7, 15),
-    "busy": Job("busy", 5, 12),
+    "busy": Job("busy", 5, 6),
     "prediction": Job("prediction", 7, 25),
     "memory": Job("memory", 3, 6),
     "imports": Job("imports", 7, 3),
