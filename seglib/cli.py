@@ -129,7 +129,6 @@ def evaluate(
     from .evaluation.evaluate import score_split
     from .records import load_record
     from .text import score_table
-
     record = load_record(run)
     scores = score_split(record, split, device=device, export=export)
     print(f"{record.id} on {split}")
@@ -231,7 +230,6 @@ def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int =
     """
     from .records import load_record
     from .training.verify import repeat
-
     print(repeat(load_record(run), epochs))
 
 

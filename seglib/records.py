@@ -12,8 +12,8 @@ import difflib
 import hashlib
 import io
 import json
+import lzma
 import sys
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from . import paths
 from .config import RunConfig
 from .data.datasets import DatasetSpec, dataset_spec, fingerprint
-from .data.images import read_label_ids, read_mask, resize_mask
+from .data.images import read_label_ids, read_mask
 from .data.tree import MASK_FOLDERS
 from .errors import ConfigError, RecordError, shown
 from .files import atomic_folder, atomic_path, locked, read_json, sha256_of, write_json
@@ -149,14 +149,16 @@ class Record:
         return {file.stem: read_label_ids(file) for file in files}
 
     def confidence_maps(self, split: str) -> dict[str, np.ndarray]:
-        """How sure the network is of each pixel, float32 (H, W) in steps of 0.04, by kept scene.
+        """How sure the network is of each pixel, float32 (H, W) from 0 to 1, by kept scene.
 
-        At the size of the labels, recorded at half that size; empty where it was not measured.
+        At the size of the labels, recorded at a quarter of it; empty where it was not measured.
         """
-        folder, maps = self.path / "measurements" / "confidence" / split, {}
+        maps = {}
         for name, label_ids in self.predictions(split).items():
-            if (file := folder / f"{name}.png").exists():
-                maps[name] = np.float32(resize_mask(read_mask(file), label_ids.shape)) / 100
+            file = self.path / "measurements" / "confidence" / split / f"{name}.png"
+            if file.exists():
+                small, size = Image.fromarray(read_mask(file)), label_ids.shape[::-1]
+                maps[name] = np.float32(small.resize(size, Image.Resampling.BILINEAR)) / 100
         return maps
 
     def weights(self) -> "dict[str, torch.Tensor]":
@@ -210,25 +212,26 @@ def write_scores(path: Path, scores: Mapping[str, dict[str, Any]]) -> None:
 
 
 def _packed(scores: dict[str, Any]) -> dict[str, Any]:
-    """Scores with the counts per image as compressed bytes, a twelfth of their text."""
-    images = dict(scores.get("images", {}))
-    for key, table in images.items():
-        array = np.asarray(table)
-        if array.ndim == 2:  # names stay as they are
-            array = array.astype("<i8" if array.dtype.kind == "i" else "<f8")
-            data = base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
-            images[key] = {"shape": array.shape, "type": array.dtype.str, "zlib": data}
-    return scores | {"images": images} if images else scores
+    """Scores with what there is per image as compressed text, a twentieth of its length."""
+    images = scores.get("images")
+    if isinstance(images, dict):  # not packed yet
+        columns = json.dumps({key: _turned(table) for key, table in images.items()})
+        packed = base64.b85encode(lzma.compress(columns.encode())).decode()
+        scores = scores | {"images": packed}
+    return scores
 
 
 def _unpacked(scores: dict[str, Any]) -> dict[str, Any]:
-    """The inverse of `_packed`: the counts per image are lists of rows."""
-    images = dict(scores.get("images", {}))
-    for key, table in images.items():
-        if isinstance(table, dict):
-            data = zlib.decompress(base64.b64decode(table["zlib"]))
-            images[key] = np.frombuffer(data, table["type"]).reshape(table["shape"]).tolist()
-    return scores | {"images": images} if images else scores
+    """The inverse of `_packed`."""
+    if "images" in scores:
+        columns = json.loads(lzma.decompress(base64.b85decode(scores["images"])))
+        scores = scores | {"images": {key: _turned(table) for key, table in columns.items()}}
+    return scores
+
+
+def _turned(table: Any) -> Any:
+    """Rows as columns, or columns as rows; what has neither stays."""
+    return [*map(list, zip(*table, strict=True))] if np.ndim(table) == 2 and table[0] else table
 
 
 def list_records(dataset: str | None = None) -> list[Record]:

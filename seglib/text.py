@@ -64,7 +64,6 @@ def score_text(scores: Mapping | Sequence[Mapping], metric: str = "miou") -> str
     import pandas as pd
 
     from .evaluation.intervals import as_runs, bootstrap_interval
-
     low, high = bootstrap_interval(scores, metric)  # also refuses an unknown metric
     key, _, name = metric.partition(":")
     runs = as_runs(scores)
@@ -104,7 +103,6 @@ def score_note(record: Record) -> str:
 def score_table(scores: dict[str, Any]) -> str:
     """The scores of one split as text: by class, the means with the mIoU's interval, by city."""
     import pandas as pd
-
     if scores["pixel_accuracy"] is None:
         return "nothing is scored: its masks hold no pixel of a class"
     names = scores["classes"]

@@ -92,7 +92,6 @@ def agg():
 def one_thread() -> None:
     """Compute on one thread, as the tests' further processes do: sums then have one order."""
     import torch
-
     torch.set_num_threads(1)
 
 

@@ -57,7 +57,6 @@ class Process:
 
 def _run(results: Any, environment: dict, function: Callable[..., Any], arguments: tuple) -> None:
     import torch
-
     torch.set_num_threads(1)
     os.environ.clear()
     os.environ.update(environment)

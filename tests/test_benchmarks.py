@@ -113,7 +113,6 @@ def test_every_measurement_has_its_module_and_mistakes_are_one_line(capsys) -> N
 def test_a_peer_is_trained_by_our_recipe(home: Path, tmp_path: Path, monkeypatch) -> None:
     smp = pytest.importorskip("segmentation_models_pytorch")
     from benchmarks import same_recipe
-
     theirs = smp.Unet("tu-tf_efficientnet_lite0", encoder_weights=None, classes=11).eval()
     model = same_recipe.SmpUNet(11, **same_recipe.OPTIONS).eval()
     model.encoder.network.load_state_dict(theirs.encoder.model.state_dict())

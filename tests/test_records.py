@@ -25,7 +25,8 @@ from study.tables import write_tables
 
 CONFIG = RunConfig(model="fcn", width=4, image_size=(32, 64), precision="fp32").resolved()
 LABEL_IDS = np.array([[7, 8], [11, 23]], np.uint8)
-SCORES = {"miou": 0.25, "pixel_accuracy": 0.5, "miiou": None, "cities": {}}
+IMAGES = {"names": ["a_0", "b_1"], "tp": [[3, 0], [2, 5]], "instance_tp": None, "fn": [[], []]}
+SCORES = {"miou": 0.25, "pixel_accuracy": 0.5, "miiou": None, "cities": {}, "images": IMAGES}
 HISTORY = [{"epoch": 1, "val_miou": 0.25, "val_loss": 1 / 3}, {"epoch": 2, "val_miou": None}]
 
 
@@ -50,7 +51,7 @@ def test_what_was_saved_is_loaded(record: Record) -> None:
     assert loaded == record and loaded.config == CONFIG
     assert loaded.history["epoch"].tolist() == [1, 2]
     assert loaded.history["val_loss"][0] == 0.333333 and np.isnan(loaded.history["val_miou"][1])
-    assert loaded.miou() == 0.25 and loaded.is_current
+    assert loaded.miou() == 0.25 and loaded.is_current and loaded.scores == {"val": SCORES}
     assert np.array_equal(loaded.predictions("val")["scene"], LABEL_IDS)
     assert loaded.predictions("test") == {}
     with Image.open(loaded.path / "predictions" / "val" / "scene.png") as image:

@@ -85,11 +85,8 @@ def save_figure(figure: Figure, name: str, dataset: str = "miniscapes") -> None:
     # Drawn in memory: on a full disk matplotlib's PDF writer fails with an error of its own.
     with plt.style.context(STYLE):
         figure.savefig(drawn, format=kind, dpi=200, metadata=about if kind == "pdf" else None)
-    if kind == "png":  # of 256 colours it is a third as large
-        picture, drawn = Image.open(drawn).convert("RGB").quantize(256), io.BytesIO()
-        picture.save(drawn, "PNG", optimize=True)
-    with atomic_path(folder / name) as path:
-        path.write_bytes(drawn.getvalue())
+    with atomic_path(folder / name) as path:  # of 256 colours a picture is a third as large
+        path.write_bytes(drawn.getvalue() if kind == "pdf" else _encoded(drawn, "png", 256))
 
 
 def show(figure: Figure, alt: str, name: str | None = None, dataset: str = "miniscapes",
@@ -99,20 +96,26 @@ def show(figure: Figure, alt: str, name: str | None = None, dataset: str = "mini
     `alt`: what it shows, for who can't see it. `name`, `dataset`: also saves it as `save_figure`.
     """
     from IPython.display import display  # here: only notebooks have it
-
     if name is not None:
         save_figure(figure, name, dataset)
-    drawn, packed = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
     with plt.style.context(STYLE):
         figure.savefig(drawn, format="png", dpi=2 * width / figure.get_size_inches()[0])
     plt.close(figure)
-    picture = Image.open(drawn).convert("RGB")
-    kind = "jpeg" if any(axis.images for axis in figure.axes) else "png"  # as they are smaller
-    picture = picture.quantize(256) if kind == "png" else picture
-    picture.save(packed, kind, optimize=True)
-    kind, encoded = f"image/{kind}", base64.b64encode(packed.getvalue()).decode()
-    metadata = {kind: {"width": picture.width // 2, "alt": alt}}
-    display({kind: encoded, "text/plain": alt}, metadata=metadata, raw=True)
+    pictures = any(axis.images for axis in figure.axes)
+    kinds = {"png": 256, "jpeg": None} if pictures else {"png": 64}
+    encoded = {kind: _encoded(drawn, kind, colours) for kind, colours in kinds.items()}
+    kind, content = min(encoded.items(), key=lambda item: len(item[1]))
+    metadata = {f"image/{kind}": {"width": Image.open(drawn).width // 2, "alt": alt}}
+    data = {f"image/{kind}": base64.b64encode(content).decode(), "text/plain": alt}
+    display(data, metadata=metadata, raw=True)
+
+
+def _encoded(drawn: io.BytesIO, kind: str, colours: int | None) -> bytes:
+    """A drawn picture as PNG of so many colours or as JPEG."""
+    picture, packed = Image.open(drawn).convert("RGB"), io.BytesIO()
+    (picture.quantize(colours) if colours else picture).save(packed, kind, optimize=True)
+    return packed.getvalue()
 
 
 def percentages(shares: Any) -> np.ndarray:

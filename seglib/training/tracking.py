@@ -17,7 +17,6 @@ def check_tracker(name: str) -> None:
         hint = "install it with: pip install 'seglib[wandb]'"
         raise ConfigError(f"tracker 'wandb' is not installed; {hint}")
     import wandb  # optional
-
     mode = choose("WANDB_MODE", wandb_mode(), ("online", "offline", "disabled"))
     if mode == "online" and not wandb.login(prompt=False, verify=False):
         hint = "set WANDB_API_KEY or use 'offline'"
@@ -34,7 +33,6 @@ def start_tracker(name: str, config: RunConfig) -> AbstractContextManager:
     if name == "none":
         return nullcontext()
     import wandb  # optional
-
     paths.build_dir().mkdir(parents=True, exist_ok=True)
     try:
         return wandb.init(

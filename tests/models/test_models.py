@@ -203,7 +203,6 @@ def test_swin_windows_that_fit_need_no_padding():
 def test_swin_encoder_computes_what_torchvision_does():
     """The gradient-safe look-up of position biases must be the same look-up."""
     from torchvision.models import SwinTransformer
-
     encoder = build("swin").encoder.eval()
     reference = SwinTransformer([4, 4], 8, [2, 2, 2, 2], [1, 2, 2, 4], [7, 7]).eval()
     missing, unexpected = reference.load_state_dict(encoder.state_dict(), strict=False)
@@ -216,7 +215,6 @@ def test_swin_encoder_computes_what_torchvision_does():
 
 def test_vit_encoder_computes_what_torchvision_does():
     from torchvision.models import VisionTransformer
-
     encoder = build("vit").encoder.eval()
     reference = VisionTransformer(224, 16, 2, 3, 24, 96).eval()
     state = {**reference.state_dict(), **encoder.state_dict()}
@@ -248,7 +246,6 @@ def test_vit_position_embeddings_keep_their_place():
 @pytest.mark.parametrize("case", ["vit", "swin"])
 def test_stochastic_depth_grows_from_zero_and_rests_in_evaluation(case):
     from torchvision.ops import StochasticDepth
-
     net = build(case, stochastic_depth=0.5, dropout=0.0)
     rates = [module.p for module in net.modules() if isinstance(module, StochasticDepth)]
     assert rates == sorted(rates) and rates[0] == 0 and rates[-1] == 0.5
