@@ -64,12 +64,37 @@ class _Client(NotebookClient):
         running.result()
 
 
-def execute(path: Path, silence: float = SILENCE) -> tuple[nbformat.NotebookNode, float]:
+def free_processors(seconds: float = 0.5) -> int:
+    """How many processors other programs leave free now, at least 1; all where none can tell."""
+
+    def ticks() -> tuple[int, int]:
+        counts = [int(part) for part in stat.read_text().split()[1:9]]
+        return sum(counts), counts[3] + counts[4]  # idle, or waiting for a disk
+
+    stat, processors = Path("/proc/stat"), processors_of_ours()
+    if not stat.exists() or len(re.findall(r"^cpu\d", stat.read_text(), re.M)) != processors:
+        return processors  # no Linux, or a share of a larger machine
+    before = ticks()
+    time.sleep(seconds)
+    total, idle = (after - then for after, then in zip(ticks(), before, strict=True))
+    return max(1, round(processors * idle / total)) if total else processors
+
+
+def processors_of_ours() -> int:
+    """The processors that this program may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # Linux alone has it
+    return len(allowed(0)) if allowed else os.cpu_count() or 1
+
+
+def execute(
+    path: Path, silence: float = SILENCE, threads: int | None = None
+) -> tuple[nbformat.NotebookNode, float]:
     """Run a notebook from a fresh kernel, in the folder it lies in, and return it with the seconds.
 
     The file itself stays as it is. The kernel ignores the user's IPython profile and matplotlib
     backend, so that a cell prints and shows the same for everyone. It may take as long as a busy
-    machine needs, but not be silent for longer than `silence` seconds.
+    machine needs, but not be silent for longer than `silence` seconds. `threads`: PyTorch's, None
+    for its own choice.
 
     Raises:
         SeglibError: a cell failed, the kernel died, or was silent for too long.
@@ -91,6 +116,8 @@ def execute(path: Path, silence: float = SILENCE) -> tuple[nbformat.NotebookNode
     profile.mkdir(parents=True, exist_ok=True)
     environment["IPYTHONDIR"] = str(profile)
     environment["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+    if threads:
+        environment["OMP_NUM_THREADS"] = str(threads)
     start = time.perf_counter()
     try:
         asyncio.run(client.run(environment, silence))
@@ -191,7 +218,13 @@ def _run(command: str, path: Path, html: bool) -> None:
     if command == "refresh":
         seconds = refresh(path)
     else:
-        notebook, seconds = execute(path)
+        threads, chosen = None, "OMP_NUM_THREADS" in os.environ
+        if not chosen and (free := free_processors()) < processors_of_ours():
+            # Threads wait for each other: one that shares a processor with a program holds up all.
+            import torch
+            threads = min(free, torch.get_num_threads())
+            print(f"{path.name}: machine busy, so PyTorch's threads are {threads}", flush=True)
+        notebook, seconds = execute(path, threads=threads)
         copy = build_dir() / "notebooks" / path.name
         write_notebook(notebook, copy)
         if html:
@@ -214,9 +247,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
     if options.html and options.command != "execute":
         parser.error(f"--html goes with execute, not with {options.command}")
-    ok = True
-    for path in options.notebooks or sorted((home() / "notebooks").glob("*.ipynb")):
-        code = exit_code(partial(_run, options.command, path.expanduser(), options.html))
+    ok, folder = True, home() / "notebooks"
+    if not (paths := options.notebooks or sorted(folder.glob("*.ipynb"))):
+        parser.error(f"{folder}: no notebook there; name some")
+    for path in (Path(os.path.expanduser(path)) for path in paths):
+        code = exit_code(partial(_run, options.command, path, options.html))
         if code == 1:  # interrupted
             return 1
         ok = ok and code == 0

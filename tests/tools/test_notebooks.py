@@ -173,15 +173,20 @@ def test_refresh_is_stable_and_runs_in_the_notebooks_folder(tmp_path, seglib_hom
     assert [cell["id"] for cell in cells] == identifiers
 
 
-def test_execute_writes_a_copy_and_a_page_and_nothing_else(tmp_path, seglib_home, capsys):
+def test_execute_writes_a_copy_and_a_page(tmp_path, seglib_home, monkeypatch, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        notebooks.main(["execute"])  # where there is none
+    assert 1 <= notebooks.free_processors(0.1) <= os.cpu_count()
+    monkeypatch.setattr(notebooks, "free_processors", lambda: 1)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     about = "{'image/png': {'alt': 'a <dot>', 'width': 8}}"
     drawn = f"display({{'image/png': 'AAAA'}}, metadata={about}, raw=True)"
-    path = small_notebook(tmp_path, "6 * 7", drawn)
+    path = small_notebook(tmp_path, "6 * 7", drawn, "import os\nint(os.environ['OMP_NUM_THREADS'])")
     before = path.read_bytes()
     assert notebooks.main(["execute", "--html", str(path)]) == 0
     assert path.read_bytes() == before
     copy = nbformat.read(seglib_home / "build" / "notebooks" / "small.ipynb", as_version=4)
-    assert copy.cells[0].outputs[0].data["text/plain"] == "42"
+    assert [cell.outputs[0].data.get("text/plain") for cell in copy.cells[::2]] == ["42", "1"]
     page = (seglib_home / "build" / "notebooks" / "small.html").read_text()
     assert "42" in page and '<img alt="a &lt;dot&gt;"' in page
     assert capsys.readouterr().out.startswith("small.ipynb")
