@@ -46,7 +46,7 @@ DATASETS, MODELS, SPLITS = ("miniscapes", "camvid"), tuple(MODEL_NAMES), ("train
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
 BASES = {"longer training, full": ":longer training"} | dict.fromkeys(
     ("fine-tuned", "fine-tuned, 2560", "full augmentation", "no augmentation", "longer training",
-     "without ImageNet", "earlier recipes"), "")
+     "without ImageNet", "three times as long", "earlier recipes"), "")
 GROUPS = ("models", "ablations", "data size", *[kind for kind in BASES if "," not in kind])
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
           "weight_decay schedule clip_norm flip jitter window").split()
@@ -322,6 +322,7 @@ def table(numbers: Numbers, pattern: str, rows: dict, columns: dict) -> str:
     titles = [[title.translate(LATEX) for title in part] for part in (rows, columns)]
     frame = pd.DataFrame(names, *titles)
     cells = frame.map(lambda name: re.sub(r"\\,\\%|~points", "", numbers[name].text))
+    cells = cells[cells.nunique(axis=1) > 1] if "/set " in pattern else cells  # the same for all
     return cells.to_latex(column_format=f"@{{}}l{'r' * len(columns)}@{{}}")
 
 
@@ -431,8 +432,8 @@ def compile_pdf(engine: str, folder: Path) -> list[str]:
 
 def main() -> None:
     """Build the report from the records, as far as it differs from the committed one."""
-    folder, checksums = paths.build_dir() / "report", GENERATED / "inputs.sha256"
-    engine = next(filter(shutil.which, ENGINES), None)
+    folder = paths.build_dir() / "latex" / "pdf"  # LaTeX looks for ../figures from there, too
+    engine, checksums = next(filter(shutil.which, ENGINES), None), GENERATED / "inputs.sha256"
     generate(GENERATED, all_numbers(recorded_runs()))
     if PDF.exists() and checksums.exists() and checksums.read_text() == inputs():
         print(f"{PDF} is up to date")

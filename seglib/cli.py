@@ -47,14 +47,13 @@ def data(
     """Make a dataset ready and say what it holds.
 
     Args:
-        name: miniscapes (generated; the default), camvid or cityscapes.
+        name: miniscapes (generated; the default), miniscapes2560, camvid or cityscapes.
         source: Folder with the published CamVid files, or with your copy of Cityscapes.
         download: Download CamVid (its licence allows research).
         check: Also decode every file and check it against its mask.
         force: Make the dataset anew even if it is there.
     """
     from .data import describe, prepare
-
     root = prepare(name, source=source, download=download, force=force)
     parts = describe(root, deep=check, progress=check)
     print(f"{name}: ready in {root}")
@@ -91,7 +90,6 @@ def train(
     from .text import score_note
     from .training import fit
     from .training.tracking import check_tracker
-
     config = config.resolved(choose_device(device))
     retrain = retrain or os.environ.get("SEGLIB_RETRAIN") == "1"
     if workers is not None and workers < 0:
@@ -154,7 +152,6 @@ def predict(
     from .evaluation.predict import predict_files
     from .evaluation.predictor import Predictor
     from .records import best_record, load_record
-
     record = best_record("camvid") if run is None else load_record(run)
     written = predict_files(Predictor.from_record(record, device), photos, output)
     print(f"{record.id}: {len(written)} files in {output}")
@@ -164,16 +161,15 @@ def runs(dataset: Positional[Dataset] = None, /) -> None:
     """List the recorded runs: their scores (mIoU in %), and where they differ from a recipe.
 
     Args:
-        dataset: Only runs on this one: miniscapes, camvid or cityscapes.
+        dataset: Only runs on this one: miniscapes, miniscapes2560, camvid or cityscapes.
     """
     from .data.datasets import DATASETS
     from .paths import results_dir
     from .recipes import command
     from .records import list_records
-
     if not (records := list_records(dataset and choose("dataset", dataset, DATASETS))):
-        what = f"no run{f' on {dataset}' if dataset else ''} is recorded"
-        print(f"{results_dir()}: {what}; start with: seglib train")
+        what = f"no run{f' on {dataset}' if dataset else ''} is recorded; start with: seglib train"
+        print(f"{results_dir()}: {what}{f' --dataset {dataset}' if dataset else ''}")
         return
     splits = list(dict.fromkeys(split for record in records for split in record.packed_scores))
     print(f"{'run':26}epochs seed", *(f"{split:>5}" for split in splits), " model, options")
@@ -191,7 +187,7 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
     """List the architectures, what they cost and which of them have ImageNet weights.
 
     Args:
-        dataset: By whose recipes, at whose size: miniscapes, camvid or cityscapes.
+        dataset: By whose recipes, at whose size: miniscapes, miniscapes2560, camvid or cityscapes.
     """
     import torch
 
@@ -200,8 +196,7 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
     from .models.pretrained import published_file
     from .recipes import recipe
     from .text import network_name, setting_value
-
-    print(f"{'network':>24} parameters multiply-adds  ImageNet weights")
+    print(f"{'network':>24} parameters    input multiply-adds  ImageNet weights")
     for name in MODELS:
         config = recipe(dataset, name)
         with torch.device("meta"):
@@ -213,10 +208,11 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
             for size, theirs in sizes.items() if theirs
         ]
         cost = count_parameters(model) / 1e6, multiply_adds(model, config.image_size) / 1e9
-        line = f"{name:4} {network_name(config):>19} {cost[0]:8.2f} M {cost[1]:11.2f} G  "
-        print(line + (", ".join(weights) or "none"))
-    print(f"by the recipes of {dataset}, at {setting_value(config.image_size)}; timm takes any "
-          "convolutional encoder of that library: seglib train --model timm --encoder resnet34")
+        size = setting_value(config.image_size)
+        print(f"{name:4} {network_name(config):>19} {cost[0]:8.2f} M  {size} {cost[1]:11.2f} G  "
+              + (", ".join(weights) or "none"))
+    print(f"by the recipes of {dataset}; timm takes any convolutional encoder of that library: "
+          "seglib train --model timm --encoder resnet34")
 
 
 def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int = 1) -> None:

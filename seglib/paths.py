@@ -13,7 +13,7 @@ def home() -> Path:
     checkout = Path(__file__).resolve().parent.parent
     if not (checkout / "pyproject.toml").exists():
         checkout = Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "seglib"
-    return _chosen("SEGLIB_HOME", checkout)
+    return chosen_folder("SEGLIB_HOME", checkout)
 
 
 def data_dir() -> Path:
@@ -28,7 +28,7 @@ def cache_dir() -> Path:
 
 def results_dir() -> Path:
     """One folder per recorded run (committed); `SEGLIB_RESULTS` points elsewhere."""
-    return _chosen("SEGLIB_RESULTS", home() / "results")
+    return chosen_folder("SEGLIB_RESULTS", home() / "results")
 
 
 def checkpoints_dir() -> Path:
@@ -43,7 +43,7 @@ def checkpoint_folder(run_id: str) -> Path:
 
 def figures_dir() -> Path:
     """The figures that the notebooks make (committed); `SEGLIB_FIGURES` points elsewhere."""
-    return _chosen("SEGLIB_FIGURES", home() / "figures")
+    return chosen_folder("SEGLIB_FIGURES", home() / "figures")
 
 
 def build_dir() -> Path:
@@ -51,6 +51,7 @@ def build_dir() -> Path:
     return home() / "build"
 
 
-def _chosen(variable: str, otherwise: Path) -> Path:
+def chosen_folder(variable: str, otherwise: Path) -> Path:
+    """The folder that an environment variable names, `~` resolved, or the other."""
     chosen = os.environ.get(variable)
-    return Path(chosen).expanduser().absolute() if chosen else otherwise
+    return Path(os.path.expanduser(chosen)).absolute() if chosen else otherwise

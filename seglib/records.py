@@ -1,6 +1,6 @@
 """Run records: one folder per run in `results/`, small enough for git, complete enough to trust.
 
-`config.json` (what was asked), `history.csv` (a row per epoch), `scores.json` (per split),
+`config.json` (what was asked), `history.csv` (a row per validated epoch), `scores.json` (by split),
 `environment.json` (where, with what, on which data, how long), `weights.safetensors` and
 `predictions/<split>/` (label-id PNG files of a fixed dozen of scenes). A folder appears only when
 it is complete, and its parts belong together: its name is the hash of the config, `SHA256SUMS` (as
@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import lzma
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,11 +75,13 @@ class Record:
 
     @cached_property
     def packed_scores(self) -> dict[str, dict[str, Any]]:
-        """Scores by split, without their counts per image: of many records these are gigabytes."""
+        """Scores by split, their counts per image packed: of many records these are gigabytes."""
         file = self.path / "scores.json"
         values = read_json(file, RecordError)
         if values.pop("sha256", None) != _digest(values):
             raise RecordError(f"{file}: damaged or edited; restore it, or retrain the run")
+        if any(isinstance(found.get("images"), dict) for found in values.values()):
+            raise RecordError(f"{file}: in a form of earlier versions; retrain the run")
         return values
 
     @cached_property
@@ -111,8 +114,8 @@ class Record:
 
         None too for a split that was not recorded, or of a dataset that is not there.
         """
-        root, known = self.dataset.root(), dict(self.environment.get("data", {}))
-        known |= {split: found.get("data") for split, found in self.packed_scores.items()}
+        root, trained = self.dataset.root(), self.environment.get("data", {})
+        known = {split: found.get("data") for split, found in self.packed_scores.items()} | trained
         for split in (*self.config.trained_splits, *filter(None, scored)):
             mode = self.config.mode if split in self.config.trained_splits else "fine"
             part = split.partition("+")[0].replace("held_out", "train")
@@ -215,7 +218,7 @@ def _packed(scores: dict[str, Any]) -> dict[str, Any]:
     """Scores with what there is per image as compressed text, a twentieth of its length."""
     images = scores.get("images")
     if isinstance(images, dict):  # not packed yet
-        columns = json.dumps({key: _turned(table) for key, table in images.items()})
+        columns = json.dumps({k: _turned(v) for k, v in images.items()}, separators=(",", ":"))
         packed = base64.b85encode(lzma.compress(columns.encode())).decode()
         scores = scores | {"images": packed}
     return scores
@@ -260,7 +263,7 @@ def load_record(run_id: str | None = None) -> Record:
         raise RecordError(f"{results}: no run is recorded; start with: seglib train")
     if not run_id:
         raise ConfigError("RUN is empty; name a run's id, as `seglib runs` lists them")
-    for folder in (results / run_id, Path(run_id).expanduser().absolute()):
+    for folder in (results / run_id, Path(os.path.expanduser(run_id)).absolute()):
         if (folder / "config.json").exists():
             return Record(folder)
     close = difflib.get_close_matches(run_id, [path.name for path in results.glob("*-*-*")], n=1)

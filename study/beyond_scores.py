@@ -26,8 +26,9 @@ from seglib.evaluation import intervals
 from seglib.evaluation.evaluate import BATCH
 from seglib.evaluation.metrics import ScoreAccumulator
 from seglib.evaluation.predictor import Predictor
-from seglib.files import atomic_folder, check_writable, write_json
+from seglib.files import atomic_folder, check_writable, locked, write_json
 from seglib.models.inspection import count_parameters, multiply_adds
+from seglib.paths import checkpoints_dir
 from seglib.provenance import describe_machine, versions
 from seglib.records import Record
 
@@ -58,24 +59,26 @@ def measure(
     if problem := record.other_data(*scored_splits(record)):
         raise RecordError(problem)
     check_writable(record.path, "SEGLIB_RESULTS")
-    asked = missing_parts(record) if parts is None else parts
-    wanted = [choose("part", part, PARTS) for part in asked]
-    made: list[str] = []
-    for part in PARTS:
-        if part not in wanted or part in made:
-            continue
-        if part in ("calibration", "boundaries"):  # from one pass through the scenes
-            results = certainty_and_boundaries(record, device, progress)
-        elif part == "cost":
-            results = {part: cost(record)}
-        else:
-            results = {part: robustness(record, device, progress)}
-        chosen = choose_device("cpu" if part == "cost" else device)
-        precision = inference_precision(record.config.precision, chosen)
-        machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
-        for name, values in results.items():
-            write_json(file_of(record, name), {"made_by": origin | machine, **_rounded(values)})
-        made += results
+    lock = checkpoints_dir() / f"{record.id}.measure.lock"
+    with locked(lock, f"measures {record.id}"):
+        asked = missing_parts(record) if parts is None else parts
+        wanted = [choose("part", part, PARTS) for part in asked]
+        made: list[str] = []
+        for part in PARTS:
+            if part not in wanted or part in made:
+                continue
+            if part in ("calibration", "boundaries"):  # from one pass through the scenes
+                results = certainty_and_boundaries(record, device, progress)
+            elif part == "cost":
+                results = {part: cost(record)}
+            else:
+                results = {part: robustness(record, device, progress)}
+            chosen = choose_device("cpu" if part == "cost" else device)
+            precision = inference_precision(record.config.precision, chosen)
+            machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
+            for name, values in results.items():
+                write_json(file_of(record, name), {"made_by": origin | machine, **_rounded(values)})
+            made += results
     return made
 
 
@@ -93,8 +96,8 @@ def certainty_and_boundaries(record: Record, device: str | None, progress: bool)
 
     Under "temperature", `calibration` also has what `temperature_scaling` changes, by row.
     A band of width w are the pixels at most w from the truth's nearest boundary (trimaps: Kohli,
-    Ladický and Torr, IJCV 2009). Maps are uint8 percent in steps of 4, of every fourth row and
-    column, of the scenes whose predictions the record keeps.
+    Ladický and Torr, IJCV 2009). Maps are uint8 percent in steps of 4, means of squares of
+    4×4 pixels, of the scenes whose predictions the record keeps.
     """
     predictor, class_set = Predictor.from_record(record, device), record.dataset.class_set
     logits: deque[Tensor] = deque(maxlen=1)  # of the last batch
@@ -123,8 +126,9 @@ def certainty_and_boundaries(record: Record, device: str | None, progress: bool)
                         # Label id 0 is unlabeled: not counted.
                         band.add(scene.name, np.where(place, label_ids, 0), indices)
                     if scene.name in kept:
-                        steps = np.rint(100 / CONFIDENCE_STEP * sure).astype(np.uint8)
-                        picture = Image.fromarray(CONFIDENCE_STEP * steps[3::4, 3::4])
+                        small = np.asarray(Image.fromarray(sure).reduce(4))
+                        steps = np.rint(100 / CONFIDENCE_STEP * small).astype(np.uint8)
+                        picture = Image.fromarray(CONFIDENCE_STEP * steps)
                         picture.save(maps / split / f"{scene.name}.png", optimize=True)
             parts["calibration"][split] = calibration(np.stack(counts), names, block)
             *near, inside = (
@@ -186,7 +190,7 @@ def cost(record: Record) -> dict[str, Any]:
 
 def scored_splits(record: Record) -> list[str]:
     """Those of val and test of which the record has scores, of at least one pixel."""
-    found = {split: scores["miou"] for split, scores in record.scores.items()}
+    found = {split: scores["miou"] for split, scores in record.packed_scores.items()}
     return [split for split in ("val", "test") if found.get(split) is not None]
 
 

@@ -32,7 +32,6 @@ def measure(
     """
     from seglib.records import list_records, load_record
     from study.beyond_scores import measure as measure_record
-
     records = [load_record(run) for run in runs] if runs else list_records()
     if not runs:
         records = [r for r in records if r.weights_path.exists() and not r.config.with_val]
@@ -60,14 +59,12 @@ def sweep(
     """
     from study.plan import StudySweep, load_study
     from study.run import deadline_of, run_study, sweep_listing
-
     _check_list(list, budget, device)
     deadline = deadline_of(budget)
     sweeps = [each for each in load_study(scale, plan=plan) if isinstance(each, StudySweep)]
     if not list:
         from seglib.data import prepare
         from seglib.devices import choose_device, keep_memory
-
         choose_device(device)
         for each in sweeps:
             prepare(each.config.dataset)
@@ -94,7 +91,6 @@ def study(
     """
     from study.plan import load_study
     from study.run import deadline_of, listing, run_study
-
     _check_list(list, budget, device)
     deadline = deadline_of(budget)
     entries = load_study(scale, datasets=dataset or (), groups=group or (), plan=plan)
@@ -105,7 +101,6 @@ def study(
         print(listing(entries))
         return
     from seglib.devices import keep_memory
-
     keep_memory()
     left = run_study(entries, deadline=deadline, device=device)
     print(f"{left} left to do; the same command goes on" if left else "every run is recorded")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import sem, t, ttest_1samp
 
-from seglib.errors import ConfigError
+from seglib.errors import ConfigError, RecordError
 from seglib.records import find_record
 
 from .plan import Entry, StudyRun
@@ -33,7 +33,9 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
 def pooled_deviation(groups: Collection[Sequence[float]]) -> float:
     """Standard deviation within groups of values, such as the seeds of several networks."""
     squares = sum(len(values) * np.var(values) for values in groups)
-    return math.sqrt(squares / sum(len(values) - 1 for values in groups))
+    if not (freedom := sum(len(values) - 1 for values in groups)):
+        raise RecordError("no run is recorded with several seeds; train them: seglib study")
+    return math.sqrt(squares / freedom)
 
 
 def first_rung(table: pd.DataFrame) -> pd.DataFrame:

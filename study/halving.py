@@ -154,7 +154,7 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
     from seglib.training.loop import OutOfTime  # here and below, since it needs PyTorch
 
     root = dataset_spec(plan.base.dataset).root()
-    total = len(list_scenes(root, "train", plan.base.mode))
+    total = len(list_scenes(root, "train", plan.base.mode, plan.base.hold_out or ()))
     most = plan.rungs[-2].images if plan.halvings else 0
     if most >= total:
         rung = f"rung {plan.halvings} would take {most} of {total} training images"
@@ -224,7 +224,7 @@ def train_candidate(config: RunConfig, folder: Path, **options: Any) -> Record:
                            "seconds": 0.0, "problem": str(problem)}
             record = save_record(
                 config, history=[{"epoch": 0, "train_loss": math.nan}],
-                scores={"val": {"miou": None}}, environment=environment,
+                scores={config.scored_split: {"miou": None}}, environment=environment,
                 state=None, predictions={}, results=folder,
             )
             remove_checkpoint(config.run_id)

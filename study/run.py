@@ -54,7 +54,6 @@ def status(entry: Entry) -> Status:
         return Status("recorded", score_note(record) + other)
     if paths.checkpoint_folder(entry.id).is_dir():
         from seglib.training.checkpoints import load_checkpoint  # here and below: it needs PyTorch
-
         state, _ = load_checkpoint(entry.id)
         if state and state.get("results_version") == RESULTS_VERSION:
             epochs = f"after epoch {state['next_epoch']} of {entry.config.epochs}"
@@ -117,7 +116,6 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
     scoring and measuring.
     """
     from seglib.training.loop import NonFiniteLoss, OutOfTime
-
     absent: set[str] = set()
     worked = False
     for entry in unique(entries):
@@ -147,21 +145,24 @@ def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
     from seglib.training.loop import fit
 
     from .beyond_scores import measure
-
     if isinstance(entry, StudySweep):
         run_sweep(entry.plan, deadline=deadline, **options)
         return
     retrain = status(entry).state == "no weights"
-    trains = retrain or find_record(entry.config) is None
+    ours = paths.checkpoints_dir() / f"{entry.id}.ours"  # trained here, not by the user
+    if retrain or find_record(entry.config) is None:
+        ours.parent.mkdir(parents=True, exist_ok=True)
+        ours.touch()
     keep_weights = entry.weights or bool(entry.splits) or entry.measured
     record = fit(entry.config, retrain=retrain or None, keep_weights=keep_weights,
                  deadline=deadline, **options)
     for split in entry.splits:
         score_split(record, split, **options)
-    if entry.measured and (lacking := missing_parts(record)):
-        measure(record, lacking, **options)
-    if trains and not entry.weights:  # they were kept to score and to measure with
+    if entry.measured and missing_parts(record):
+        measure(record, **options)
+    if ours.exists() and not entry.weights:  # they were kept to score and to measure with
         record.weights_path.unlink(missing_ok=True)
     if not entry.predictions:
         for folder in ("predictions", "measurements/confidence"):
             shutil.rmtree(record.path / folder, ignore_errors=True)
+    ours.unlink(missing_ok=True)

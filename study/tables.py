@@ -39,19 +39,19 @@ HEADER = """
 | --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |
 """.strip()
 NOTE = """
-For every dataset, architecture and start (fresh weights, or those learned on another dataset) the \
-run that the study compares, or if there is none yet the best on val; all recorded runs \
-({count}) are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, in \
-percent{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The \
+For every dataset, architecture and start (random weights, ImageNet's, or those of another \
+dataset) the run that the study compares, or if there is none yet the best on val; all recorded \
+runs ({count}) are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, \
+in percent{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The \
 interval resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them \
 the seeds where there are several; of a single run it says nothing about another seed."""
 PUBLISHED = """
 ### Published on the same split
 
-Test mIoU on CamVid's 11 classes, in percent; in bold this study's, those trained on train from \
-the table above. First come networks trained from scratch on train, then on train and val, then \
-those from ImageNet weights, and last those with other street scenes. Inputs, epochs and frames \
-differ: it ranks no architectures. n/a is what was stated nowhere; \
+Test mIoU on CamVid's 11 classes, in percent; this study's results are in bold. First come \
+networks trained from scratch on train (or on frames that were not stated), then on train and \
+val, then those from ImageNet weights, and last those with other street scenes. Inputs, epochs \
+and frames differ: it ranks no architectures. n/a: not stated in any source that we could read; \
 [`study/published.toml`](study/published.toml) says how each was checked.
 
 | network | input | parameters | trained on | start | epochs | test mIoU | source |

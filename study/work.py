@@ -18,7 +18,8 @@ def epoch_images(config: RunConfig) -> int:
     """Training images that go through the network in one epoch; incomplete batches are left out."""
     try:
         root = dataset_spec(config.dataset).root()
-        count = sum(len(list_scenes(root, part, config.mode)) for part in config.trained_splits)
+        parts, hold_out = config.trained_splits, config.hold_out or ()
+        count = sum(len(list_scenes(root, part, config.mode, hold_out)) for part in parts)
     except DatasetError:
         count = sum(PUBLISHED[config.dataset][: len(config.trained_splits)])
     count = min(count, config.train_images or count)

@@ -83,8 +83,7 @@ def test_the_same_run_written_otherwise_has_the_same_id() -> None:
     other = RunConfig(image_size=[160, 320], rotation=10, learning_rate=np.float64(1), jitter=-0.0)
     assert other == config and other.run_id == config.run_id
     assert RunConfig(seed=np.int64(3)).run_id == RunConfig(seed=3).run_id
-    # The dataset's own training size is the default.
-    assert RunConfig().run_id == RunConfig(image_size=(160, 320)).run_id
+    assert RunConfig().run_id == RunConfig(image_size=(160, 320)).run_id  # the dataset's own
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from edits import edited
 from PIL import Image
 from processes import Process
 
-from seglib import cli, paths
+from seglib import cli, paths, records
 from seglib.config import RunConfig
 from seglib.errors import RecordError, SeglibError
 from seglib.files import atomic_folder, read_json, write_json
@@ -88,6 +88,13 @@ def test_a_record_that_is_not_there_is_refused_with_the_nearest(record: Record) 
     assert list_records() == []
     with pytest.raises(RecordError, match="no run is recorded; start with: seglib train"):
         load_record()
+
+
+def test_a_record_of_an_earlier_form_is_refused(record: Record) -> None:
+    values = {"val": {"miou": 0.5, "images": {"names": ["a_0"]}}}
+    write_json(record.path / "scores.json", values | {"sha256": records._digest(values)})
+    with pytest.raises(RecordError, match="scores.json: in a form of earlier versions; retrain"):
+        load_record(record.id).miou()
 
 
 def test_a_failed_write_keeps_the_old_record(record: Record, monkeypatch) -> None:

@@ -27,8 +27,7 @@ DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, Runtim
 
 def tree_root() -> Path:
     """The folder that `CITYSCAPES_DATASET` names, else a copy or a link in the data folder."""
-    chosen = os.environ.get(VARIABLE)
-    return Path(chosen).expanduser().absolute() if chosen else paths.data_dir() / "cityscapes"
+    return paths.chosen_folder(VARIABLE, paths.data_dir() / "cityscapes")
 
 
 def prepare_tree(source: Path | None = None, *, progress: bool = True) -> Path:

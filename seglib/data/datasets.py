@@ -97,7 +97,7 @@ def prepare(
     """
     spec = dataset_spec(name)
     root, marker = spec.root(), spec.root() / MARKER
-    source = source and Path(source).expanduser().resolve()
+    source = source and Path(os.path.expanduser(source)).resolve()
     asked = {"source": source, "download": download, "force": force}
     options |= {key: value for key, value in asked.items() if value}
     known = {"force", *inspect.signature(spec.convert).parameters} if spec.convert else set()

@@ -85,8 +85,8 @@ def save_figure(figure: Figure, name: str, dataset: str = "miniscapes") -> None:
     # Drawn in memory: on a full disk matplotlib's PDF writer fails with an error of its own.
     with plt.style.context(STYLE):
         figure.savefig(drawn, format=kind, dpi=200, metadata=about if kind == "pdf" else None)
-    with atomic_path(folder / name) as path:  # of 256 colours a picture is a third as large
-        path.write_bytes(drawn.getvalue() if kind == "pdf" else _encoded(drawn, "png", 256))
+    with atomic_path(folder / name) as path:
+        path.write_bytes(drawn.getvalue() if kind == "pdf" else encoded_picture(drawn))
 
 
 def show(figure: Figure, alt: str, name: str | None = None, dataset: str = "miniscapes",
@@ -102,19 +102,20 @@ def show(figure: Figure, alt: str, name: str | None = None, dataset: str = "mini
     with plt.style.context(STYLE):
         figure.savefig(drawn, format="png", dpi=2 * width / figure.get_size_inches()[0])
     plt.close(figure)
-    pictures = any(axis.images for axis in figure.axes)
-    kinds = {"png": 256, "jpeg": None} if pictures else {"png": 64}
-    encoded = {kind: _encoded(drawn, kind, colours) for kind, colours in kinds.items()}
+    kinds = ("png", "jpeg") if any(axis.images for axis in figure.axes) else ("png",)
+    encoded = {kind: encoded_picture(drawn, kind) for kind in kinds}
     kind, content = min(encoded.items(), key=lambda item: len(item[1]))
     metadata = {f"image/{kind}": {"width": Image.open(drawn).width // 2, "alt": alt}}
     data = {f"image/{kind}": base64.b64encode(content).decode(), "text/plain": alt}
     display(data, metadata=metadata, raw=True)
 
 
-def _encoded(drawn: io.BytesIO, kind: str, colours: int | None) -> bytes:
-    """A drawn picture as PNG of so many colours or as JPEG."""
+def encoded_picture(drawn: io.BytesIO, kind: str = "png") -> bytes:
+    """A drawn picture as JPEG, or as PNG of 256 colours, which is a third as large as with all."""
     picture, packed = Image.open(drawn).convert("RGB"), io.BytesIO()
-    (picture.quantize(colours) if colours else picture).save(packed, kind, optimize=True)
+    if kind == "png":  # this method keeps the colours of small things apart, such as a legend's
+        picture = picture.quantize(256, method=Image.Quantize.FASTOCTREE)
+    picture.save(packed, kind, optimize=True)
     return packed.getvalue()
 
 

@@ -191,9 +191,9 @@ class SceneViewer(anywidget.AnyWidget):
                 else plots.label_pictures(shown, list(parts), self.class_set, columns=2)
             )
             buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=150, metadata={"Software": "seglib"})
+            figure.savefig(buffer, format="png", dpi=150)
             plt.close(figure)  # else the notebook would show it a second time
-            self._picture = buffer.getvalue()
+            self._picture = plots.encoded_picture(buffer)
         return self._picture
 
     def write_page(self, path: Path, title: str) -> None:

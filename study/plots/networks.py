@@ -93,7 +93,6 @@ def run_intervals(
 def confusion_heatmap(confusion: Any, class_set: Any) -> Figure:
     """Percent of each true class's pixels by predicted class; `confusion`: counts, true by row."""
     import seaborn  # here, since it takes long and nothing else needs it
-
     counts, names = pd.DataFrame(confusion, dtype=float), class_set.names
     shares = 100 * counts.div(counts.sum(axis=1).clip(lower=1), axis=0).to_numpy()
     cell = min(0.3, (style.TEXT_WIDTH - 1.7) / len(names))

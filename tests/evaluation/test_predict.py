@@ -132,13 +132,10 @@ def test_with_flip_left_and_right_are_treated_alike() -> None:
 
 
 def test_working_size_by_hand() -> None:
-    # The training scenes' own proportions give exactly the training size.
-    assert working_size((360, 480), (192, 256), (360, 480)) == (192, 256)
+    assert working_size((360, 480), (192, 256), (360, 480)) == (192, 256)  # that of training
     assert working_size((3000, 4000), (192, 256), (360, 480)) == (192, 256)
-    # Twice as wide: the same number of pixels.
-    assert working_size((360, 960), (192, 256), (360, 480)) == (136, 362)
-    # Scenes 2:1 that were squeezed to a square: a square photo is squeezed as much.
-    assert working_size((1024, 2048), (256, 256), (1024, 2048)) == (256, 256)
+    assert working_size((360, 960), (192, 256), (360, 480)) == (136, 362)  # the same work
+    assert working_size((1024, 2048), (256, 256), (1024, 2048)) == (256, 256)  # squeezed alike
     height, width = working_size((1000, 1000), (256, 256), (1024, 2048))
     assert height / width == pytest.approx(2, abs=0.02)
     assert min(working_size((16, 60_000), (192, 256), (360, 480))) == 32

@@ -130,10 +130,14 @@ def test_a_shown_figure_is_sharp_small_described_and_closed(figures, monkeypatch
     assert not plt.get_fignums() and (figures / "07_test.pdf").exists()
 
 
-def test_another_dataset_s_figures_replace_none(figures):
-    plots.save_figure(plt.figure(), "07_test.png", "camvid")
-    assert [path.relative_to(figures).as_posix() for path in figures.rglob("*.png")] == [
-        "camvid/07_test.png"]
+def test_another_dataset_s_figures_replace_none_and_a_rare_colour_stays(figures):
+    street = np.random.default_rng(0).integers(0, 256, (99, 99, 3), dtype=np.uint8)
+    street[:5, :5] = 255, 0, 0
+    plots.save_figure(plots.label_pictures([street], [""]), "07_test.png", "camvid")
+    with Image.open(figures / "camvid" / "07_test.png") as picture:
+        colors = np.asarray(picture.convert("RGB"), dtype=int).reshape(-1, 3)
+    assert abs(colors - (255, 0, 0)).sum(axis=1).min() < 24
+    assert [path.name for path in figures.rglob("*.png")] == ["07_test.png"]
 
 
 @pytest.mark.parametrize("name", ["a/b.pdf", "", "fine", "fine.jpeg"])

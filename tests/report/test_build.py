@@ -51,6 +51,7 @@ def test_every_figure_exists_and_is_saved_by_a_notebook():
     for name in figures:
         assert list((ROOT / "figures").glob(f"{name}.*")), name
         assert re.search(rf'\\"{name}(\.\w+)?\\"', code), name  # in JSON
+    assert {file.stem for file in ROOT.glob("figures/*.*")} == {*figures, "01_scenes"}  # README's
 
 
 def test_the_committed_pdf_was_made_from_the_committed_files():

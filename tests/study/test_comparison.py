@@ -71,8 +71,7 @@ def test_a_steady_difference_is_real_and_a_scattered_one_is_not(runs: dict[str, 
     (close,) = [p for names, p in found.items() if set(names) == {"U-Net", "Swin"}]
     assert not close.is_real and close.difference.difference == pytest.approx(0)
     # Three pairs instead of one: the smallest p-value counts three times (Holm).
-    corrected = found["U-Net", "FCN"].difference.p_value
-    assert corrected == pytest.approx(3 * pair.difference.p_value)
+    assert found["U-Net", "FCN"].difference.p_value == pytest.approx(3 * pair.difference.p_value)
 
 
 def test_largest_confusions_are_shares_of_what_is_wrong(runs: dict[str, Record]) -> None:

@@ -157,8 +157,10 @@ def test_a_small_sweep_trains_and_its_records_are_compact(cityscapes_home, monke
     assert run().equals(table)
 
 
-def test_a_candidate_that_diverges_is_recorded_as_the_worst(cityscapes_home, monkeypatch):
-    real = loop.fit
+@pytest.mark.parametrize("hold_out", [None, ("southtown",)])
+def test_a_candidate_that_diverges_is_recorded_as_the_worst(cityscapes_home, monkeypatch, hold_out):
+    real, base = loop.fit, dataclasses.replace(BASE, hold_out=hold_out)
+    plan = dataclasses.replace(PLAN, base=base)
 
     def diverging(config, **options):
         if config.dropout == 0 and config.train_images:
@@ -166,11 +168,11 @@ def test_a_candidate_that_diverges_is_recorded_as_the_worst(cityscapes_home, mon
         return real(config, **options)
 
     monkeypatch.setattr(loop, "fit", diverging)
-    table = run()
+    table = run(plan)
     assert table["score"][[0, 2]].tolist() == [-math.inf] * 2
     assert table["kept"].tolist()[:4] == [False, True, False, True]
     monkeypatch.setattr(loop, "fit", lambda *a, **k: pytest.fail("trained again"))
-    assert run().equals(table)
+    assert run(plan).equals(table)
 
 
 def work(plan: SweepPlan, log: Path) -> str:

@@ -191,8 +191,11 @@ def test_the_study_trains_what_is_missing_and_only_that(cityscapes_home, plan, c
     assert one_factor_summary(factors[:2])[["low", "p_value"]].isna().all(axis=None)
 
 
-def test_a_compact_run_is_scored_before_its_weights_go(cityscapes_home, plan):
+def test_a_compact_run_is_scored_before_its_weights_go(cityscapes_home, plan, monkeypatch):
     entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
+    with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
+        patch.setattr("seglib.evaluation.evaluate.score_split", lambda *a, **k: 1 / 0)  # killed
+        run_study([entry], device="cpu", progress=False)
     assert run_study([entry], device="cpu", progress=False) == 0
     record = find_record(entry.config)
     assert set(record.scores) == {"val", "test"} and not record.weights_path.exists()

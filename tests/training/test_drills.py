@@ -106,7 +106,6 @@ def test_generation_killed_at_random_moments_ends_with_the_same_bytes(seglib_hom
     whole = time.monotonic() - begin
     expected, kills = contents(root), 0
     shutil.rmtree(root)
-    # A machine that has become faster needs more tries.
     for _ in kill_at_random(seglib_home, generate, (), 0.8 * whole, 60):
         kills += not root.exists()
         assert not root.exists() or contents(root) == expected
@@ -116,8 +115,8 @@ def test_generation_killed_at_random_moments_ends_with_the_same_bytes(seglib_hom
     assert kills == 10
     Process(seglib_home, generate).result()
     assert contents(root) == expected
-    # Of those before nothing is left.
-    assert sorted(path.name for path in root.parent.iterdir()) == [f".{root.name}.lock", root.name]
+    left = sorted(path.name for path in root.parent.iterdir())
+    assert left == [f".{root.name}.lock", root.name]  # nothing of those before
 
 
 # --- full disks -------------------------------------------------------------------------------

@@ -58,10 +58,15 @@ def test_scores_on_other_data_are_told_and_not_recorded(tree, capsys) -> None:
     found = score_split(record, "val", device="cpu", progress=False)
     assert found["data"] != known["data"] and found["miou"] != known["miou"]
     assert (record.path / "scores.json").read_bytes() == file
-    # Another split is that of the record as long as the training data are.
-    capsys.readouterr()
+    capsys.readouterr()  # another split is that of the record as long as the training data are
     assert score_split(record, "test", device="cpu", progress=False) == record.scores["test"]
     assert "recorded on other data" not in capsys.readouterr().out
+
+
+def test_fine_scores_of_coarse_training_scenes_are_no_other_data(tree) -> None:
+    record = train(dataclasses.replace(TINY, mode="coarse"))
+    score_split(record, "train", device="cpu", progress=False)
+    assert load_record(record.id).other_data("train") is None
 
 
 def test_a_checkpoint_of_other_data_is_passed_over(tree, capsys) -> None:
