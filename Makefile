@@ -89,7 +89,7 @@ lint: environment ## Style checks
 lab: data ## Open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab notebooks
 
-clean: ## Remove executed notebooks and tool caches; keeps data, results and checkpoints
+clean: ## Remove build/ (executed notebooks, offline W&B runs) and caches; keeps data, results, checkpoints
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
 	find seglib study miniscapes tools report tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
