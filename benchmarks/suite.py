@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+from seglib.errors import SeglibError
 from tools.notebooks import execute
 
 from .measuring import FOLDER, Comparison, seconds
@@ -13,11 +14,12 @@ ROOT = FOLDER.parent
 def measure(repetitions: int) -> list[Comparison]:
     """Minutes of `make test`'s tests, and seconds of each notebook."""
     command = [sys.executable, "-m", "pytest", "-q"]
-    minutes = [
-        seconds(lambda: subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL))
-        / 60
-        for _ in range(repetitions)
-    ]
+
+    def tests() -> None:
+        if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL).returncode:
+            raise SeglibError("the tests fail, as `make test` shows")
+
+    minutes = [seconds(tests) / 60 for _ in range(repetitions)]
     rows = [Comparison("All tests", "min", "lower", minutes, "pytest")]
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
         took = [execute(path)[1] for _ in range(repetitions)]
