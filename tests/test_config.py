@@ -184,8 +184,7 @@ def test_model_options_are_the_fields_that_the_registry_names(monkeypatch) -> No
     options = RunConfig(width=4, skips=0).model_options()
     expected = {"width": 4, "norm": True, "skips": 0, "dropout": 0.0, "levels": 4}
     assert options == expected | {"bottleneck": "doubling"}
-    tiny = Architecture(__name__, "TinyNet", {"kernel": 3})
-    monkeypatch.setitem(MODELS, "tinynet", tiny)
+    monkeypatch.setitem(MODELS, "tinynet", Architecture(__name__, "TinyNet", {"kernel": 3}))
     assert NewerConfig(model="tinynet").model_options() == {"kernel": 3}
     model = NewerConfig(model="tinynet", dataset="camvid", kernel=5).build_model()
     assert model.head.weight.shape == (11, 3, 5, 5)

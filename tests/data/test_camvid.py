@@ -176,8 +176,7 @@ def test_download_makes_the_same_tree(requested, published, home):
     root = download()
     scenes = [scene for split in FRAMES for scene in list_scenes(root, split)]
     assert len(scenes) == 4 and len(requested) == 8
-    source = published / "train" / "0001TP_006690.png"
-    assert scenes[0].image.read_bytes() == source.read_bytes()
+    assert scenes[0].image.read_bytes() == (published / "train" / "0001TP_006690.png").read_bytes()
     assert not (home / "data" / "camvid_download").exists()
 
 

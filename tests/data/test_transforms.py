@@ -177,6 +177,5 @@ def test_a_sample_depends_on_seed_epoch_and_position_alone() -> None:
 
 
 def test_mixed_seeds_are_all_different() -> None:
-    seeds = {mix_seed(a, b, c) for a in range(5) for b in range(5) for c in range(5)}
-    assert len(seeds) == 125
+    assert len({mix_seed(a, b, c) for a in range(5) for b in range(5) for c in range(5)}) == 125
     assert mix_seed(1, 2) == mix_seed(1, 2) != mix_seed(2, 1)

@@ -91,8 +91,7 @@ def test_blocks_are_neighbours_of_one_drive_and_every_frame_counts_alike() -> No
         own = drawn[:, members]
         assert (own.sum(axis=1) == len(members)).all()  # as often as there are frames
         # A block begins or ends where the count changes: at most twice for each of them.
-        changes = (own != np.roll(own, 1, axis=1)).sum(axis=1)
-        assert changes.max() <= 2 * -(-len(members) // 20)
+        assert (own != np.roll(own, 1, axis=1)).sum(axis=1).max() <= 2 * -(-len(members) // 20)
         assert own.mean(axis=0) == pytest.approx(1, abs=0.15)
     with pytest.raises(ValueError, match="read-only"):
         drawn[0, 0] = 1  # it is shared

@@ -79,8 +79,7 @@ def test_picture_follows_the_masks():
     """Painting ends where the polygon ends: what is labelled sky has the sky's colours only."""
     scene = render_scene(0, "train", "altenbruck", 0, (256, 512))
     label_ids = draw_label_ids(scene.polygons)
-    grey = scene.image.astype(int).mean(axis=2)
-    step = np.abs(np.diff(grey, axis=1))
+    step = np.abs(np.diff(scene.image.astype(int).mean(axis=2), axis=1))
     border = label_ids[:, 1:] != label_ids[:, :-1]
     # Brightness changes far more across label borders than within labels.
     assert step[border].mean() > 3 * step[~border].mean()

@@ -79,8 +79,7 @@ def test_trains_on_a_batch_of_one_also_in_mixed_precision(model):
 
 def test_backward_reaches_every_parameter(model):
     model.eval()  # where no branch is dropped at random
-    logits = model(image(2, 64, 96))
-    (logits * image(2, 64, 96)[:, :1]).sum().backward()
+    (model(image(2, 64, 96)) * image(2, 64, 96)[:, :1]).sum().backward()
     for name, parameter in trained(model).items():
         assert parameter.grad is not None, f"{name} has no gradient"
         assert parameter.grad.isfinite().all(), f"the gradient of {name} is not finite"
@@ -209,8 +208,7 @@ def test_swin_encoder_computes_what_torchvision_does():
     assert (missing, unexpected) == (["head.weight", "head.bias"], [])
     batch = image(1, 96, 64)
     with torch.no_grad():
-        expected = reference.norm(reference.features(batch))
-        assert torch.equal(encoder(batch)[-1], expected)
+        assert torch.equal(encoder(batch)[-1], reference.norm(reference.features(batch)))
 
 
 def test_vit_encoder_computes_what_torchvision_does():

@@ -129,8 +129,7 @@ def test_a_damaged_download_is_not_kept(hub, server, monkeypatch):
 
 def test_without_network_the_message_says_what_to_put_where(hub, tmp_path, monkeypatch):
     file = publish({}, tmp_path, monkeypatch)
-    message = refusal(hub)
-    assert f"download {NOWHERE}/{file.name} elsewhere and put it there as {hub}" in message
+    assert f"download {NOWHERE}/{file.name} elsewhere and put it there as {hub}" in refusal(hub)
     assert not list(hub.glob("*.pth"))
 
 

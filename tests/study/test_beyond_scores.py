@@ -203,8 +203,7 @@ def test_confidence_maps_go_with_the_kept_predictions(record: Record) -> None:
         assert sure.shape == kept[name].shape and sure.dtype == np.float32
         assert 1 / 19 - 0.02 <= sure.min() and sure.max() <= 1
     mean = np.mean([sure.mean() for sure in maps.values()])
-    found = measurement(record, "calibration")["val"]
-    assert mean == pytest.approx(found["confidence"], abs=0.03)
+    assert mean == pytest.approx(measurement(record, "calibration")["val"]["confidence"], abs=0.03)
     viewer = view_records("miniscapes", records={"FCN": record})
     assert all("confidence" in scene["models"][0] for scene in viewer._scenes)
 

@@ -27,8 +27,7 @@ def test_distance_matches_a_search_over_all_pairs():
     places = np.argwhere(mask != VOID)
     for place in places:
         others = [p for p in places if mask[tuple(p)] != mask[tuple(place)]]
-        nearest = min(np.abs(other - place).max() for other in others)
-        assert distance[tuple(place)] == nearest
+        assert distance[tuple(place)] == min(np.abs(other - place).max() for other in others)
 
 
 def test_errors_are_counted_by_distance():

@@ -89,8 +89,7 @@ def test_seeds_count_only_where_there_are_several(seglib_home: Path) -> None:
 
 
 def test_a_missing_measurement_leaves_its_run_out(runs: dict[str, Record]) -> None:
-    file = runs["FCN"].path / "measurements" / "cost.json"
-    write_json(file, {"made_by": {}, "parameters": 7})
+    write_json(runs["FCN"].path / "measurements" / "cost.json", {"made_by": {}, "parameters": 7})
     assert comparison.measured(runs, "cost")["FCN"]["parameters"] == 7
     assert list(comparison.measured(runs, "cost")) == ["FCN"]
 

@@ -61,6 +61,8 @@ def test_exploration_is_drawn():
     assert {"road: 50 %", "sky: absent"} <= set(texts(plots.spatial_priors(priors, CLASSES)))
     instances = pd.DataFrame({"class": ["car"] * 3 + ["person"], "pixels": [10, 100, 1000, 5]})
     assert {"3 objects", "1 objects"} <= set(texts(plots.instance_sizes(instances, CLASSES)))
+    agreement = pd.DataFrame({"class": ["road", "car"], "recall": [0.9, 0.5], "precision": [1, 1]})
+    assert plots.fine_coarse(agreement).axes[0].lines[0].get_xdata().tolist() == [90, 50]
     table = pd.DataFrame({"width": [64, 128], "class": "pole", "pixels": 1, "objects": 1,
                           "best_iou": [0.3, 0.5]})
     assert plots.survival(table, ["pole"]).axes[2].lines[0].get_ydata().tolist() == [30, 50]
@@ -124,6 +126,11 @@ def test_maps_are_brightest_where_the_weight_is_largest_and_the_window_of_the_qu
     assert (windows.get_array()[0, ::10, 0] < 200).tolist() == [True, True, False, False]
 
 
+def test_every_head_has_its_dot():
+    heads = [np.array([10.0, 20.0]), np.array([5.0, 40.0])]
+    axis = plots.attention_distances([("Swin", heads, [30.0, 50.0])]).axes[0]
+    assert np.concatenate([line.get_ydata() for line in axis.lines]).tolist() == [10, 20, 5, 40]
+
 
 # --- single networks --------------------------------------------------------------------------
 
@@ -170,6 +177,13 @@ def test_network_diagram_draws_the_skips_the_model_has(options, skips):
     assert ("copied by a skip connection" in words) == bool(skips)
     assert any(word.endswith("4×8") for word in words)  # the bottleneck's resolution
     assert any(word.startswith("U-Net: ") for word in words)
+
+
+def test_network_diagram_draws_attention_as_maps_of_tokens():
+    model = build_model("vit", 19, size="mini")
+    kinds = [kind for kind, _ in find_stages(model, (32, 64))[0][1].maps]
+    assert kinds[:2] == ["conv", "attention"]
+    assert "self-attention" in texts(plots.draw_network(model, (32, 64)))
 
 
 def test_confusion_rows_are_shares_of_the_truth():
@@ -278,3 +292,9 @@ def test_single_factors_are_coloured_by_how_sure_they_are():
     summary.loc[4, "p_value"] = 0.04  # alone below 0.05, but not as one of three
     assert not marks(plots.factor_intervals(summary, runs).axes[0], "o", style.BETTER)
     assert {"loss", "Dice", "worse"} <= set(texts(figure))
+
+
+def test_seeds_are_drawn():
+    axis = plots.seed_spread({"U-Net": [0.4, 0.5]}, {"U-Net": (0.45, 0.3, 0.6)}).axes[0]
+    assert marks(axis, "o", UNET) == [(pytest.approx(45), 0)]
+    assert marks(axis, "|", style.INK) == [(40, 0), (50, 0)]

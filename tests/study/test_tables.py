@@ -92,8 +92,7 @@ def test_readme_and_summary_are_written_and_stay_the_same(runs, seglib_home):
     seeds = [run.scores["test"] for run in runs[1::-1]]  # the second run differs in the seed
     values = 100 * np.array([each["miou"] for each in seeds])
     low, high = (100 * bound for bound in bootstrap_interval(seeds))
-    test = f"| 2 | {values.mean():.1f} ± {values.std(ddof=1):.1f} ({low:.1f}–{high:.1f}) |"
-    assert test in text
+    assert f"| 2 | {values.mean():.1f} ± {values.std(ddof=1):.1f} ({low:.1f}–{high:.1f}) |" in text
     assert "all recorded runs (4) are in" in text
     assert len(pd.read_csv(files[1])) == 4
     tables.write_tables()

@@ -394,8 +394,7 @@ def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_rate() -> None
     assert len(found) == len(list(model.parameters()))
     for name, parameter in model.named_parameters():
         rate = 0.25 if name.startswith("encoder.") else 1.0
-        decay = 0.1 if name.endswith("weight") else 0.0
-        assert found[id(parameter)] == (rate, decay)
+        assert found[id(parameter)] == (rate, 0.1 if name.endswith("weight") else 0.0)
     unet = build_model("unet", 19, width=4)
     groups = optim.parameter_groups(unet, changed(weight_decay=0.1))
     undecayed = [p for group in groups if not group["weight_decay"] for p in group["params"]]
