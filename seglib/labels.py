@@ -153,10 +153,7 @@ def _frozen(values: object, dtype: type) -> np.ndarray:
 CITYSCAPES_19 = ClassSet(
     "cityscapes19", tuple(label for label in LABELS if 0 <= label.train_id < IGNORE_INDEX)
 )
-# Index equals label id, so that nothing is ignored: for exploring, not for the benchmark.
-CITYSCAPES_34 = ClassSet("cityscapes34", tuple(label for label in LABELS if label.id >= 0))
 # The published order of CamVid's label bytes 0..10: Sky, Building, Pole, Road, Pavement, Tree,
 # SignSymbol, Fence, Car, Pedestrian, Bicyclist (Badrinarayanan et al., PAMI 2017).
 _CAMVID = "sky|building|pole|road|sidewalk|vegetation|traffic sign|fence|car|person|rider"
 CAMVID_11 = ClassSet("camvid11", tuple(label_by_name(name) for name in _CAMVID.split("|")))
-CLASS_SETS = {each.name: each for each in (CITYSCAPES_19, CITYSCAPES_34, CAMVID_11)}

@@ -17,7 +17,6 @@ DATASET_NAMES = {name: name for name in DATASETS} | {
     "cityscapes": "Cityscapes"}
 MODEL_NAMES = {"fcn": "FCN", "unet": "U-Net", "vit": "ViT", "swin": "Swin"}
 ENCODER_NAMES = {f"tf_efficientnet_lite{n}": f"EfficientNet-Lite{n}" for n in range(3)}
-SETTING_NAMES = {"gamma": "step decay γ"}  # config fields whose own words would not do
 
 
 def network_name(config: RunConfig) -> str:
@@ -28,7 +27,7 @@ def network_name(config: RunConfig) -> str:
 
 def setting_name(field: str) -> str:
     """A field of the config as figures and tables name it."""
-    return SETTING_NAMES.get(field, field.replace("_", " "))
+    return {"gamma": "step decay γ"}.get(field, field.replace("_", " "))
 
 
 def setting_value(value: Any) -> str:

@@ -4,7 +4,7 @@ from torchvision.datasets import Cityscapes
 
 from seglib import labels
 from seglib.errors import ConfigError, DatasetError
-from seglib.labels import CAMVID_11, CITYSCAPES_19, CLASS_SETS, IGNORE_INDEX, LABELS, label_by_name
+from seglib.labels import CAMVID_11, CITYSCAPES_19, IGNORE_INDEX, LABELS, label_by_name
 
 
 def test_table_is_torchvisions_and_agrees_with_the_official_scripts():
@@ -36,12 +36,11 @@ def test_the_19_are_the_train_ids():
 
 def test_the_order_of_the_other_classes():
     # Weights, records and masks number the classes by it: swapping two is another task.
-    assert labels.CITYSCAPES_34.ids == tuple(range(34))
     camvid = "sky, building, pole, road, sidewalk, vegetation, traffic sign, fence, car, person, "
     assert ", ".join(CAMVID_11.names) == camvid + "rider"
 
 
-@pytest.mark.parametrize("class_set", CLASS_SETS.values(), ids=CLASS_SETS)
+@pytest.mark.parametrize("class_set", [CITYSCAPES_19, CAMVID_11], ids=["19", "11"])
 def test_encode_decode_and_colors(class_set):
     every_id = np.arange(34, dtype=np.uint8).reshape(2, 17)
     indices = class_set.encode(every_id)

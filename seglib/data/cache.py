@@ -52,8 +52,7 @@ class SceneCache:
     def subset(self, count: int, seed: int) -> "SceneCache":
         """A random subset of `count` scenes; a larger one of the same seed contains it."""
         chosen = np.sort(np.random.default_rng(seed).permutation(len(self))[:count])
-        names = [self.names[position] for position in chosen]
-        return SceneCache(names, self.images[chosen], self.masks[chosen])
+        return SceneCache([self.names[n] for n in chosen], self.images[chosen], self.masks[chosen])
 
 
 def load_cache(

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,6 @@ def generate(
     return {"version": miniscapes.VERSION, "options": options}
 
 
-generate_2560 = functools.partial(generate, counts=miniscapes.COUNTS | {"train": 2560})
-
-
 @dataclass(frozen=True)
 class DatasetSpec:
     """What is fixed about a dataset."""
@@ -70,7 +67,8 @@ DATASETS: dict[str, DatasetSpec] = {
     for spec in (
         DatasetSpec("miniscapes", CITYSCAPES_19, (256, 512), (160, 320), generate),
         # Train goes on from the same 320 scenes; val and test are the same.
-        DatasetSpec("miniscapes2560", CITYSCAPES_19, (256, 512), (160, 320), generate_2560),
+        DatasetSpec("miniscapes2560", CITYSCAPES_19, (256, 512), (160, 320),
+                    functools.partial(generate, counts=miniscapes.COUNTS | {"train": 2560})),
         DatasetSpec("camvid", CAMVID_11, (360, 480), (240, 320), camvid.make_tree, block=20),
         DatasetSpec("cityscapes", CITYSCAPES_19, (1024, 2048), (512, 1024)),
     )
@@ -107,14 +105,15 @@ def prepare(
         raise ConfigError(f"{name}: the option {flag} has no effect on this dataset")
     if source and not source.exists():
         raise DatasetError(f"{source}: no such folder")
+    lock = locked(paths.data_dir() / f".{name}.lock", f"prepares {name}")
     if name == "cityscapes":
-        with _locked(name):
+        with lock:
             return cityscapes.prepare_tree(source, progress=progress)
     if spec.convert is None and not root.is_dir():
         raise DatasetError(f"{root}: no such folder; put the tree of {name} there")
     if spec.convert is None or (not force and _is_current(spec, marker, options)):
         return root
-    with _locked(name):
+    with lock:
         if not force and _is_current(spec, marker, options):
             return root  # another process made it while this one waited
         if root.exists() and not marker.is_file() and any(root.iterdir()):
@@ -156,10 +155,6 @@ def _is_current(spec: DatasetSpec, marker: Path, options: dict[str, Any]) -> boo
             what = f"was made with {key}={found.get(key)}, not {value}; use --force to make it anew"
             raise ConfigError(f"{marker.parent} {what}")
     return True
-
-
-def _locked(name: str) -> AbstractContextManager:
-    return locked(paths.data_dir() / f".{name}.lock", f"prepares {name}")
 
 
 def fingerprint(root: Path, split: str, mode: str = "fine") -> str:

@@ -1,1 +1,1 @@
-"""Scores: one path from a photograph to classes, metrics, intervals, boundaries."""
+"""Scores: one path from a photograph to classes, metrics and intervals."""

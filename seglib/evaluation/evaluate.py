@@ -90,8 +90,7 @@ def evaluate(
         for counts, others in gather_object([(accumulator.counts, predictions)]):
             accumulator.counts |= counts
             predictions |= others
-    scores = {"data": data, **accumulator.scores()}
-    return Evaluation(scores, dict(sorted(predictions.items())))
+    return Evaluation({"data": data, **accumulator.scores()}, dict(sorted(predictions.items())))
 
 
 def score_split(

@@ -33,8 +33,7 @@ def predict_files(
     ImageError with one line, SeglibError for an output that cannot be written.
     """
     output = Path(os.path.expanduser(output))
-    photos = find_photos(inputs)
-    if not photos:
+    if not (photos := find_photos(inputs)):
         raise ImageError("no image was given; name image files or folders")
     # Some file systems do not tell "A" from "a".
     taken = {str(photo.absolute()).casefold(): photo for photo in photos}

@@ -24,7 +24,7 @@ from seglib.data.images import read_label_ids, read_photo
 from seglib.data.tree import list_scenes
 from seglib.errors import DatasetError
 from seglib.files import read_json, write_json
-from seglib.labels import CITYSCAPES_19, CITYSCAPES_34
+from seglib.labels import CAMVID_11, CITYSCAPES_19
 
 SIZE = (16, 32)
 
@@ -38,7 +38,7 @@ def folders() -> list[str]:
     return sorted(path.name for path in paths.cache_dir().iterdir() if path.suffix != ".lock")
 
 
-@pytest.mark.parametrize(("mode", "classes"), [("fine", CITYSCAPES_19), ("coarse", CITYSCAPES_34)])
+@pytest.mark.parametrize(("mode", "classes"), [("fine", CITYSCAPES_19), ("coarse", CAMVID_11)])
 def test_the_cache_holds_what_decoding_gives(tree: Path, mode: str, classes) -> None:
     scenes = list_scenes(tree, "train", mode)
     cached = build(tree, mode=mode, size=(32, 64), classes=classes)
@@ -92,7 +92,7 @@ def test_a_second_call_reads_what_the_first_one_built(tree: Path, monkeypatch) -
 
 
 def test_the_key_changes_with_everything_it_depends_on(tree: Path) -> None:
-    for options in ({}, {"size": (32, 64)}, {"mode": "coarse"}, {"classes": CITYSCAPES_34}):
+    for options in ({}, {"size": (32, 64)}, {"mode": "coarse"}, {"classes": CAMVID_11}):
         build(tree, **options)
     assert len(folders()) == 4
     for split in ("train", "held_out"):

@@ -13,7 +13,7 @@ from scipy.stats import binom
 from seglib.errors import ConfigError, DatasetError
 from seglib.evaluation import intervals, metrics
 from seglib.evaluation.metrics import ScoreAccumulator
-from seglib.labels import CAMVID_11, CITYSCAPES_19, CITYSCAPES_34, CLASS_SETS, label_by_name
+from seglib.labels import CAMVID_11, CITYSCAPES_19, LABELS, ClassSet, label_by_name
 
 ROAD, SIDEWALK, RIDER, CAR, TRUCK = map(
     CITYSCAPES_19.index, ("road", "sidewalk", "rider", "car", "truck")
@@ -223,7 +223,7 @@ def test_scores_of_a_city_are_those_of_its_scenes_alone() -> None:
     assert together.scores()["cities"] == dict(sorted(cities.items()))
 
 
-@pytest.mark.parametrize("class_set", CLASS_SETS.values(), ids=CLASS_SETS)
+@pytest.mark.parametrize("class_set", [CITYSCAPES_19, CAMVID_11], ids=["19", "11"])
 def test_without_instance_masks_instance_scores_are_not_available(class_set) -> None:
     truth = np.array([class_set.ids] * 3, dtype=np.uint8)
     scores = counted((truth, class_set.encode(truth)), class_set=class_set).scores()
@@ -245,7 +245,7 @@ def test_classes_outside_the_set_are_not_counted() -> None:
 def test_all_34_ids_score_void_too() -> None:
     truth = np.array([ids("unlabeled", "caravan", "road", "road")] * 2)
     prediction = np.where(truth == 7, np.uint8(0), truth)
-    scores = counted((truth, prediction), class_set=CITYSCAPES_34).scores()
+    scores = counted((truth, prediction), class_set=ClassSet("all", LABELS[:34])).scores()
     assert scores["iou"][0] == pytest.approx(1 / 3) and scores["iou"][29] == 1.0
     assert "void" in scores["categories"]
 
