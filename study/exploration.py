@@ -101,13 +101,16 @@ def grid_ceiling(
 def majority(mask: np.ndarray, stride: int, num_classes: int) -> np.ndarray:
     """Give every cell of `stride` × `stride` pixels its commonest class, uint8 (H, W).
 
-    Void has no vote; a cell of nothing else becomes class 0. The first of equally common ones wins.
+    Void has no vote; a cell of nothing else takes the nearest one's. The first of equals wins.
     """
     votes = mask == np.arange(num_classes)[:, None, None]  # (C, H, W)
     for axis in (1, 2):
         starts = np.arange(0, votes.shape[axis], stride)
         votes = np.add.reduceat(votes, starts, axis, np.int64)
     winners = votes.argmax(axis=0).astype(np.uint8)  # (cells down, cells across)
+    void = ~votes.any(axis=0)
+    nearest = ndimage.distance_transform_edt(void, return_distances=False, return_indices=True)
+    winners = winners[tuple(nearest)]
     return winners.repeat(stride, 0).repeat(stride, 1)[: mask.shape[0], : mask.shape[1]]
 
 
