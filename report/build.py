@@ -132,7 +132,7 @@ def recorded_runs() -> dict[str, Record]:
 
 def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     """Everything measured that the text, the tables and the claims may name."""
-    parts = [("", drive_numbers()), ("seeds/", seed_numbers())]
+    parts = [("", drive_numbers()), *((f"{d}/", seed_numbers(d)) for d in DATASETS)]
     parts += [("", factor_numbers()), ("published/", published_numbers())]
     parts += [(f"{dataset}/data/", data_numbers(dataset)) for dataset in DATASETS]
     families = {f"data/{n}/": f"miniscapes2560/{{}}:{n}" for n in (40, 160, 640, 2560)}
@@ -261,12 +261,10 @@ def drive_numbers() -> Named:
             yield f"camvid/{drive}/{split}", number(frames[drive, split])
 
 
-def seed_numbers() -> Named:
-    scores = comparison.seed_scores("miniscapes")
-    deviation = 100 * effects.pooled_deviation(scores.values())
-    freedom = sum(len(values) - 1 for values in scores.values())
-    yield "deviation", number(deviation, ".1f")
-    yield "two runs", number(effects.student(freedom) * math.sqrt(2) * deviation, ".1f")
+def seed_numbers(dataset: str) -> Named:
+    scores = comparison.seed_scores(dataset).values()
+    yield "seeds deviation", number(100 * effects.pooled_deviation(scores), ".1f")
+    yield "two runs", number(100 * effects.two_runs(scores), ".1f")
 
 
 def factor_numbers() -> Named:

@@ -110,10 +110,11 @@ def retained_miou(robustness: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def seed_scores(dataset: str) -> dict[str, list[float]]:
-    """Val mIoU of every architecture's full run with each recorded seed, if there are several."""
+def seed_scores(dataset: str, split: str = "test") -> dict[str, list[float]]:
+    """mIoU on a split of every architecture's full run with each recorded seed, if several."""
     found: dict[str, list[float]] = {}
     for entry in _planned(dataset, "seeds"):
-        if (record := find_record(entry.config)) is not None:
-            found.setdefault(network_name(entry.config), []).append(record.miou())
+        record = find_record(entry.config)
+        if record is not None and split in record.packed_scores:
+            found.setdefault(network_name(entry.config), []).append(record.miou(split))
     return {name: scores for name, scores in found.items() if len(scores) > 1}

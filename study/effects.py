@@ -16,17 +16,12 @@ from seglib.records import find_record
 from .plan import Entry, StudyRun
 
 
-def student(freedom: int) -> float:
-    """97.5 % quantile of Student's t, the half width of a 95 % interval in standard errors."""
-    return float(t.ppf(0.975, freedom))
-
-
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Mean of independent, normally scattered values and its interval (NaN for a single value)."""
     mean = float(np.mean(values))
     if len(values) < 2:
         return mean, math.nan, math.nan
-    half = student(len(values) - 1) * float(sem(values))
+    half = float(t.ppf(0.975, len(values) - 1) * sem(values))
     return mean, mean - half, mean + half
 
 
@@ -36,6 +31,12 @@ def pooled_deviation(groups: Collection[Sequence[float]]) -> float:
     if not (freedom := sum(len(values) - 1 for values in groups)):
         raise RecordError("no run is recorded with several seeds; train them: seglib study")
     return math.sqrt(squares / freedom)
+
+
+def two_runs(groups: Collection[Sequence[float]]) -> float:
+    """How far two runs that differ in their seed alone lie apart at most, in 95 of 100 cases."""
+    freedom = sum(len(values) - 1 for values in groups)
+    return pooled_deviation(groups) * math.sqrt(2) * float(t.ppf(0.975, freedom))
 
 
 def first_rung(table: pd.DataFrame) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from PIL import Image
 from seglib import cli, paths
 from seglib.errors import ConfigError, SeglibError
 from seglib.files import read_json
+from seglib.models import MODELS
 from seglib.records import list_records
 
 ROOT = Path(__file__).parent.parent
@@ -39,7 +40,7 @@ def refused(capsys: pytest.CaptureFixture, *arguments: str) -> str:
     return errors[0]
 
 
-def test_train_evaluate_predict(cityscapes_home, capsys):
+def test_train_evaluate_and_list(cityscapes_home, capsys):
     assert cli.main(SMALL) == 0
     (record,) = list_records()
     assert record.id in capsys.readouterr().out
@@ -63,11 +64,12 @@ def test_the_official_evaluator_takes_what_predict_writes(cityscapes_home, tiny_
     (record,) = list_records()
     monkeypatch.setenv("HOME", str(cityscapes_home))
     photos = [str(path) for path in tiny_tree.glob("leftImg8bit/val/*/*.png")]
-    assert cli.main(["predict", *photos, "--run", record.id, "--output=~/labelled"]) == 0
+    call = ["predict", *photos, "--run", record.id, "--output=~/labelled", "--device", "cpu"]
+    assert cli.main(call) == 0
     out = cityscapes_home / "labelled"
     predicted = {file: np.asarray(Image.open(file)) for file in out.glob("*_labelIds.png")}
     # the same label ids under the same names
-    assert cli.main(["evaluate", record.id, "--export", str(out)]) == 0
+    assert cli.main(["evaluate", record.id, "--export", str(out), "--device", "cpu"]) == 0
     assert len(list(out.iterdir())) == 9 and len(predicted) == 3
     assert all(np.array_equal(ids, Image.open(file)) for file, ids in predicted.items())
 
@@ -79,6 +81,14 @@ def test_the_official_evaluator_takes_what_predict_writes(cityscapes_home, tiny_
     assert 0 < ours["miou"] == pytest.approx(theirs["averageScoreClasses"], abs=1e-9)
     found = [theirs["classScores"][name] for name in ours["classes"]]
     assert np.array(ours["iou"], float) == pytest.approx(np.array(found), nan_ok=True)
+
+
+def test_data_are_checked_and_models_listed(cityscapes_home, capsys):
+    assert cli.main(["data", "cityscapes", "--check"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split()[:4] == ["train", "fine", "6", "scenes"] and "32x64" in lines[1]
+    assert cli.main(["models"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:-1]] == [*MODELS]
 
 
 def test_verify_repeats_the_record(cityscapes_home, capsys):

@@ -40,8 +40,8 @@ BAD_VALUES = {
     "schedule": ["cosine", ""], "gamma": [0, 1.1, NAN], "warm_up": [-0.1, 1, NAN],
     "clip_norm": [0, -1, INFINITY], "epochs": [0, -3, 1.5, "3", None, True],
     "batch_size": [0, 2.0, np.float64(2)], "accumulation": [0, 3],  # not divided by 3: the batch, 8
-    "precision": ["fp64", None], "ema": [0, 1, NAN, "0.9"], "select_by": ["accuracy", "best"],
-    "validate_every": [0], "seed": [-1, 2**63, 0.5],
+    "precision": ["fp64", None], "ema": [0, 1, NAN, "0.9"], "label_smoothing": [0, 1.0],
+    "select_by": ["accuracy", "best"], "validate_every": [0], "seed": [-1, 2**63, 0.5],
 }
 
 
@@ -52,6 +52,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_field(field, value) -
     with pytest.raises(ConfigError) as caught:
         RunConfig(**{field: value})
     assert "\n" not in str(caught.value) and field in str(caught.value)
+    assert BAD_VALUES.keys() == set(FIELDS)
 
 
 @pytest.mark.parametrize(

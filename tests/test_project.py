@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -44,6 +45,9 @@ def test_the_readme_s_commands_exist():
     commands = set(re.findall(r"^seglib (\w+)", shown, re.MULTILINE))
     commands |= set(re.findall(r"`seglib (\w+)", README))
     assert "train" in commands and commands <= cli.commands().keys()
+    lines = [shlex.split(line, comments=True) for line in re.findall("^seglib (.+)", shown, re.M)]
+    for words in lines:
+        assert "--help" in words or cli.parse(words), words
 
 
 def test_the_readme_s_links_lead_to_files():
@@ -61,7 +65,7 @@ def test_no_file_names_a_path_or_a_registry_of_one_machine():
 
 def test_the_repository_stays_small():
     sizes = [file.stat().st_size for file in tracked_files()]
-    assert max(sizes) < 16e6 and sum(sizes) < 60e6
+    assert max(sizes) < 9e6 and sum(sizes) < 45e6
 
 
 def test_data_and_checkpoints_are_ignored_but_the_package_is_not():

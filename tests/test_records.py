@@ -90,6 +90,16 @@ def test_a_record_that_is_not_there_is_refused_with_the_nearest(record: Record) 
         load_record()
 
 
+def test_the_best_record_has_weights_and_the_highest_score_on_val(seglib_home: Path) -> None:
+    state = {"weight": torch.zeros(1)}
+    saved = [
+        save_record(RunConfig(dataset="camvid", seed=seed), history=[], predictions={}, state=kept,
+                    scores={"val": {"miou": miou}}, environment={})
+        for seed, (miou, kept) in enumerate(((0.2, state), (0.7, state), (0.5, state), (0.9, None)))
+    ]
+    assert best_record("camvid").id == saved[1].id
+
+
 def test_a_record_of_an_earlier_form_is_refused(record: Record) -> None:
     values = {"val": {"miou": 0.5, "images": {"names": ["a_0"]}}}
     write_json(record.path / "scores.json", values | {"sha256": records._digest(values)})

@@ -22,7 +22,7 @@ LIMITS = {
     "study": (("study",), 3_500),
     "miniscapes": (("miniscapes",), 5_100),
     "report": (("report",), 450),
-    "tests": (("tests",), 10_000),
+    "tests": (("tests",), 10_200),
 }
 
 

@@ -83,8 +83,9 @@ def test_a_batch_is_seen_at_the_training_size_and_labelled_at_the_size_asked_for
     assert model.shapes == [(16, 48)] * 2
     assert [each.indices.shape for each in found] == sizes
     network = Predictor(small_network(), FIVE, (16, 48))
-    (alone,) = network.label(images[2:], sizes[2:])
-    assert np.array_equal(alone.indices, list(network.label(images, sizes))[2].indices)
+    (alone,) = network.label(images[2:], sizes[2:], confidence=True)
+    *_, last = network.label(images, sizes, confidence=True)
+    np.testing.assert_allclose(alone.confidence, last.confidence, rtol=1e-5)
 
 
 def test_few_enlarged_logits_are_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +118,7 @@ def test_what_is_no_photograph_is_told(image) -> None:
 
 def test_dropout_is_off() -> None:
     model = nn.Sequential(nn.Dropout(0.9), small_network()).train()
-    first, second = (Predictor(model, FIVE)(noise(40, 40)).indices for _ in range(2))
+    first, second = (Predictor(model, FIVE)(noise(40, 40), True).confidence for _ in range(2))
     assert np.array_equal(first, second)
 
 

@@ -5,12 +5,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from seglib.config import RunConfig
 from seglib.errors import ConfigError
 from seglib.models import MODELS, build_model, option_defaults
 from seglib.models import swin as swin_module
 from seglib.models import vit as vit_module
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.training.loop import half
+from seglib.training.optim import parameter_groups
 
 CLASSES = 5
 # Whatever is in the registry is under contract, with few channels where it has that option.
@@ -140,10 +142,15 @@ def test_half_precision_keeps_what_the_weights_say(model):
         assert (model(batch) - expected).abs().max() < 0.02 * expected.abs().max()
 
 
-def test_what_weight_decay_leaves_out_is_there(model):
-    names = [name for name, _ in model.named_parameters()]
-    for suffix in getattr(model, "no_weight_decay", ()):
-        assert any(name.startswith("encoder.") and name.endswith(suffix) for name in names)
+@pytest.mark.parametrize(("name", "free"), [
+    ("vit", {"pos_embedding", "class_token"}), ("swin", {"relative_position_bias_table"}),
+])
+def test_of_large_tensors_only_what_tells_places_is_not_decayed(name, free):
+    model = build_model(name, CLASSES, size="test")
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    found = [p for group in parameter_groups(model, RunConfig(model=name, size="mini"))
+             for p in group["params"] if not group["weight_decay"]]
+    assert {names[id(p)].rpartition(".")[2] for p in found if p.ndim > 1} == free
 
 
 def test_unknown_names_are_answered_with_the_known_ones():

@@ -39,6 +39,8 @@ def test_mean_interval_is_student_s():
 def test_pooled_deviation_is_within_the_groups():
     groups = [[1.0, 3.0], [10.0, 10.0, 13.0]]  # squares 2 and 6, degrees of freedom 1 and 2
     assert effects.pooled_deviation(groups) == pytest.approx((8 / 3) ** 0.5)
+    # Student's t with three degrees of freedom is 3.182; two runs scatter by √2 times one's.
+    assert effects.two_runs(groups) == pytest.approx(3.18245 * 2**0.5 * (8 / 3) ** 0.5, rel=1e-5)
 
 
 def test_gains_over_seeds_have_an_interval_and_a_p_value():

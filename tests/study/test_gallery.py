@@ -41,10 +41,10 @@ def tree(tmp_path):
 def test_gallery_pairs_scenes_and_ranks_them(tree):
     half = np.full((16, 32), ROAD, dtype=np.uint8)
     half[:, :16] = SKY
-    kept = {"town_000000_000019": half, "town_000001_000019": np.full_like(half, ROAD)}
+    kept = {"town_000001_000019": half, "town_000000_000019": np.full_like(half, ROAD)}
     gallery = load_gallery(TinyRecord(tree, kept))
     assert gallery.names == list(kept)
-    assert [image[0, 0, 0] for image in gallery.images] == [0, 1]
+    assert [image[0, 0, 0] for image in gallery.images] == [1, 0]
     assert (gallery.truths[0][0] == IGNORE_INDEX).all() and (gallery.truths[0][1:] == 0).all()
     assert gallery.predictions[0][0, 0] == CITYSCAPES_19.index("sky")
     assert gallery.accuracies().tolist() == [0.5, 1.0]

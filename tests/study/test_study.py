@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from seglib import cli
 from seglib.config import RunConfig
 from seglib.data.datasets import DATASETS
 from seglib.errors import ConfigError
@@ -86,7 +87,8 @@ def test_the_plan_is_valid_and_in_the_order_of_training(scale, seglib_home):
 
 
 def test_the_committed_records_are_those_of_the_plan(monkeypatch):
-    monkeypatch.delenv("SEGLIB_HOME", raising=False)
+    for name in ("SEGLIB_HOME", "SEGLIB_RESULTS"):
+        monkeypatch.delenv(name, raising=False)
     entries = load_study("cpu")
     recorded = {record.id for record in list_records()}
     assert recorded and recorded <= {entry.id for entry in entries if isinstance(entry, StudyRun)}
@@ -213,6 +215,33 @@ def test_a_compact_run_is_scored_before_its_weights_go(cityscapes_home, plan, mo
     assert "of another results version" in listing([more])
     write_scores(record.path / "scores.json", {"val": record.scores["val"]})
     assert status(more) == Status("not scored", "on test, train")
+
+
+def test_weights_that_the_user_trained_stay(cityscapes_home, plan):
+    entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
+    fit(entry.config, device="cpu", progress=False)
+    assert run_study([entry], device="cpu", progress=False) == 0
+    assert find_record(entry.config).weights_path.exists()
+
+
+def test_a_run_that_diverges_is_passed_over(cityscapes_home, plan, capsys):
+    first, *others = load_study(plan=plan)[:3]
+    wild = dataclasses.replace(first.config, learning_rate=1e30)
+    entries = [dataclasses.replace(first, config=wild), *others]
+    assert run_study(entries, device="cpu", progress=False) == 1
+    assert f"{wild.run_id}: passed over: the loss is" in capsys.readouterr().out
+
+
+def test_the_commands_train_a_plan_and_say_what_is_left(cityscapes_home, plan, capsys):
+    plan.write_text(PLAN.replace('splits = ["test"]', 'splits = ["test"]\npredictions = false'))
+    call = ["study", "--plan", str(plan), "--group", "models", "--device", "cpu"]
+    for more, said in ((["--budget", "0s"], "1 left to do"), ([], "every run is recorded")):
+        assert cli.main([*call, *more]) == 0
+        assert capsys.readouterr().out.splitlines()[-1].startswith(said)
+    (record,) = list_records()
+    assert not (record.path / "predictions").exists()
+    assert cli.main(["sweep", "--plan", str(plan), "--device", "cpu"]) == 0
+    assert "3 of 3 runs recorded" in capsys.readouterr().out
 
 
 def test_a_dataset_that_is_not_there_is_passed_over(seglib_home, capsys):

@@ -18,10 +18,12 @@ import torch
 from seglib.config import RunConfig
 from seglib.data.datasets import prepare
 from seglib.files import read_json, write_json
-from seglib.records import Record, list_records
+from seglib.records import Record
 from seglib.training.loop import fit
 
 RECORDS = Path(__file__).parent / "records"
+RESULTS = Path(__file__).parents[2] / "results"
+RECORDED = [Record(file.parent) for file in sorted(RESULTS.glob("[!.]*/config.json"))]
 SHARED = RunConfig(
     image_size=(64, 128), crop_size=(48, 96), scale=(0.8, 1.5), rotation=5.0, jitter=0.4,
     dropout=0.1, schedule="one_cycle", learning_rate=1e-2, epochs=4, batch_size=4, precision="fp32",
@@ -83,9 +85,10 @@ def test_a_recorded_run_is_reproduced(model: str, home: Path, seglib_home: Path)
     assert again["scores"]["miou"] == pytest.approx(recorded["scores"]["miou"], abs=0.02)
 
 
-@pytest.mark.parametrize("record", list_records(), ids=lambda record: record.id)
+@pytest.mark.parametrize("record", RECORDED, ids=lambda record: record.id)
 def test_records_are_complete_and_of_this_code(record: Record):
     assert record.config.resolved().run_id == record.id
+    assert not record.weights_path.exists() or record.weights()
     assert record.is_current, f"run: seglib verify {record.id}"
     assert len(record.predictions("val")) in (0, 12)  # as the plan says
     assert record.history["epoch"].iloc[-1] == record.config.epochs
@@ -101,7 +104,7 @@ def test_records_are_complete_and_of_this_code(record: Record):
 
 def test_records_share_one_dataset_each():
     found: dict[tuple[str, ...], set[str]] = {}
-    for record in list_records():
+    for record in RECORDED:
         dataset, known = record.config.dataset, record.environment["data"]
         found.setdefault((dataset, "train", record.config.mode), set()).add(known["train"])
         for split, scores in record.scores.items():
