@@ -116,5 +116,5 @@ def seed_spread(scores: Mapping[str, Sequence[float]], means: Mapping[str, Any])
         places = [place] * len(scores[name])
         axis.plot(style.percentages(scores[name]), places, **TICK, markersize=7)
     style.name_rows(axis, list(scores))
-    axis.set_xlabel("val mIoU (%)")
+    axis.set_xlabel("mIoU (%)")
     return figure
