@@ -9,12 +9,13 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from PIL import Image
+from processes import Process
 from trees import write_scene
 
 import miniscapes
 from seglib import paths
 from seglib.data import cityscapes, datasets, fingerprint, list_scenes, prepare
-from seglib.data.datasets import DATASETS, DatasetSpec, dataset_spec
+from seglib.data.datasets import DATASETS, MARKER, DatasetSpec, dataset_spec
 from seglib.errors import ConfigError, DatasetError
 from seglib.labels import CITYSCAPES_19
 from seglib.recipes import recipe
@@ -294,3 +295,15 @@ def test_folder_without_anything(tmp_path):
     refused("leftImg8bit_trainvaltest.zip and gtFine_trainvaltest", "cityscapes", source=tmp_path)
     nowhere = tmp_path / "nowhere"
     refused("nowhere: no such folder", "cityscapes", source=nowhere)
+
+
+def prepare_small() -> tuple[str, int]:
+    options = {"size": (32, 64), "counts": {"train": 8, "val": 1, "test": 1}, "workers": 1}
+    root = prepare("miniscapes", progress=False, **options)
+    return str(root), (root / MARKER).stat().st_mtime_ns
+
+
+def test_processes_that_want_one_dataset_make_it_once(seglib_home: Path) -> None:
+    processes = [Process(seglib_home, prepare_small) for _ in range(2)]
+    first, second = (process.result() for process in processes)
+    assert first == second and len(list_scenes(Path(first[0]), "train")) == 8

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,8 @@ from miniscapes.masks import draw_instance_ids, draw_label_ids
 from miniscapes.render import annotate, lay_out
 from seglib.data import list_scenes, read_instance_ids, read_label_ids, read_photo
 from seglib.labels import CITYSCAPES_19
+
+ROOT = Path(__file__).parents[2]
 
 SIZE = (96, 192)
 
@@ -204,3 +208,17 @@ def test_the_command_refuses_mistakes_in_one_line(tmp_path):
         code, said = command(*arguments)
         assert code == 2 and message in said.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+@pytest.mark.slow
+def test_interrupted_it_keeps_nothing(tmp_path):
+    command = [sys.executable, "-m", "miniscapes", str(tmp_path / "out")]
+    command += ["--scenes", "5000", "--workers", "1"]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    while not any(tmp_path.rglob("*.png")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    last = process.communicate()[1].splitlines()[-1]
+    assert (process.returncode, last) == (1, "miniscapes: interrupted; nothing was kept")
+    assert not list(tmp_path.iterdir())

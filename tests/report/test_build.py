@@ -176,3 +176,12 @@ def test_without_latex_the_pdf_stays_and_one_line_says_so(state, tmp_path, monke
     assert len(said) == 1
     assert ("is up to date" if state == "current" else "apt-get install latexmk") in said[0]
     assert (REPORT / "main.pdf").read_bytes() == before
+
+
+@needs_latex
+def test_what_stops_latex_is_told_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "REPORT", tmp_path)
+    text = r"\documentclass{article}\begin{document}\nosuch\end{document}"
+    (tmp_path / "main.tex").write_text(text)
+    with pytest.raises(SeglibError, match="main.log: LaTeX stopped: ! Undefined control sequence"):
+        build.compile_pdf("latexmk", tmp_path / "out")
