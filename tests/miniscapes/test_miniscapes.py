@@ -62,7 +62,8 @@ def test_seed_and_index_change_the_scene():
     scenes = [render_scene(seed, "train", "eskerau", index, SIZE) for seed, index in keys]
     assert np.array_equal(scenes[0].image, scenes[3].image)
     assert scenes[0].polygons == scenes[3].polygons
-    assert scenes[2].polygons != scenes[0].polygons != scenes[1].polygons
+    assert scenes[0].polygons != scenes[1].polygons != scenes[2].polygons
+    assert scenes[0].polygons != scenes[2].polygons
 
 
 # The masks are drawn from these polygons, so these sums hold on every machine. A change here means

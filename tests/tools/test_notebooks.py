@@ -176,6 +176,7 @@ def test_refresh_is_stable_and_runs_in_the_notebooks_folder(tmp_path, seglib_hom
 
 
 def test_processors_are_free_as_far_as_they_were_idle(monkeypatch):
+    assert 1 <= notebooks.free_processors(0.1) <= os.cpu_count()
     texts = (f"cpu  {busy} 0 0 {idle} 0 0 0 0\n" + "cpu0 \ncpu1 \ncpu2 \ncpu3 \n"
              for busy, idle in ((1, 1), (1, 1), (101, 301)))
     stat = SimpleNamespace(exists=lambda: True, read_text=lambda: next(texts))
