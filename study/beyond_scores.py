@@ -84,11 +84,8 @@ def measure(
 
 def _rounded(values: dict[str, Any]) -> dict[str, Any]:
     """JSON values with six decimals everywhere; NaN becomes None."""
-
-    def parse_float(digits: str) -> float:
-        return round(float(digits), 6)
-
-    return json.loads(json.dumps(values), parse_float=parse_float, parse_constant=lambda _: None)
+    return json.loads(json.dumps(values), parse_float=lambda digits: round(float(digits), 6),
+                      parse_constant=lambda _: None)
 
 
 def certainty_and_boundaries(record: Record, device: str | None, progress: bool) -> dict[str, Any]:

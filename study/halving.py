@@ -15,7 +15,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -239,37 +239,29 @@ def _compact(record: Record) -> Record:
     return Record(record.path)
 
 
-def sweep_table(
-    plan: SweepPlan, lookup: Callable[[Rung, int], dict[str, Any] | None] | None = None
-) -> pd.DataFrame:
+def sweep_table(plan: SweepPlan) -> pd.DataFrame:
     """One row per candidate and rung, from the records alone; later rungs as far as decided.
 
     Columns: `rung` (from 1), `images` (<NA>: all), `candidate` (from 1), `run`, one for each swept
     field, `score` (NaN: not recorded yet, -inf: diverged), `rank` (from 1) and `kept` (<NA> while
     the rung is incomplete; on the last rung only the winner is kept), `seconds` of training.
-    `lookup` replaces the records as the source of `score` and `seconds`.
     """
-
-    def recorded(rung: Rung, candidate: int) -> dict[str, Any] | None:
-        if (record := find_record(plan.config(rung, candidate), plan.folder)) is None:
-            return None
-        return {"score": score_of(record, plan.score), "seconds": record.environment["seconds"]}
-
-    rows: list[dict[str, Any]] = []
-    remaining = list(range(plan.count))
+    rows, remaining = [], list(range(plan.count))
     for rung in plan.rungs:
-        found = {each: (lookup or recorded)(rung, each) or {} for each in remaining}
-        scores = {each: row["score"] for each, row in found.items() if row}
+        found = {each: record for each in remaining
+                 if (record := find_record(plan.config(rung, each), plan.folder)) is not None}
+        scores = {each: score_of(record, plan.score) for each, record in found.items()}
+        seconds = {each: record.environment["seconds"] for each, record in found.items()}
         order, complete = ranking(scores), len(scores) == len(remaining)
         kept = survivors(scores) if rung.images else order[:1]
         for candidate in remaining:
             rows.append({
                 "rung": rung.number, "images": rung.images, "candidate": candidate + 1,
                 "run": plan.config(rung, candidate).run_id, **plan.candidates[candidate],
-                "score": found[candidate].get("score", math.nan),
+                "score": scores.get(candidate, math.nan),
                 "rank": order.index(candidate) + 1 if complete else None,
                 "kept": candidate in kept if complete else None,
-                "seconds": found[candidate].get("seconds", math.nan),
+                "seconds": seconds.get(candidate, math.nan),
             })
         if not complete:
             break

@@ -62,16 +62,21 @@ def status(entry: Entry) -> Status:
 
 
 def unique(entries: Sequence[Entry]) -> list[Entry]:
-    """Every run once, in its first place, with all that any of its groups asks of it."""
+    """Every run once, in its first place, with all that any of its groups asks of it.
+
+    The weights that a run still to come starts from are asked for until it is recorded.
+    """
     chosen: dict[str, Entry] = {}
     for entry in entries:
-        first = chosen.get(entry.id)
-        if isinstance(first, StudyRun) and isinstance(entry, StudyRun):
+        if isinstance(first := chosen.get(entry.id), StudyRun) and isinstance(entry, StudyRun):
             splits = tuple(dict.fromkeys((*first.splits, *entry.splits)))
             flags = {name: getattr(first, name) or getattr(entry, name)
                      for name in ("weights", "predictions", "measured", "compared")}
             entry = dataclasses.replace(first, splits=splits, **flags)
         chosen[entry.id] = entry
+    to_come = [each.config for each in chosen.values() if find_record(each.config) is None]
+    for start in chosen.keys() & {config.init_from for config in to_come}:
+        chosen[start] = dataclasses.replace(chosen[start], weights=True)
     return list(chosen.values())
 
 
@@ -116,8 +121,7 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
     scoring and measuring.
     """
     from seglib.training.loop import NonFiniteLoss, OutOfTime
-    absent: set[str] = set()
-    worked = False
+    absent, worked = set(), False
     for entry in unique(entries):
         dataset = entry.config.dataset
         if dataset in absent or status(entry).is_done:
@@ -133,6 +137,7 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
         worked = True
         try:
             _work_on(entry, deadline, **options)
+            _drop_weights(unique(entries))
         except OutOfTime:
             break
         except (NonFiniteLoss, DatasetError) as problem:
@@ -160,9 +165,15 @@ def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
         score_split(record, split, **options)
     if entry.measured and missing_parts(record):
         measure(record, **options)
-    if ours.exists() and not entry.weights:  # they were kept to score and to measure with
-        record.weights_path.unlink(missing_ok=True)
     if not entry.predictions:
         for folder in ("predictions", "measurements/confidence"):
             shutil.rmtree(record.path / folder, ignore_errors=True)
-    ours.unlink(missing_ok=True)
+
+
+def _drop_weights(entries: Sequence[Entry]) -> None:
+    """Delete weights that were kept to score, to measure or to start another run with."""
+    for entry in entries:
+        ours = paths.checkpoints_dir() / f"{entry.id}.ours"  # there is none of a sweep
+        if ours.exists() and not entry.weights and status(entry).is_done:
+            find_record(entry.config).weights_path.unlink(missing_ok=True)
+            ours.unlink()

@@ -1,6 +1,9 @@
 """The study's figures say what their tables hold, a network always in its own colour."""
 
+import itertools
 import math
+from types import SimpleNamespace
+from unittest import mock
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,9 +16,9 @@ from seglib.evaluation.intervals import PairedDifference
 from seglib.labels import CAMVID_11, CITYSCAPES_19, IGNORE_INDEX
 from seglib.models import build_model
 from seglib.plots import style
-from study import attention, plots
+from study import attention, halving, plots
 from study.comparison import Pair
-from study.halving import Rung, SweepPlan, sweep_table
+from study.halving import SweepPlan, sweep_table
 from study.plots.diagram import find_stages
 from study.plots.hyperparameters import DROPPED, KEPT
 
@@ -238,16 +241,16 @@ def test_calibration_and_robustness_are_drawn():
 def made_up(rungs: int = 3, diverged: int | None = None) -> pd.DataFrame:
     """A table in which the learning rate counts and the rest is small; `rungs` are recorded."""
     noise = np.random.default_rng(0).normal(0, 0.004, (4, PLAN.count))
-
-    def lookup(rung: Rung, candidate: int):
-        if rung.number > rungs:
-            return None
-        if candidate == diverged:
-            return {"score": -math.inf}
+    recorded = {}
+    for rung, candidate in itertools.product(PLAN.rungs[:rungs], range(PLAN.count)):
         fast = PLAN.candidates[candidate]["learning_rate"] > 5e-4
-        return {"score": float(0.1 * rung.number + 0.1 * fast + noise[rung.number, candidate])}
-
-    return sweep_table(PLAN, lookup)
+        score = float(0.1 * rung.number + 0.1 * fast + noise[rung.number, candidate])
+        score = -math.inf if candidate == diverged else score
+        recorded[PLAN.config(rung, candidate)] = SimpleNamespace(
+            score=score, environment={"seconds": math.nan})
+    with mock.patch.multiple(halving, find_record=lambda config, folder: recorded.get(config),
+                             score_of=lambda record, name: record.score):
+        return sweep_table(PLAN)
 
 
 def test_rungs_fade_what_was_dropped_and_star_the_winner():
