@@ -15,7 +15,7 @@ import pandas as pd
 from seglib.evaluation.intervals import PairedDifference, holm, paired_difference
 from seglib.models import MODELS
 from seglib.records import Record, find_record
-from seglib.text import DATASET_NAMES, network_name
+from seglib.text import network_name
 
 from .measurements import is_measured, measurement
 from .plan import Entry, StudyRun, load_study
@@ -26,20 +26,17 @@ SEEDS = range(10)  # of which records are looked for
 def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     """The runs of the study's plan that are compared on a dataset, by name, as far as recorded.
 
-    These are the full run of every architecture, then those that started from another run's
-    weights. A run without scores on `split` is left out.
+    These are the full run of every architecture. One without scores on `split` is left out.
     """
     configs = [e.config for e in _planned(dataset) if isinstance(e, StudyRun) and e.compared]
     records = [r for r in map(find_record, configs) if r is not None and split in r.scores]
-    order = list(MODELS)
-    records.sort(key=lambda r: (r.config.start_dataset != "", order.index(r.config.model)))
-    models = [record.config.model for record in records if not record.config.start_dataset]
+    records.sort(key=lambda record: [*MODELS].index(record.config.model))
+    models = [record.config.model for record in records]
     named = {}
     for record in records:
-        config, start = record.config, record.config.start_dataset
+        config = record.config
         several = models.count(config.model) > 1 and config.size
-        name = network_name(config) + (f" {config.size.upper()}" if several else "")
-        named[f"{name}, from {DATASET_NAMES[start]}" if start else name] = record
+        named[network_name(config) + (f" {config.size.upper()}" if several else "")] = record
     return named
 
 
