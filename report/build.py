@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,7 +132,10 @@ def recorded_runs() -> dict[str, Record]:
 
 def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     """Everything measured that the text, the tables and the claims may name."""
-    parts = [("", drive_numbers()), *((f"{d}/", seed_numbers(d)) for d in DATASETS)]
+    spreads = {d: comparison.seed_scores(d).values() for d in DATASETS}
+    spreads["data"] = [[each["miou"] for each in comparison.scores_of_seeds(run)]
+                       for name, run in runs.items() if name.startswith("miniscapes2560/")]
+    parts = [("", drive_numbers()), *((f"{d}/", seed_numbers(s)) for d, s in spreads.items())]
     parts += [("", factor_numbers()), ("published/", published_numbers())]
     parts += [(f"{dataset}/data/", data_numbers(dataset)) for dataset in DATASETS]
     families = {f"data/{n}/": f"miniscapes2560/{{}}:{n}" for n in (40, 160, 640, 2560)}
@@ -261,8 +264,7 @@ def drive_numbers() -> Named:
             yield f"camvid/{drive}/{split}", number(frames[drive, split])
 
 
-def seed_numbers(dataset: str) -> Named:
-    scores = comparison.seed_scores(dataset).values()
+def seed_numbers(scores: Collection[Sequence[float]]) -> Named:
     yield "seeds deviation", number(100 * effects.pooled_deviation(scores), ".1f")
     yield "two runs", number(100 * effects.two_runs(scores), ".1f")
 

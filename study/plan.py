@@ -81,6 +81,7 @@ class StudyRun:
     factor: str | None = None  # what is varied one at a time, and to which level
     level: str | None = None
     weights: bool = True  # whether the record keeps its weights
+    starts: bool = False  # whether a run that is still to come starts from them
     predictions: bool = True  # and what it predicts for a dozen scenes
     splits: tuple[str, ...] = ()  # scored besides val
     measured: bool = False  # whether the record holds all of `beyond_scores`

@@ -44,7 +44,8 @@ def status(entry: Entry) -> Status:
     if record is not None:
         missing = [split for split in entry.splits if split not in record.packed_scores]
         lacking = missing_parts(record) if entry.measured else []
-        if (entry.weights or missing or lacking) and not record.weights_path.exists():
+        kept = entry.weights or entry.starts
+        if (kept or missing or lacking) and not record.weights_path.exists():
             return Status("no weights", "recorded without its weights")
         if missing:
             return Status("not scored", f"on {', '.join(missing)}")
@@ -62,10 +63,7 @@ def status(entry: Entry) -> Status:
 
 
 def unique(entries: Sequence[Entry]) -> list[Entry]:
-    """Every run once, in its first place, with all that any of its groups asks of it.
-
-    The weights that a run still to come starts from are asked for until it is recorded.
-    """
+    """Every run once, in its first place, with all that any of its groups asks of it."""
     chosen: dict[str, Entry] = {}
     for entry in entries:
         if isinstance(first := chosen.get(entry.id), StudyRun) and isinstance(entry, StudyRun):
@@ -76,7 +74,7 @@ def unique(entries: Sequence[Entry]) -> list[Entry]:
         chosen[entry.id] = entry
     to_come = [each.config for each in chosen.values() if find_record(each.config) is None]
     for start in chosen.keys() & {config.init_from for config in to_come}:
-        chosen[start] = dataclasses.replace(chosen[start], weights=True)
+        chosen[start] = dataclasses.replace(chosen[start], starts=True)
     return list(chosen.values())
 
 
@@ -158,7 +156,7 @@ def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
     if retrain or find_record(entry.config) is None:
         ours.parent.mkdir(parents=True, exist_ok=True)
         ours.touch()
-    keep_weights = entry.weights or bool(entry.splits) or entry.measured
+    keep_weights = entry.weights or entry.starts or bool(entry.splits) or entry.measured
     record = fit(entry.config, retrain=retrain or None, keep_weights=keep_weights,
                  deadline=deadline, **options)
     for split in entry.splits:
@@ -174,6 +172,7 @@ def _drop_weights(entries: Sequence[Entry]) -> None:
     """Delete weights that were kept to score, to measure or to start another run with."""
     for entry in entries:
         ours = paths.checkpoints_dir() / f"{entry.id}.ours"  # there is none of a sweep
-        if ours.exists() and not entry.weights and status(entry).is_done:
-            find_record(entry.config).weights_path.unlink(missing_ok=True)
+        if ours.exists() and status(entry).is_done and not entry.starts:
+            if not entry.weights:
+                find_record(entry.config).weights_path.unlink(missing_ok=True)
             ours.unlink()

@@ -138,7 +138,7 @@ def main_runs(table: pd.DataFrame) -> pd.DataFrame:
     plan has without comparing it, such as runs on fewer scenes, is left out.
     """
     entries = [e for scale in SCALES for e in load_study(scale) if isinstance(e, StudyRun)]
-    compared = {entry.id for entry in entries if entry.compared or entry.config.with_val}
+    compared = {e.id for e in entries if e.compared or e.config.with_val or e.config.init_from}
     table = table[~table["run"].isin({entry.id for entry in entries} - compared)]
     keys = ["dataset", "model", "start", "trained"]
     ranked = table.assign(planned=table["run"].isin(compared), scored=table["scored_on"].notna())

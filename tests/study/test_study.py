@@ -178,6 +178,7 @@ def test_the_study_trains_what_is_missing_and_only_that(cityscapes_home, plan, c
     assert states(plan) == ["recorded"] * 5
     assert len(list_records()) == 4
     assert len([record for record in list_records() if record.weights_path.exists()]) == 1
+    assert not [*paths.checkpoints_dir().glob("*.ours")]  # what a group keeps, no other drops
     capsys.readouterr()
     assert train_all(plan) == 0
     assert capsys.readouterr().out == ""  # nothing to do, nothing said
