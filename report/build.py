@@ -35,10 +35,9 @@ from study import comparison, effects, gallery, tables
 from study.boundaries import errors_by_distance
 from study.corruptions import CORRUPTIONS
 from study.exploration import facts_file
-from study.layers import receptive_field
+from study.layers import network_shape, receptive_field
 from study.measurements import measurement
 from study.plan import load_study
-from study.work import network_shape
 
 REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
@@ -219,7 +218,7 @@ def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:
 
 def training_numbers(record: Record) -> Named:
     yield "versions", listed([" ".join(pair) for pair in record.environment["versions"].items()])
-    yield "minutes", number(record.environment["seconds"] / 60)
+    yield "minutes", number(comparison.training_minutes(record))
     options = dataclasses.asdict(record.config) | record.config.model_options()
     for field in RECIPE:
         yield f"set {field}", setting(options[field])

@@ -80,12 +80,20 @@ def pairs(runs: Mapping[str, Record], split: str = "test", seed: int = 0) -> lis
     return sorted(pairs, key=lambda pair: -pair.difference.difference)
 
 
+def seeds_of(record: Record) -> list[Record]:
+    """A run, then all recorded ones that differ from it in the seed alone."""
+    others = (find_record(dataclasses.replace(record.config, seed=seed)) for seed in SEEDS)
+    return [record, *(other for other in others if other is not None and other.id != record.id)]
+
+
 def scores_of_seeds(record: Record, split: str = "test") -> list[dict[str, Any]]:
     """The scores on a split of a run and of all recorded ones that differ from it in the seed."""
-    configs = [dataclasses.replace(record.config, seed=seed) for seed in SEEDS]
-    others = [found for config in configs if (found := find_record(config)) is not None]
-    return [record.scores[split]] + [other.scores[split] for other in others
-                                     if other.id != record.id and split in other.scores]
+    return [run.scores[split] for run in seeds_of(record) if run is record or split in run.scores]
+
+
+def training_minutes(record: Record) -> float:
+    """Minutes of one training: the fewest of its seeds', as some ran beside other work."""
+    return min(run.environment["seconds"] for run in seeds_of(record)) / 60
 
 
 def largest_confusions(scores: Mapping[str, Any], count: int = 3) -> list[tuple[str, str, float]]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.utils.flop_counter import FlopCounterMode
 
+from seglib.config import RunConfig
 from seglib.models.inspection import dry_run, shapes_of
 
 # Layers that look at one position only: they leave the receptive field as it is.
@@ -80,6 +81,12 @@ def layer_table(model: nn.Module, size: int | tuple[int, int]) -> pd.DataFrame:
     ):
         dry_run(model, size, counter)
     return pd.DataFrame(rows).astype({"receptive_field": "Int64"})
+
+
+def network_shape(config: RunConfig) -> nn.Module:
+    """The network of a run without memory, random numbers or downloads: its shapes are enough."""
+    with torch.device("meta"):
+        return config.build_model(download=False)
 
 
 def effective_receptive_field(

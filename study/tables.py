@@ -24,9 +24,9 @@ from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.records import Record, list_records, load_record
 from seglib.text import DATASET_NAMES, describe_options, network_name, percent
 
-from .comparison import scores_of_seeds
+from .comparison import scores_of_seeds, training_minutes
+from .layers import network_shape
 from .plan import SCALES, StudyRun, load_study, read_toml
-from .work import network_shape
 
 BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 COLUMNS = """
@@ -44,7 +44,8 @@ dataset) the run that the study compares, or if there is none yet the best on va
 runs ({count}) are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, \
 in percent{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The \
 interval resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them \
-the seeds where there are several; of a single run it says nothing about another seed."""
+the seeds where there are several; of a single run it says nothing about another seed. Training \
+times are those of the fastest seed, since others ran beside other work."""
 PUBLISHED = """
 ### Published on the same split
 
@@ -176,7 +177,7 @@ def _line(row: Any) -> str:
         f"{_score(mious.mean())}{spread}{mark} ({_score(low)}–{_score(high)})",
         ", ".join(f"{city} {_score(miou)}" for city, miou in cities.items()),
         _score(_values(runs, "pixel_accuracy").mean()), _score(_values(runs, "miiou").mean()),
-        "n/a" if pd.isna(row.minutes) else f"{row.minutes:.0f} min",
+        "n/a" if pd.isna(row.minutes) else f"{training_minutes(record):.0f} min",
     )
     return "| " + " | ".join(cells) + " |"
 

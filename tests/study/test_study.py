@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from seglib import cli, paths
-from seglib.config import RunConfig
-from seglib.data.datasets import DATASETS
 from seglib.errors import ConfigError
 from seglib.files import read_json, write_json
 from seglib.records import find_record, list_records, seal, write_scores
@@ -18,7 +16,6 @@ from study import run as study_run
 from study.effects import one_factor_summary, one_factor_table
 from study.plan import SCALES, StudyRun, StudySweep, ablation_configs, load_study
 from study.run import Status, deadline_of, listing, run_study, status, unique
-from study.work import epoch_images
 
 TINY = (
     "{ width = 4, image_size = [32, 64], crop_size = false, epochs = 2, batch_size = 2, "
@@ -274,16 +271,6 @@ def test_a_sweep_is_listed_as_far_as_it_is_recorded(plan, seglib_home):
     assert sweep.plan.grid == {"dropout": (0.0, 0.1)} and sweep.plan.halvings == 1
     text = study_run.sweep_listing(sweep.plan)
     assert "0 of 3 runs" in text and len(text.splitlines()) == 1 + 2 + 1
-
-
-def test_an_epoch_leaves_incomplete_batches_out(home):
-    config = RunConfig(batch_size=4)  # of 6 images, and 3 of val
-    assert epoch_images(config) == epoch_images(dataclasses.replace(config, train_images=5)) == 4
-    assert epoch_images(dataclasses.replace(config, with_val=True)) == 8
-    published = RunConfig(dataset="camvid", batch_size=4)  # which is not there
-    assert epoch_images(published) == 364  # of 367
-    assert all(epoch_images(dataclasses.replace(published, dataset=name)) for name in DATASETS)
-    assert epoch_images(dataclasses.replace(published, with_val=True)) == 468  # of 367 + 101
 
 
 def test_budgets_are_durations():
