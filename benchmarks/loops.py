@@ -18,7 +18,7 @@ from seglib.data.cache import SceneCache, load_cache
 from seglib.data.datasets import dataset_spec, prepare
 from seglib.data.transforms import TrainingSet, normalize
 from seglib.data.tree import list_scenes
-from seglib.devices import autocast, memory_format, resolve_precision
+from seglib.devices import autocast, memory_format
 from seglib.models import build_model
 from seglib.recipes import recipe
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint
@@ -135,10 +135,9 @@ def bare_epoch(config: RunConfig) -> dict[str, torch.Tensor]:
     optimizer = build_optimizer(model, config, CPU)
     scheduler = build_scheduler(optimizer, config, len(cache) // config.batch_size)
     loss_function = _loss(config, cache)
-    precision = resolve_precision(config.precision, CPU)
     for image, mask in DataLoader(TrainingSet(cache, config), batch_sampler=batches):
         image = normalize(image).to(memory_format=memory_format(CPU))
-        with autocast(precision, CPU):
+        with autocast(config.precision, CPU):
             logits = model(image)
         loss_function(logits.float(), mask).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from seglib import paths
-from seglib.devices import resolve_precision
+from seglib.devices import inference_precision
 from seglib.files import read_json, write_json
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import describe_machine
@@ -168,7 +168,7 @@ def describe() -> dict[str, Any]:
         kilobytes = int(Path("/proc/meminfo").read_text().split()[1])
         machine["memory_gb"] = round(kilobytes / 2**20)
     machine["cores"] = os.cpu_count()
-    machine["precision"] = resolve_precision("auto", torch.device("cpu"))
+    machine["precision"] = inference_precision("bf16", torch.device("cpu"))
     machine["python"] = platform.python_version()
     for name in PEERS:
         with contextlib.suppress(metadata.PackageNotFoundError):  # no measurement needs them all

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from seglib.data.images import resize_image
 from seglib.data.transforms import normalize
-from seglib.devices import autocast, memory_format, resolve_precision
+from seglib.devices import autocast, inference_precision, memory_format
 from seglib.evaluation.predictor import Predictor, working_size
 from seglib.labels import CITYSCAPES_19
 from seglib.models import build_model
@@ -77,7 +77,7 @@ def prepare(way: str, size: tuple[int, int]) -> Callable[[], np.ndarray]:
     """A contender that labels a photograph of `size` (H, W): uint8 class indices."""
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     torch.manual_seed(0)
-    precision = resolve_precision("auto", CPU)
+    precision = inference_precision("bf16", CPU)
     if way == "smp":
         network = smp_unet(PEER, CITYSCAPES_19.num_classes).eval()
         return lambda: _whole(network, photo, "fp32")

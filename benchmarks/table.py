@@ -19,8 +19,8 @@ above 1, seglib did better. **Bold** ratios miss their target, or are below 1 wh
 set; the reasons stand below the table.
 
 Our networks compute in bf16 on machines that do so in hardware, otherwise in 32 bits.
-`python -m benchmarks.gpu` measures seglib on one GPU, without the other libraries, and adds its rows
-here.
+`python -m benchmarks.gpu` measures seglib on one GPU, without the other libraries, and adds its
+rows here.
 """
 
 

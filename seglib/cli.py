@@ -4,7 +4,6 @@ A mistake of the user's gets one line on stderr and exit code 2; nothing half-wr
 Commands import what they need when they run, so that `seglib --help` needs no PyTorch.
 """
 
-import ast
 import contextlib
 import errno
 import inspect
@@ -18,8 +17,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from functools import partial, wraps
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,17 +29,17 @@ from .errors import ConfigError, SeglibError, choose, printable
 
 ADVICE = {errno.ENOSPC: "; free some space and rerun", errno.EACCES: "; choose another folder"}
 # What several commands have, and what help calls the values; its defaults are told in words.
-value = partial(arg, help_behavior_hint="")
+option = partial(arg, help_behavior_hint="")
 WHERE = "Where to compute (default: the first of these that is there)."
-Dataset = Annotated[str | None, value(metavar="[DATASET]")]
-Device = Annotated[str | None, value(metavar="{cuda,mps,cpu}", help=WHERE)]
-Folder = Annotated[Path | None, value(metavar="FOLDER")]
-Run = Annotated[str | None, value(metavar="RUN")]
+Dataset = Annotated[str | None, option(metavar="[DATASET]")]
+Device = Annotated[str | None, option(metavar="{cuda,mps,cpu}", help=WHERE)]
+Folder = Annotated[Path | None, option(metavar="FOLDER")]
+Run = Annotated[str | None, option(metavar="RUN")]
 
 
 def data(
     name: Positional[Dataset] = "miniscapes", /,
-    source: Annotated[Path | None, value(name="from", metavar="FOLDER")] = None,
+    source: Annotated[Path | None, option(name="from", metavar="FOLDER")] = None,
     download: bool = False, check: bool = False, force: bool = False,
 ) -> None:
     """Make a dataset ready and say what it holds.
@@ -69,7 +67,7 @@ def train(
     *, data_from: Folder = None, device: Device = None,
     tracker: Annotated[str, arg(metavar="{none,wandb}")] = "none",
     retrain: bool = False, compact: bool = False,
-    workers: Annotated[int | None, value()] = None, compile: bool = False,
+    workers: Annotated[int | None, option()] = None, compile: bool = False,
 ) -> None:
     """Train one run and record it: loads the record if there is one, resumes what was interrupted.
 
@@ -90,7 +88,8 @@ def train(
     from .text import score_note
     from .training import fit
     from .training.tracking import check_tracker
-    config = config.resolved(choose_device(device))
+    choose_device(device)
+    config = config.resolved()
     retrain = retrain or os.environ.get("SEGLIB_RETRAIN") == "1"
     if workers is not None and workers < 0:
         raise ConfigError(f"workers {workers} must be 0 or more")
@@ -110,7 +109,7 @@ def train(
 
 
 def evaluate(
-    run: Positional[Annotated[str | None, value(metavar="[RUN]")]] = None, /,
+    run: Positional[Annotated[str | None, option(metavar="[RUN]")]] = None, /,
     split: Annotated[str, arg(metavar="{train,val,test}")] = "val",
     export: Folder = None, device: Device = None,
 ) -> None:
@@ -136,7 +135,7 @@ def evaluate(
 
 
 def predict(
-    photos: Positional[Annotated[tuple[Path, ...], value(metavar="PHOTO ...")]], /,
+    photos: Positional[Annotated[tuple[Path, ...], option(metavar="PHOTO ...")]], /,
     output: Path = Path("predicted"), run: Run = None, device: Device = None,
 ) -> None:
     """Segment street photographs of any size: label ids, colours and an overlay of each.
@@ -147,12 +146,12 @@ def predict(
     Args:
         photos: Pictures, or folders of them.
         output: Folder for the results; made if it is missing.
-        run: Id of the run whose weights are used (default: the best recorded one on CamVid).
+        run: Id of the run whose weights are used (default: the best recorded one on photographs).
     """
     from .evaluation.predict import predict_files
     from .evaluation.predictor import Predictor
     from .records import best_record, load_record
-    record = best_record("camvid") if run is None else load_record(run)
+    record = best_record() if run is None else load_record(run)
     written = predict_files(Predictor.from_record(record, device), photos, output)
     print(f"{record.id}: {len(written)} files in {output}")
 
@@ -229,17 +228,22 @@ def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int =
     print(repeat(load_record(run), epochs))
 
 
-def commands() -> dict[str, Callable[..., None] | EntryPoint]:
-    """Ours, and those that packages add under the entry point group, not loaded yet."""
+def commands() -> dict[str, Callable[..., None]]:
+    """Ours, and those that packages add under the entry point group."""
     ours = (data, models, train, evaluate, predict, runs, verify)
     own = {command.__name__: command for command in ours}
-    return own | {point.name: point for point in entry_points(group="seglib.commands")}
+    return own | {point.name: point.load() for point in entry_points(group="seglib.commands")}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its `exit_code`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    return exit_code(lambda: (parse(given) or (lambda: None))())
+
+    def run() -> None:
+        if call := parse(given):
+            call()
+
+    return exit_code(run)
 
 
 def exit_code(call: Callable[[], Any]) -> int:
@@ -252,20 +256,22 @@ def exit_code(call: Callable[[], Any]) -> int:
             stream.reconfigure(errors="backslashreplace")
     with contextlib.suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGTERM, _interrupt)
-    rank = os.environ.get("RANK", "0")
+    silent = os.environ.get("RANK", "0") != "0"
     try:
-        with contextlib.redirect_stdout(open(os.devnull, "w") if rank != "0" else sys.stdout):
-            call()
+        with open(os.devnull, "w") as nowhere:
+            with contextlib.redirect_stdout(nowhere if silent else sys.stdout):
+                call()
             sys.stdout.flush()
         return 0
     except KeyboardInterrupt:
-        print("\nseglib: interrupted; the same command goes on from here", file=sys.stderr)
+        if not silent:
+            print("\nseglib: interrupted; the same command goes on from here", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         return 1
     except SeglibError as problem:
-        if rank != "0" and isinstance(problem, ConfigError):
+        if silent and isinstance(problem, ConfigError):
             return 2  # every process has the same options
         message = str(problem)
     except OSError as problem:
@@ -295,16 +301,15 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
             return None
         name, rest = rest[0], ["--help"]
     command = known[choose("command", name, known)]
-    command = command.load() if isinstance(command, EntryPoint) else command
     # as the shell does at the start of a word
     home = partial(re.sub, "(?<==)~.*", lambda match: os.path.expanduser(match[0]), count=1)
     rest = [home(word) if word.startswith("--") else os.path.expanduser(word) for word in rest]
 
     @wraps(command)  # has its options, and returns it with their values
     def deferred(*given: Any, **options: Any) -> Callable[[], Any]:
-        for option, value in options.items():
-            if value == ():
-                raise ConfigError(f"--{option} needs a value (see: seglib {name} --help)")
+        for key, values in options.items():
+            if values == ():
+                raise ConfigError(f"--{key} needs a value (see: seglib {name} --help)")
         return partial(command, *given, **options)
 
     output, errors = io.StringIO(), io.StringIO()  # without an encoding, tyro draws no frames
@@ -324,19 +329,11 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
     return None
 
 
-def _docstring(command: Callable[..., None] | EntryPoint) -> str:
-    """A command's docstring, that of an entry point read off its file: loading it may be slow."""
-    if callable(command):
-        return inspect.getdoc(command)
-    tree = ast.parse(Path(find_spec(command.module).origin).read_text(encoding="utf-8"))
-    return next(ast.get_docstring(n) for n in tree.body if getattr(n, "name", "") == command.attr)
-
-
-def _overview(known: dict[str, Callable[..., None] | EntryPoint]) -> str:
+def _overview(known: dict[str, Callable[..., None]]) -> str:
     """The commands, each with the first line of its docstring."""
     lines = ["usage: seglib COMMAND [OPTIONS]", "", "Semantic segmentation of street scenes", ""]
     for name, command in known.items():
-        text = f"  {name:10}{_docstring(command).splitlines()[0]}"
+        text = f"  {name:10}{inspect.getdoc(command).splitlines()[0]}"
         lines.append(textwrap.fill(text, 80, subsequent_indent=" " * 12))
     return "\n".join([*lines, "", "seglib COMMAND --help shows the options of a command."])
 
@@ -356,9 +353,9 @@ def _problem(text: str) -> str:
     """The first paragraph of tyro's message, below its title and a rule, on one line."""
     lines = "\n".join(line.strip() for line in text.strip().splitlines()[2:])
     first = re.split(r"\n-*\n", lines)[0].replace("\n", " ")
-    if wrong := re.search(r"^Error parsing --.*?('.*')", first):
-        option = re.search(r"helptext:\n(.*)", lines)[1]
-        return f"expected {_without_none(option).strip()}, found {wrong[1]}"
+    wrong = re.search(r"^Error parsing --.*?('.*')", first)
+    if wrong and (wanted := re.search(r"helptext:\n(.*)", lines)):
+        return f"expected {_without_none(wanted[1]).strip()}, found {wrong[1]}"
     meant = re.search(r"Perhaps you meant:\n(--\S+)", lines)
     hint = f"; did you mean {meant[1]}?" if meant else ""
     return first.removeprefix("Error parsing config: ") + hint

@@ -20,7 +20,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "mode": ("fine", "coarse"), "select_by": ("last", "miou", "loss"),
     "loss": ("cross_entropy", "dice", "iou", "cross_entropy+dice", "cross_entropy+iou"),
     "class_weights": ("none", "sqrt_median"), "optimizer": ("adam", "adamw", "adamax"),
-    "schedule": ("step", "one_cycle"), "precision": ("auto", "fp32", "bf16", "fp16"),
+    "schedule": ("step", "one_cycle"), "precision": ("fp32", "bf16", "fp16"),
 }
 # Fields, what their values must fulfil (None always may be), and that in words.
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
@@ -49,7 +49,7 @@ class RunConfig:
     """Everything that determines a run's result; the run's id is a hash of these values.
 
     None stands for the default of the architecture or the dataset and does not count in the hash,
-    so that new fields leave the ids of older records alone; nor does a default that is spelled out.
+    so that new fields leave the ids of older records alone; nor does one that is spelled out.
     """
 
     dataset: str = "miniscapes"  # One of miniscapes, miniscapes2560, camvid and cityscapes
@@ -96,7 +96,7 @@ class RunConfig:
     epochs: int = 30  # Passes over the training images
     batch_size: int = 8  # Images per optimiser step, over all processes and accumulated parts
     accumulation: int = 1  # Parts in which a batch goes through the network, to fit a small memory
-    precision: str = "auto"  # fp32, bf16, fp16, or auto: what this machine computes fastest
+    precision: str = "fp32"  # fp32, bf16 or fp16; the recipes have bf16 on every machine
     ema: float | None = None  # Decay per step of a running mean of the weights, kept in their place
     select_by: str = "last"  # Epoch whose weights are kept: the last, or the best by miou or loss
     validate_every: int = 1  # Epochs between validations; the last epoch is always validated
@@ -119,12 +119,12 @@ class RunConfig:
         if self.with_val and (self.hold_out or self.select_by != "last"):
             raise ConfigError("with_val trains on val: select_by must be 'last', hold_out empty")
 
-    def resolved(self, device: "torch.device | None" = None) -> "RunConfig":  # noqa: F821
+    def resolved(self) -> "RunConfig":
         """The same run with nothing left open and nothing said twice; its id is a hash of this.
 
-        Sizes and precision (on `device`, None: the fastest) get values; settings without effect,
-        and those that spell a default out, get the field's own. `ConfigError` for unknown names and
-        options of other models.
+        Sizes get values; settings without effect, and those that spell out a default of the
+        architecture, get the field's own. `ConfigError` for unknown names and options of other
+        models.
         """
         spec, own = dataset_spec(self.dataset), self._own_options()
         size = self.image_size or spec.train_size
@@ -138,9 +138,6 @@ class RunConfig:
         fields = dataclasses.fields(self)
         changes = {field.name: field.default for field in fields if without_effect.get(field.name)}
         changes |= {"image_size": size, "hold_out": self.hold_out and tuple(sorted(self.hold_out))}
-        if self.precision == "auto":
-            from .devices import resolve_precision  # here, since PyTorch takes seconds to import
-            changes["precision"] = resolve_precision(self.precision, device)
         return dataclasses.replace(self, **changes)
 
     def model_options(self) -> dict[str, Any]:

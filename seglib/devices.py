@@ -30,16 +30,6 @@ def choose_device(name: str | None = None) -> torch.device:
     return torch.device(name)
 
 
-def resolve_precision(precision: str = "auto", device: torch.device | None = None) -> str:
-    """Turn "auto" into what `device` (None: the fastest) computes fastest: bf16, fp16 or fp32."""
-    if precision != "auto":
-        return precision
-    device = device or choose_device()
-    if is_native("bf16", device):
-        return "bf16"
-    return "fp16" if device.type == "cuda" else "fp32"
-
-
 def is_native(precision: str, device: torch.device) -> bool:
     """Whether `device` computes in a precision by itself; else it is imitated, which is slow."""
     if precision == "bf16" and device.type == "cuda":
@@ -56,7 +46,7 @@ def inference_precision(precision: str, device: torch.device) -> str:
 
 
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:
-    """The context in which a forward pass computes in a resolved precision."""
+    """The context in which a forward pass computes in a precision."""
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, torch.bfloat16 if precision == "bf16" else torch.float16)

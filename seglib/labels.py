@@ -128,6 +128,11 @@ class ClassSet:
         colors = np.pad(self.colors, ((0, 256 - self.num_classes), (0, 0)))
         return np.take(colors, indices, axis=0)
 
+    def overlay(self, image: np.ndarray, indices: np.ndarray, alpha: float = 0.55) -> np.ndarray:
+        """The classes' colours laid over the image, uint8 (H, W, 3); where it is 255, the image."""
+        blend = (1 - alpha) * image + alpha * self.colorize(indices).astype(np.float32)
+        return np.where((indices == IGNORE_INDEX)[..., None], image, blend).round().astype(np.uint8)
+
     def _check_indices(self, indices: np.ndarray) -> None:
         bad = ((indices < 0) | (indices >= self.num_classes)) & (indices != IGNORE_INDEX)
         if bad.any():

@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 
 from . import paths
 from .config import RunConfig
-from .data.datasets import DatasetSpec, dataset_spec, fingerprint
+from .data.datasets import DATASETS, DatasetSpec, dataset_spec, fingerprint
 from .data.images import read_label_ids, read_mask
 from .data.tree import MASK_FOLDERS
 from .errors import ConfigError, RecordError, shown
@@ -218,7 +218,7 @@ def _packed(scores: dict[str, Any]) -> dict[str, Any]:
     """Scores with what there is per image as compressed text, a twentieth of its length."""
     images = scores.get("images")
     if isinstance(images, dict):  # not packed yet
-        columns = json.dumps({k: _turned(v) for k, v in images.items()}, separators=(",", ":"))
+        columns = json.dumps({k: _transposed(v) for k, v in images.items()}, separators=(",", ":"))
         packed = base64.b85encode(lzma.compress(columns.encode())).decode()
         scores = scores | {"images": packed}
     return scores
@@ -228,13 +228,15 @@ def _unpacked(scores: dict[str, Any]) -> dict[str, Any]:
     """The inverse of `_packed`."""
     if "images" in scores:
         columns = json.loads(lzma.decompress(base64.b85decode(scores["images"])))
-        scores = scores | {"images": {key: _turned(table) for key, table in columns.items()}}
+        scores = scores | {"images": {key: _transposed(table) for key, table in columns.items()}}
     return scores
 
 
-def _turned(table: Any) -> Any:
-    """Rows as columns, or columns as rows; what has neither stays."""
-    return [*map(list, zip(*table, strict=True))] if np.ndim(table) == 2 and table[0] else table
+def _transposed(table: Any) -> Any:
+    """Rows as columns, or columns as rows; names, None and rows without columns as they are."""
+    if np.ndim(table) != 2 or not table[0]:
+        return table
+    return [list(column) for column in zip(*table, strict=True)]
 
 
 def list_records(dataset: str | None = None) -> list[Record]:
@@ -271,14 +273,19 @@ def load_record(run_id: str | None = None) -> Record:
     raise RecordError(f"run {shown(run_id)} has no record in {results}; {hint}")
 
 
-def best_record(dataset: str) -> Record:
-    """The record with weights and the highest val mIoU on a dataset; `RecordError` if none."""
-    records = [record for record in list_records(dataset) if record.weights_path.exists()]
-    scored = [r for r in records if r.packed_scores.get("val", {}).get("miou") is not None]
-    if scored:
-        return max(scored, key=lambda record: record.miou("val"))
-    start = f"start with: seglib train --dataset {dataset}"
-    raise RecordError(f"{paths.results_dir()}: no run on {dataset} keeps its weights; {start}")
+def best_record(dataset: str | None = None) -> Record:
+    """The record with weights and the highest val mIoU on a dataset; `RecordError` if none.
+
+    None: on that of real photographs, else of drawn scenes, of which there is one.
+    """
+    for name in [dataset] if dataset else reversed(DATASETS):
+        records = [record for record in list_records(name) if record.weights_path.exists()]
+        scored = [r for r in records if r.packed_scores.get("val", {}).get("miou") is not None]
+        if scored:
+            return max(scored, key=lambda record: record.miou("val"))
+    where, start = (f" on {dataset}", f" --dataset {dataset}") if dataset else ("", "")
+    what = f"no run{where} keeps its weights; start with: seglib train{start}"
+    raise RecordError(f"{paths.results_dir()}: {what}")
 
 
 def find_record(config: RunConfig, results: Path | None = None) -> Record | None:

@@ -49,7 +49,7 @@ def percent(share: float | None, digits: int = 1) -> str:
     return f"{100 * share:.{digits}f} %"
 
 
-def _interval(low: float, high: float, sign: str = "") -> str:
+def _range(low: float, high: float, sign: str = "") -> str:
     """Two shares of 1 in percent; `sign` "+" writes it before positive ones too."""
     return f"{100 * low:{sign}.1f} to {100 * high:{sign}.1f}"
 
@@ -70,7 +70,7 @@ def score_text(scores: Mapping | Sequence[Mapping], metric: str = "miou") -> str
     values = pd.Series([r[key][names.index(name)] if name else r[key] for r in runs], dtype=float)
     spread = f" ± {100 * values.std():.1f} %" if len(values) > 1 else " %"
     text = percent(values.mean()).replace(" %", spread)
-    return text if low != low else f"{text} ({_interval(low, high)})"
+    return text if low != low else f"{text} ({_range(low, high)})"
 
 
 def difference_text(difference: tuple[float, ...]) -> str:
@@ -78,7 +78,7 @@ def difference_text(difference: tuple[float, ...]) -> str:
     value, low, high, *_ = difference
     if value != value:
         return percent(None)
-    return f"{100 * value:+.1f} points ({_interval(low, high, '+')})"
+    return f"{100 * value:+.1f} points ({_range(low, high, '+')})"
 
 
 def describe_options(record: Record) -> str:

@@ -8,18 +8,18 @@ from typing import Annotated
 
 from tyro.conf import Positional, arg
 
-from seglib.cli import Device, value
+from seglib.cli import Device, option
 from seglib.errors import ConfigError
 
 # What help calls the values of options.
-Budget = Annotated[str | None, value(metavar="TIME")]
-Names = Annotated[tuple[str, ...] | None, value(metavar="NAME ...")]
-PlanFile = Annotated[Path | None, value(metavar="FILE")]
+Budget = Annotated[str | None, option(metavar="TIME")]
+Names = Annotated[tuple[str, ...] | None, option(metavar="NAME ...")]
+PlanFile = Annotated[Path | None, option(metavar="FILE")]
 Scale = Annotated[str, arg(metavar="{cpu,gpu}")]
 
 
 def measure(
-    runs: Positional[Annotated[tuple[str, ...], value(metavar="[RUN ...]")]] = (), /,
+    runs: Positional[Annotated[tuple[str, ...], option(metavar="[RUN ...]")]] = (), /,
     part: Names = None, device: Device = None,
 ) -> None:
     """Measure recorded runs beyond their scores, and keep it in their records.

@@ -227,6 +227,8 @@ def test_only_the_first_process_prints(monkeypatch, capsys, rank, printed, told)
         assert cli.exit_code(lambda error=error: work(error)) == 2
     captured = capsys.readouterr()
     assert (captured.out.count("at work"), captured.err.count("wrong")) == (printed, told)
+    assert cli.exit_code(lambda: work(KeyboardInterrupt)) == 1
+    assert capsys.readouterr().err.count("seglib: interrupted") == (rank == "0")
 
 
 def test_a_reader_that_goes_away_is_no_mistake():

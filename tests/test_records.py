@@ -98,6 +98,9 @@ def test_the_best_record_has_weights_and_the_highest_score_on_val(seglib_home: P
         for seed, (miou, kept) in enumerate(((0.2, state), (0.7, state), (0.5, state), (0.9, None)))
     ]
     assert best_record("camvid").id == saved[1].id
+    save_record(RunConfig(), history=[], predictions={}, state=state,
+                scores={"val": {"miou": 0.8}}, environment={})  # of drawn scenes
+    assert best_record().id == saved[1].id and best_record("miniscapes").miou() == 0.8
 
 
 def test_a_record_of_an_earlier_form_is_refused(record: Record) -> None:

@@ -13,9 +13,15 @@ from tqdm.auto import tqdm
 
 from .. import paths
 from ..errors import ConfigError, DatasetError
-from .tree import PACKAGES, compare_counts
+from .tree import compare_counts
 
 PUBLISHED_COUNTS = {"train": 2975, "val": 500, "test": 1525}
+# The official downloads and the folders in them that are used.
+ZIP_FILES = {
+    "leftImg8bit_trainvaltest.zip": ("leftImg8bit/train", "leftImg8bit/val", "leftImg8bit/test"),
+    "gtFine_trainvaltest.zip": ("gtFine/train", "gtFine/val", "gtFine/test"),
+    "gtCoarse.zip": ("gtCoarse/train", "gtCoarse/val"),
+}
 VARIABLE = "CITYSCAPES_DATASET"  # the official scripts' name for it
 SITE = "https://www.cityscapes-dataset.com/downloads/"
 WANTED = (
@@ -45,7 +51,7 @@ def prepare_tree(source: Path | None = None, *, progress: bool = True) -> Path:
         chosen = source or os.environ.get(VARIABLE) or root.is_symlink()
         problem = f"{folder}: no such folder" if chosen else f"{VARIABLE} is not set"
         raise DatasetError(f"{problem}; {WANTED}")
-    for name, parts in PACKAGES.items():
+    for name, parts in ZIP_FILES.items():
         if (folder / name).is_file() and not all((folder / part).is_dir() for part in parts):
             unpack(folder / name, folder, progress=progress)
     if not (folder / "leftImg8bit").is_dir():
@@ -64,7 +70,7 @@ def prepare_tree(source: Path | None = None, *, progress: bool = True) -> Path:
 
 
 def unpack(archive: Path, root: Path, *, progress: bool = True) -> None:
-    """Unpack one of `PACKAGES` into `root`, each split becoming visible only when complete.
+    """Unpack one of `ZIP_FILES` into `root`, each split becoming visible only when complete.
 
     Raises DatasetError for a damaged, unsafe or encrypted archive, and for too small a disk.
     """
@@ -82,7 +88,7 @@ def unpack(archive: Path, root: Path, *, progress: bool = True) -> None:
                 if Path(opened.extract(member, staging)) != staging / member.orig_filename:
                     name = member.orig_filename
                     raise DatasetError(f"{archive}: refused, member {name!r} lies elsewhere")
-        for part in PACKAGES[archive.name]:
+        for part in ZIP_FILES[archive.name]:
             if (staging / part).is_dir() and not (root / part).exists():
                 (root / part).parent.mkdir(parents=True, exist_ok=True)
                 (staging / part).rename(root / part)

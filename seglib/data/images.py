@@ -56,7 +56,7 @@ def read_photo(source: Path | str | bytes, name: str | None = None) -> np.ndarra
             what = "starts with a smaller copy of the picture, as raw files do"
             raise ImageError(f"{name}: {what}; save it as JPEG or PNG")
         # Of gray values, where the file tells. Pillow scales those of PPM and JPEG 2000.
-        bits = 16 if image.format in ("PPM", "JPEG2000") else 12 * (tags.get(BITS) == (12,))
+        bits = 16 if image.format in ("PPM", "JPEG2000") else 12 if tags.get(BITS) == (12,) else 0
         stored = str(image.tile)  # such as "RGB;16B"; forgotten once it is loaded
         image.load()
         if ";16B" in stored or ";16L" in stored:
@@ -109,7 +109,8 @@ def read_instance_ids(path: Path, size: tuple[int, int] | None = None) -> np.nda
     """
     mask = read_mask(path, size).astype(np.uint16, copy=False)
     first = LARGEST_LABEL_ID + 1
-    between = mask - np.uint16(first) < 1000 - first  # smaller values wrap around to large ones
+    # From 34 to 999 nothing has a meaning. In one comparison, as smaller values wrap around.
+    between = mask - np.uint16(first) < 1000 - first
     if between.any() or mask.max() >= 1000 * first:
         check_label_ids(np.where(mask >= 1000, mask // 1000, mask), str(path))
     return mask

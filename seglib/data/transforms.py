@@ -28,8 +28,9 @@ def normalize(image: Tensor) -> Tensor:
 
 def to_device(image: Tensor, mask: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     """Move a uint8 batch to `device`, as bytes a quarter of the traffic, and normalise it there."""
-    image = normalize(image.to(device, non_blocking=True))
-    return image.to(memory_format=memory_format(device)), mask.to(device, non_blocking=True)
+    early = device.type == "cuda"  # from pinned memory; elsewhere it could be freed too soon
+    image = normalize(image.to(device, non_blocking=early))
+    return image.to(memory_format=memory_format(device)), mask.to(device, non_blocking=early)
 
 
 class TrainTransform:

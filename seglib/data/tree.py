@@ -27,12 +27,6 @@ from .images import SUFFIXES, image_size, read_instance_ids, read_label_ids, rea
 IMAGE_FOLDER = "leftImg8bit"
 MASK_FOLDERS = {"fine": "gtFine", "coarse": "gtCoarse"}
 SPLITS = {"fine": ("train", "val", "test"), "coarse": ("train", "val")}
-# The official downloads and the folders in them that are used.
-PACKAGES = {
-    "leftImg8bit_trainvaltest.zip": ("leftImg8bit/train", "leftImg8bit/val", "leftImg8bit/test"),
-    "gtFine_trainvaltest.zip": ("gtFine/train", "gtFine/val", "gtFine/test"),
-    "gtCoarse.zip": ("gtCoarse/train", "gtCoarse/val"),
-}
 
 
 @dataclass(frozen=True)
@@ -89,8 +83,7 @@ def list_scenes(
             what, expected = f"{scene.image}: image without mask", scene.label_ids
         else:
             what, expected = f"{scene.label_ids}: mask without image", scene.image
-        hint = _download(expected.relative_to(root).parent.parent.as_posix())
-        raise DatasetError(f"{what}, expected {expected} ({hint})")
+        raise DatasetError(f"{what}, expected {expected}")
     if split == "train":
         cities = sorted({city for _, city in images})
         for city in hold_out:
@@ -139,7 +132,7 @@ def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]
     if not cities:
         missing = [path for path in (root, folder.parent, folder) if not path.is_dir()]
         what = f"{missing[0]}: no such folder" if missing else f"{folder}: the split is empty"
-        raise DatasetError(f"{what}, expected <root>/{part}/<city>/*{ending} ({_download(part)})")
+        raise DatasetError(f"{what}, expected <root>/{part}/<city>/*{ending}")
     return set(cities.items())
 
 
@@ -167,11 +160,6 @@ def stamp(files: Iterable[Path]) -> str:
         digest.update(os.fsencode(file.absolute()))
         digest.update(f"\0{stat.st_size} {stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
-
-
-def _download(part: str) -> str:
-    """Which official zip file holds one part of Cityscapes, as a hint."""
-    return f"Cityscapes: in {next(name for name, parts in PACKAGES.items() if part in parts)}"
 
 
 def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[dict[str, Any]]:

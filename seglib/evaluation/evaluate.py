@@ -71,11 +71,10 @@ def evaluate(
     predictions: dict[str, np.ndarray] = {}
     batches = [slice(start, start + BATCH) for start in range(0, len(scenes), BATCH)]
     with ThreadPoolExecutor() as pool:
-        read = [pool.map(read_masks, scenes[:BATCH])]
+        coming = pool.map(read_masks, scenes[:BATCH])
         for batch in tqdm(batches, f"score {split}", disable=not progress, leave=False):
-            # The next batch is read while the network labels this one.
-            read.append(pool.map(read_masks, scenes[batch.stop : batch.stop + BATCH]))
-            truths = list(read.pop(0))
+            truths = list(coming)  # while the network labels these, the next ones are read
+            coming = pool.map(read_masks, scenes[batch.stop : batch.stop + BATCH])
             found = predictor.label(images[batch], [truth[0].shape for truth in truths])
             for scene, truth, prediction in zip(scenes[batch], truths, found, strict=True):
                 label_ids, *instance_ids = truth
@@ -108,9 +107,9 @@ def score_split(
         raise ConfigError(f"split {split!r}: {record.id} was trained on val; score it on test")
     if problem := record.other_data(split.removesuffix(FLIP), split):
         print(f"{problem}: scored anew, not recorded")
-    elif split in record.scores and export is None:
+    elif split in record.packed_scores and export is None:
         return record.scores[split]
-    adds = not problem and split not in record.scores
+    adds = not problem and split not in record.packed_scores
     if adds:
         check_writable(record.path, "SEGLIB_RESULTS")
     if export is not None:

@@ -68,7 +68,7 @@ def bootstrap_interval(
     `scores`: of one run, or of several on the same split. `metric`: a mean of `METRICS`, or one
     class or category as in "iou:person". `block`: length of the blocks (None: the dataset's).
     """
-    found = _interval([as_runs(scores)], metric, block, seed)
+    found = _of_groups([as_runs(scores)], metric, block, seed)
     return tuple(np.clip([found.low, found.high], 0, 1).tolist())
 
 
@@ -82,7 +82,7 @@ def paired_difference(
     seeds and scenes together. Pairing removes what makes a scene hard for every network, so that it
     is narrower than those of a and b. ConfigError when they were scored on different scenes.
     """
-    return _interval([as_runs(scores_a), as_runs(scores_b)], metric, block, seed)
+    return _of_groups([as_runs(scores_a), as_runs(scores_b)], metric, block, seed)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -94,7 +94,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def _interval(
+def _of_groups(
     groups: list[Sequence[Scores]], metric: str, block: int | None, seed: int
 ) -> PairedDifference:
     """Mean of the first group's runs, minus that of the second if there is one, and how sure."""
@@ -123,11 +123,12 @@ def interval(
     point, drawn = float(value()), value(resample(names, block, seed))
     cities = [len(members) for members in cities_of(names).values()] if block > 1 else [len(names)]
     blocks = sum(own / min(block, own) for own in cities)
-    freedom = blocks - len(cities)
+    freedom = blocks - len(cities)  # a resample keeps each city's number of blocks
     if np.isnan(drawn).all() or freedom <= 0:
         return PairedDifference(point, *[float("nan")] * 3)
-    scale = blocks / freedom
+    scale = blocks / freedom  # resamples of few blocks vary too little
     if block > 1 and (variance := np.nanvar(drawn)):
+        # Blocks this short lack about as much variance as halving them takes away.
         halved = np.nanvar(value(resample(names, block // 2, seed)))
         scale *= max(1.0, 2 - halved / variance)
     centre = 2 * point - np.nanmean(drawn)  # without the bias that resamples show

@@ -176,8 +176,8 @@ class ScoreAccumulator:
 
 
 def cities_of(names: Sequence[str]) -> dict[str, np.ndarray]:
-    """The positions of each city's scenes (each drive's frames), by their `{city}_{…}` names."""
-    cities = np.array([name.partition("_")[0] for name in names])
+    """The positions of each city's scenes (drive's frames), by names `{city}_{seq}_{frame}`."""
+    cities = np.array([name.rsplit("_", 2)[0] for name in names])
     return {str(city): np.flatnonzero(cities == city) for city in np.unique(cities)}
 
 

@@ -16,7 +16,6 @@ from ..data.tree import IMAGE_FOLDER
 from ..errors import ImageError
 from ..files import atomic_path, check_writable
 from ..labels import ClassSet
-from ..plots.style import overlay
 from .predictor import Predictor
 
 
@@ -121,7 +120,7 @@ def _targets(place: Path) -> list[Path]:
 def _write(place: Path, image: np.ndarray, indices: np.ndarray, classes: ClassSet) -> list[Path]:
     # Overlays are blended in eight bytes a value: a few rows at a time.
     blocks = [slice(top, top + 256) for top in range(0, len(image), 256)]
-    blended = np.concatenate([overlay(image[b], indices[b], classes) for b in blocks])
+    blended = np.concatenate([classes.overlay(image[b], indices[b]) for b in blocks])
     pictures = classes.decode(indices), classes.colorize(indices), blended
     for target, picture in zip(_targets(place), pictures, strict=True):
         try:

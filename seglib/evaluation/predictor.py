@@ -134,9 +134,10 @@ def _unfilled(size: tuple[int, int], confidence: bool) -> Prediction:
 
 def _winners(logits: Tensor, size: tuple[int, int], confidence: bool) -> Prediction:
     """The class of the largest logit at every pixel of `size` (H, W), from logits (C, h, w)."""
-    found, bottom = _unfilled(size, confidence), 0
+    found, top = _unfilled(size, confidence), 0
     for strip in _enlarged(logits, size):
-        rows = slice(bottom, bottom := bottom + strip.shape[1])
+        rows = slice(top, top + strip.shape[1])
+        top = rows.stop
         highest, winner = strip.max(dim=0)  # faster than argmax, and of the same index
         found.indices[rows] = winner.to(torch.uint8).cpu()
         if confidence:  # the softmax of the winner alone

@@ -42,6 +42,7 @@ class Encoder(nn.Module):
             reason = " ".join((str(problem) or repr(problem)).split())[:160]
             wanted = "choose one for images of any size that gives features at strides 2, 4, …"
             raise ConfigError(f"encoder {name!r} can't be used ({reason}); {wanted}") from None
+        # A class of its own is the way to wrap a layer's `forward` without new names for weights.
         for layer in self.network.modules():
             if isinstance(layer, nn.Conv2d) and layer.groups > 1:
                 layer.__class__ = type(type(layer).__name__, (InFullOnCpus, type(layer)), {})

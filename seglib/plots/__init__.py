@@ -6,4 +6,4 @@ label palette with a legend, a network always in its own colour.
 
 from .results import class_scores, curves
 from .scenes import label_pictures, predictions
-from .style import NETWORKS, TEXT_WIDTH, encoded_picture, looks, overlay, save_figure, show
+from .style import NETWORKS, TEXT_WIDTH, encoded_picture, looks, save_figure, show

@@ -169,12 +169,6 @@ def name_rows(axis: plt.Axes, names: Sequence[str], colors: Sequence[np.ndarray]
         axis.plot(0, place, color=color / 255, clip_on=False, transform=beside, **chip)
 
 
-def overlay(image: np.ndarray, mask: np.ndarray, class_set: Any, alpha: float = 0.55) -> np.ndarray:
-    """The mask's colours laid over the image, uint8 (H, W, 3); ignored pixels show the image."""
-    blend = (1 - alpha) * image + alpha * class_set.colorize(mask).astype(np.float32)
-    return np.where((mask == IGNORE_INDEX)[..., None], image, blend).round().astype(np.uint8)
-
-
 def class_legend(
     figure: Figure, class_set: Any, masks: Iterable[np.ndarray], extra: Sequence[Patch] = ()
 ) -> None:

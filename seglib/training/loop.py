@@ -6,6 +6,7 @@ seeded from (seed, epoch, sample): a run that was killed and resumed ends with t
 
 import math
 import os
+import sys
 import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import broadcast
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm.auto import tqdm
@@ -29,7 +31,7 @@ from ..evaluation.metrics import mean_iou, pixel_accuracy
 from ..files import check_writable, locked
 from ..labels import IGNORE_INDEX
 from ..models.inspection import count_parameters
-from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
+from ..provenance import RESULTS_VERSION, describe_machine, versions
 from ..records import Record, find_record, save_record
 from ..text import score_note
 from .checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint, save_checkpoint
@@ -61,8 +63,7 @@ def fit(
     before any training if the run can't work, or is recorded on other data than are here, and
     `NonFiniteLoss` if it diverges.
     """
-    chosen = choose_device(device)
-    config = config.resolved(chosen)
+    chosen, config = choose_device(device), config.resolved()
     check_tracker(tracker)
     if retrain is None:
         retrain = os.environ.get("SEGLIB_RETRAIN") == "1"
@@ -124,6 +125,8 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
         state.training,
         batch_sampler=epoch_batches(len(state.training), config, epoch, rank, processes),
         num_workers=state.workers, pin_memory=accelerator.device.type == "cuda",
+        # Forked, workers share the cache; else each would get a copy of all its images.
+        multiprocessing_context="fork" if state.workers and sys.platform == "linux" else None,
     )
     load, cores = getattr(os, "getloadavg", lambda: [0])()[0], os.cpu_count() or 1  # not on Windows
     busy = f", machine busy: load {load:.1f} on {cores} cores" if load > 1.3 * cores else ""
@@ -132,6 +135,8 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
     state.next_epoch = number = epoch + 1
     row = None
     if number == config.epochs or number % config.validate_every == 0:
+        if state.average is not None:  # each process has batch norms' statistics of its own
+            broadcast([*state.average.module.buffers()])
         val_loss, confusion = validate(state)
         row = {"epoch": number, "learning_rate": rate, "train_loss": train_loss}
         row |= {"val_loss": val_loss, "val_miou": mean_iou(confusion)}
@@ -252,7 +257,7 @@ def describe_run(state: TrainingState) -> dict[str, Any]:
     return {
         **describe_machine(accelerator.device), "processes": accelerator.num_processes,
         "compiled": any("_orig_mod" in name for name, _ in state.prepared.named_modules()),
-        "versions": versions(), "commit": commit(), "results_version": RESULTS_VERSION,
+        "versions": versions(), "commit": state.commit, "results_version": RESULTS_VERSION,
         "data": state.data,
         "parameters": count_parameters(state.model), "best_epoch": state.best["epoch"],
         "seconds": round(seconds, 1), "epoch_seconds": state.epoch_seconds,

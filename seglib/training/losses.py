@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..config import CHOICES
-from ..errors import choose
 from ..labels import IGNORE_INDEX
 
 
@@ -59,7 +57,7 @@ class SegmentationLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.smoothing = smoothing
-        self.parts = choose("loss", name, CHOICES["loss"]).split("+")
+        self.parts = name.split("+")
         self.register_buffer("class_weights", class_weights)
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:

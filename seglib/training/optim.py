@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from ..config import WARM_UP, RunConfig
-from ..errors import ConfigError
 
 STEP_EPOCHS = 10  # epochs between the drops of the step decay
 
@@ -16,10 +15,8 @@ def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]
     """Parameters by learning rate (`encoder_rate` is a factor for `model.encoder`) and decay.
 
     Norms, biases and what the architecture lists in `no_weight_decay` are not decayed unless the
-    config says `decay_all`. Raises `ConfigError` for an `encoder_rate` without an encoder.
+    config says `decay_all`.
     """
-    if config.encoder_rate is not None and not hasattr(model, "encoder"):
-        raise ConfigError(f"encoder_rate: model {config.model!r} has no separate encoder; leave it")
     exempt = tuple(getattr(model, "no_weight_decay", ()))
     groups: dict[tuple[float, float], dict[str, Any]] = {}
     trained = [pair for pair in model.named_parameters() if pair[1].requires_grad]

@@ -2,7 +2,6 @@
 
 import atexit
 import math
-import operator
 import os
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +22,7 @@ from ..data.tree import has_instances, list_scenes
 from ..devices import is_native, memory_format
 from ..errors import ConfigError, DatasetError, RecordError
 from ..models import build_model
+from ..provenance import commit
 from ..records import Record, load_record
 from .checkpoints import KEYS
 from .losses import SegmentationLoss, sqrt_median_weights
@@ -46,6 +46,7 @@ class TrainingState:
     scaler: torch.amp.GradScaler  # of fp16; disabled in other precisions
     average: AveragedModel | None  # the running mean of the weights, with the config's `ema`
     data: dict[str, str]  # fingerprints of the masks that are learned from and scored, by split
+    commit: str | None = field(default_factory=commit)  # of the code that trains
     history: list[dict[str, Any]] = field(default_factory=list)  # a row per validated epoch
     epoch_seconds: list[float] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=lambda: {"score": -math.inf, "weights": {}})
@@ -84,6 +85,8 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
         raise ConfigError(f"WORLD_SIZE is set ({size}) {hint}")
     if device.type == "cuda" and device.index is not None:
         torch.cuda.set_device(device)  # accelerate takes the current one
+    if config.precision == "fp16" and device.type == "cpu":  # accelerate would compute in fp32
+        raise ConfigError("precision fp16 needs a GPU; a CPU trains in fp32 or bf16")
     theirs = {key: os.environ.pop(key) for key in [*os.environ] if key.startswith("ACCELERATE_")}
     try:
         accelerator = Accelerator(
@@ -91,8 +94,10 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
             mixed_precision="no" if config.precision == "fp32" else config.precision,
         )
     except ValueError as problem:
-        hint = "do not fit together; start with torchrun, or unset them"
-        raise ConfigError(f"WORLD_SIZE, LOCAL_RANK and so on {hint} ({problem})") from None
+        started = "start with torchrun, or unset WORLD_SIZE and LOCAL_RANK"
+        launched = {"WORLD_SIZE", "LOCAL_RANK"} & os.environ.keys()
+        hint = started if launched else "choose another --precision or --device"
+        raise ConfigError(f"{problem}; {hint}") from None
     finally:
         os.environ.update(theirs)
     if accelerator.num_processes > 1 and device.type == "cpu":
@@ -109,7 +114,7 @@ def new_state(
 ) -> TrainingState:
     """A run before its first epoch: network and optimiser, scenes at the run's size, loss."""
     torch.manual_seed(config.seed)
-    model, device = config.build_model(), accelerator.device
+    model, device = config.build_model(download=config.init_from is None), accelerator.device
     spec, size = dataset_spec(config.dataset), config.image_size
     root, classes = spec.root(), spec.class_set
     if config.init_from is not None:
@@ -146,7 +151,8 @@ def new_state(
     # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
     scheduler = build_scheduler(bare_optimizer, config, len(scenes) // config.batch_size)
     if workers is None:
-        workers = min(8, os.cpu_count() or 1) if device.type == "cuda" else 0
+        each = (os.cpu_count() or 1) // accelerator.num_processes
+        workers = max(1, min(8, each)) if device.type == "cuda" else 0
     loss = SegmentationLoss(config.loss, weights, config.label_smoothing or 0.0).to(device)
     return TrainingState(
         config, accelerator, training=TrainingSet(scenes, config), validation=validation,
@@ -184,6 +190,10 @@ def initialize_from(model: nn.Module, config: RunConfig, record: Record) -> None
     """
     if record.config.with_val and not config.with_val and record.config.dataset == config.dataset:
         raise ConfigError(f"init_from {record.id}: was trained on val, which this run would score")
+    seen = set(config.hold_out or ()) - set(record.config.hold_out or ())
+    if seen and record.config.dataset == config.dataset:
+        cities = f"{', '.join(sorted(seen))}, which this run would hold out"
+        raise ConfigError(f"init_from {record.id}: was trained on {cities}")
     if problem := record.other_data():
         print(f"init_from: {problem}")
     source, old_names = record.weights(), record.dataset.class_set.names
@@ -211,5 +221,6 @@ def class_axes(config: RunConfig) -> dict[str, int]:
     options = config.model_options() | ({"pretrained": False} if config.pretrained else {})
     with torch.device("meta"):
         two, three = (build_model(config.model, n, **options).state_dict() for n in (2, 3))
-    return {name: list(map(operator.ne, tensor.shape, three[name].shape)).index(True)
-            for name, tensor in two.items() if tensor.shape != three[name].shape}
+    sizes = {name: (*zip(tensor.shape, three[name].shape, strict=True),)
+             for name, tensor in two.items() if tensor.shape != three[name].shape}
+    return {name: [a != b for a, b in pairs].index(True) for name, pairs in sizes.items()}

@@ -36,8 +36,9 @@ def start_tracker(name: str, config: RunConfig) -> AbstractContextManager:
     paths.build_dir().mkdir(parents=True, exist_ok=True)
     try:
         return wandb.init(
-            project="seglib", name=config.run_id, config=config.to_dict(), mode=wandb_mode(),
-            dir=paths.build_dir(), settings=wandb.Settings(silent=True, console="off"),
+            project="seglib", id=config.run_id, resume="allow", name=config.run_id,
+            config=config.to_dict(), mode=wandb_mode(), dir=paths.build_dir(),
+            settings=wandb.Settings(silent=True, console="off"),
         )
     except wandb.Error as problem:
         reason = " ".join(str(problem).split())

@@ -1,17 +1,13 @@
-"""The viewer over recorded runs: in a notebook, or as a page of its own (`seglib view`)."""
+"""The viewer over recorded runs, in a notebook."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from tyro.conf import Positional
 
-from ..cli import value
 from ..data.datasets import dataset_spec
 from ..data.images import read_label_ids, read_photo
-from ..data.tree import list_scenes
-from ..errors import ConfigError, RecordError
+from ..data.tree import SPLITS, list_scenes
+from ..errors import ConfigError, RecordError, choose
 from ..records import Record, list_records, load_record
 from ..text import DATASET_NAMES, describe_options, network_name
 from .viewer import SceneView, SceneViewer
@@ -30,6 +26,7 @@ def view_records(
     a prediction of this split, DatasetError for a missing or damaged tree.
     """
     spec = dataset_spec(dataset)
+    choose("split", split, SPLITS["fine"])
     if records is None:
         records = _best_of_each(dataset, split)
     if not isinstance(records, Mapping):
@@ -56,36 +53,16 @@ def view_records(
     return SceneViewer(scenes, spec.class_set, predictions)
 
 
-def view(
-    runs: Positional[Annotated[tuple[str, ...], value(metavar="[RUN ...]")]] = (), /, *,
-    output: Annotated[Path, value(metavar="FILE")],
-    split: Annotated[str, value(metavar="{val,test}")] = "val",
-) -> None:
-    """Write photographs and what runs predict as one HTML page, to be opened in any browser.
-
-    Args:
-        runs: Ids of runs on one dataset (default: the best of every network on MiniScapes).
-        output: The page, as in page.html.
-        split: val or test.
-    """
-    if output.suffix != ".html" or output.is_dir():
-        raise ConfigError(f"output {output}: expected the name of a page, as in page.html")
-    records = [load_record(run) for run in dict.fromkeys(runs)]
-    dataset = records[0].config.dataset if records else "miniscapes"
-    viewer = view_records(dataset, split, records or None)
-    viewer.write_page(output, f"Street scenes of {DATASET_NAMES[dataset]} ({split}), segmented")
-    print(f"{output}: {len(viewer._scenes)} scenes with predictions of {', '.join(viewer._models)}")
-
-
 def _best_of_each(dataset: str, split: str) -> list[Record]:
     """The best run of every network and start that keeps predictions of the split, best first."""
     records = list_records(dataset)
     found = [record for record in records
              if (record.path / "predictions" / split).is_dir() and not record.config.with_val]
-    scores = [record.miou(split if split in record.scores else None) for record in found]
+    scores = [r.miou(split if split in r.packed_scores else None) for r in found]
     best: dict[tuple[str, ...], Record] = {}
     for position in np.argsort(-np.nan_to_num(scores), kind="stable"):
-        config = (record := found[position]).config
+        record = found[position]
+        config = record.config
         pretrained = str(config.model_options().get("pretrained"))
         best.setdefault((network_name(config), pretrained, config.start_dataset), record)
     return list(best.values())

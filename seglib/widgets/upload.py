@@ -11,10 +11,9 @@ import numpy as np
 import traitlets
 from IPython.display import DisplayHandle
 
-from ..data.datasets import DATASETS
 from ..data.images import checked_image, read_photo
 from ..data.tree import list_scenes
-from ..errors import ImageError, RecordError, SeglibError
+from ..errors import ImageError, SeglibError
 from ..evaluation.predictor import Prediction, Predictor
 from ..records import Record, best_record
 from ..text import DATASET_NAMES, network_name
@@ -43,22 +42,21 @@ class PhotoPanel(ipywidgets.VBox):
 
     def __init__(
         self, source: Record | Predictor | None = None, photo: Photo | None = None, *,
-        name: str | None = None, max_side: int = SHOWN_SIDE,
+        max_side: int = SHOWN_SIDE,
     ) -> None:
         """Make the panel; a recorded run's network is loaded when the first photograph comes.
 
         `source`: None is the best recorded network, of real photographs where there is one, or
         RecordError. `photo`: shown at first and in the static picture: a file, its bytes, or uint8
-        RGB (H, W, 3); `ImageError` where it can't be read. `name`: what messages call the network;
-        None is the run's network and dataset. `max_side`: pixels of the longer side as shown.
+        RGB (H, W, 3); `ImageError` where it can't be read. `max_side`: pixels of the longer side.
         """
-        self._source, self._max_side = (source := source or _best_of_all()), max_side
-        self._name, self._example = name or "network", None
-        if isinstance(source, Record):
-            config = source.config
-            self._name = name or f"{network_name(config)}, {DATASET_NAMES[config.dataset]}"
+        self._source, self._max_side = source or best_record(), max_side
+        self._name, self._example = "network", None
+        if isinstance(self._source, Record):
+            config = self._source.config
+            self._name = f"{network_name(config)}, {DATASET_NAMES[config.dataset]}"
             with suppress(SeglibError):  # a scene of its dataset, if that is here
-                self._example = list_scenes(source.dataset.root(), "val")[0]
+                self._example = list_scenes(self._source.dataset.root(), "val")[0]
         self._shown: dict[str, tuple[np.ndarray, Prediction]] = {}  # of the last choice
         self.viewer: SceneViewer | None = None
         self.still: DisplayHandle | None = None  # of the picture that a saved notebook shows
@@ -80,7 +78,8 @@ class PhotoPanel(ipywidgets.VBox):
     def _segment(self, photo: Photo, name: str, note: str = "") -> str:
         """Add a photograph to those to be shown, and tell of it, with a `note`."""
         read = read_photo if isinstance(photo, Path | str | bytes) else checked_image
-        height, width = (image := read(photo, name)).shape[:2]
+        image = read(photo, name)
+        height, width = image.shape[:2]
         begin = time.perf_counter()
         if isinstance(self._source, Record):
             self._source = Predictor.from_record(self._source)
@@ -144,11 +143,3 @@ class PhotoPanel(ipywidgets.VBox):
         self.input._still = self.model_id
         _, metadata = self.input._repr_mimebundle_(**kwargs)
         return widget_bundle(self, self.viewer and self.viewer.picture(), metadata)
-
-
-def _best_of_all() -> Record:
-    """The best recorded network; those of real photographs come before those of drawn ones."""
-    for dataset in reversed(DATASETS):
-        with suppress(RecordError):
-            return best_record(dataset)
-    raise RecordError("no recorded run keeps its weights; start with: seglib train")

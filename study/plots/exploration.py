@@ -21,7 +21,7 @@ def show_scenes(
     names: Sequence[str] = (),
 ) -> Figure:
     """Image, mask and both overlaid, one row per scene, all of one size; `names` of the rows."""
-    overlays = [style.overlay(*scene, class_set) for scene in zip(images, masks, strict=True)]
+    overlays = [class_set.overlay(*scene) for scene in zip(images, masks, strict=True)]
     rows = list(zip(images, masks, overlays, strict=True))
     return plate(rows, ("image", "mask", "overlay"), class_set, names)[0]
 
@@ -115,7 +115,7 @@ def fine_coarse_scenes(
     for image, exact, rough in zip(images, fine, coarse, strict=True):
         same = agreement(exact, rough, void=0)
         same[(rough == IGNORE_INDEX) & (exact != IGNORE_INDEX)] = 255
-        pictures += [*(style.overlay(image, mask, class_set) for mask in (exact, rough)), same]
+        pictures += [*(class_set.overlay(image, mask) for mask in (exact, rough)), same]
     figure = label_pictures(pictures, ["fine mask", "coarse mask", "agreement"] * len(images))
     marks = {"same class": style.CORRECT, "not in coarse": (255, 255, 255),
              "contradiction": style.WRONG}

@@ -184,7 +184,7 @@ def licensed(tmp_path, monkeypatch):
     for split in ("train", "val", "test"):
         write_scene(plain, split)
     write_scene(plain, "train", mode="coarse")
-    for name, parts in cityscapes.PACKAGES.items():
+    for name, parts in cityscapes.ZIP_FILES.items():
         with zipfile.ZipFile(folder / name, "w") as archive:
             archive.writestr("license.txt", "as agreed")
             for part in parts:
@@ -206,7 +206,7 @@ def test_zip_files_are_unpacked_once(licensed, monkeypatch):
         assert len(list_scenes(root, split)) == 1
     assert len(list_scenes(root, "train", "coarse")) == 1
     folders = {"leftImg8bit", "gtFine", "gtCoarse"}
-    assert {path.name for path in root.iterdir()} == folders | cityscapes.PACKAGES.keys()
+    assert {path.name for path in root.iterdir()} == folders | cityscapes.ZIP_FILES.keys()
     before = snapshot(root)
     assert prepare("cityscapes", progress=False) == root
     assert prepare("cityscapes", source=licensed, progress=False) == root

@@ -103,7 +103,7 @@ def test_what_can_not_be_used_is_told_in_one_line(options, message):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    monkeypatch.setitem(pretrained.PACKAGES, LITE, "no_such_package")
+    monkeypatch.setitem(pretrained.IN_PACKAGES, LITE, "no_such_package")
     with pytest.raises(RecordError, match=f"{LITE} can't be .*; pip install 'seglib.pretrained.'"):
         build_model("timm", 5, pretrained=True)
 

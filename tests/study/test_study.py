@@ -224,17 +224,16 @@ def test_weights_that_the_user_trained_stay(cityscapes_home, plan):
 
 def test_weights_stay_until_the_runs_that_start_from_them_are_recorded(cityscapes_home, plan):
     entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
-    tuned = [dataclasses.replace(entry, config=dataclasses.replace(entry.config, **changes))
-             for changes in ({"init_from": entry.id}, {"init_from": entry.id, "seed": 1})]
+    entries = [dataclasses.replace(entry, config=dataclasses.replace(entry.config, **changes))
+               for changes in ({}, {"init_from": entry.id}, {"init_from": entry.id, "seed": 1})]
     assert run_study([entry], device="cpu", progress=False) == 0
     weights = find_record(entry.config).weights_path
     assert not weights.exists()
 
-    entries = [entry, *tuned]
     assert [status(each).state for each in unique(entries)] == ["no weights", "missing", "missing"]
     assert run_study(entries, device="cpu", progress=False, deadline=0.0) == 3
     while run_study(entries, device="cpu", progress=False, deadline=0.0):
-        assert weights.exists() == (find_record(tuned[1].config) is None)
+        assert weights.exists() == (find_record(entries[2].config) is None)
     assert not weights.exists() and not (paths.checkpoints_dir() / f"{entry.id}.ours").exists()
     assert {state.state for state in map(status, unique(entries))} == {"recorded"}
 

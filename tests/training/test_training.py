@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -328,6 +329,13 @@ def test_a_run_on_train_and_val_is_scored_on_test_alone(home: Path, capsys) -> N
         train(changed(init_from=record.id))
 
 
+def test_a_city_that_the_start_was_trained_on_cannot_be_held_out(home: Path) -> None:
+    record, held = train(), train(changed(hold_out=("southtown",)))
+    with pytest.raises(ConfigError, match=f"init_from {record.id}: was trained on southtown, "):
+        train(changed(init_from=record.id, hold_out=("southtown",)))
+    train(changed(init_from=held.id, hold_out=("southtown",)))
+
+
 def test_cities_that_cannot_be_held_out_are_refused(home: Path) -> None:
     for cities, message in (
         (("utopia",), "held-out city 'utopia' is unknown; choose one of: northtown, southtown"),
@@ -558,7 +566,7 @@ def test_accelerates_variables_change_nothing(home: Path, tmp_path, monkeypatch)
     ("name", "value", "message"),
     [
         ("WORLD_SIZE", "2", "WORLD_SIZE is set .2. without LOCAL_RANK; start with torchrun, or"),
-        ("LOCAL_RANK", "0", "do not fit together; .*torchrun, or .*MASTER_ADDR expected"),
+        ("LOCAL_RANK", "0", "MASTER_ADDR expected.*; start with torchrun, or unset"),
     ],
 )
 def test_half_of_a_launchers_variables_is_one_line(home, monkeypatch, name, value, message) -> None:
@@ -566,6 +574,17 @@ def test_half_of_a_launchers_variables_is_one_line(home, monkeypatch, name, valu
     with pytest.raises(ConfigError, match=message):
         train()
     assert not list(home.glob("results/*"))
+
+
+def test_a_precision_that_is_not_to_be_had_is_one_line(home, monkeypatch) -> None:
+    with pytest.raises(ConfigError, match="fp16 needs a GPU; a CPU trains in fp32 or bf16"):
+        train(changed(precision="fp16"))  # accelerate would silently train in fp32
+    for name in ("WORLD_SIZE", "LOCAL_RANK"):  # which accelerate sets when it fails, as above
+        monkeypatch.delenv(name, raising=False)
+    refuse = mock.Mock(side_effect=ValueError("bf16 with MPS device requires PyTorch >= 2.6"))
+    monkeypatch.setattr("seglib.training.setup.Accelerator", refuse)
+    with pytest.raises(ConfigError, match="PyTorch >= 2.6; choose another --precision or --dev"):
+        train(changed(precision="bf16"))
 
 
 SCRIPT = """

@@ -208,6 +208,7 @@ def test_runs_become_one_page_or_are_refused_in_a_line(recorded: list, tmp_path,
     pdf = tmp_path / "a.pdf"
     pdf.touch()
     for more, line in ((["--split", "test"], "keeps no predictions of 'test'"),
+                       (["--split", "tst"], "split 'tst' is unknown"),
                        (["--output", str(pdf)], "a.pdf: expected the name of a page"),
                        (["--output", f"{pdf}/b.html"], "a.pdf: File exists")):
         assert main([*call, *more]) == 2
@@ -291,9 +292,9 @@ def test_failing_network_is_reported_in_the_panel() -> None:
 
 
 def test_panel_has_a_picture_only_when_it_has_a_photo() -> None:
-    empty, _ = DisplayFormatter().format(panel(name="U-Net"))
+    empty, _ = DisplayFormatter().format(panel())
     full, _ = DisplayFormatter().format(panel(photo=encoded(PHOTO)))
-    assert empty["text/plain"] == "PhotoPanel(U-Net)" and "image/png" not in empty
+    assert empty["text/plain"] == "PhotoPanel(network)" and "image/png" not in empty
     assert Image.open(io.BytesIO(base64.b64decode(full["image/png"]))).width > 300
     with pytest.raises(ImageError, match="missing.jpg"):
         panel(photo=Path("missing.jpg"))
