@@ -44,8 +44,8 @@ GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
 DATASETS, MODELS, SPLITS = ("miniscapes", "camvid"), tuple(MODEL_NAMES), ("train", "val", "test")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
 BASES = {"longer training, full": ":longer training"} | dict.fromkeys(
-    ("fine-tuned", "fine-tuned, 2560", "full augmentation", "no augmentation", "longer training",
-     "without ImageNet", "three times as long", "earlier recipes"), "")
+    ("fine-tuned", "full augmentation", "no augmentation", "longer training", "without ImageNet",
+     "three times as long", "train and val", "full ablations", "earlier recipes"), "")
 GROUPS = ("models", "ablations", "data size", *[kind for kind in BASES if "," not in kind])
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
           "weight_decay schedule clip_norm flip jitter window").split()
@@ -209,7 +209,8 @@ def score_numbers(record: Record) -> Named:
 def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:
     """A run's scores minus those of the run from which it differs in what its name says."""
     start, _, kind = name.partition(":")
-    base = start + BASES.get(kind, f":{MODEL_NAMES.get(runs[name].config.model)}")
+    usual = BASES.get(kind.partition(",")[0], f":{MODEL_NAMES.get(runs[name].config.model)}")
+    base = start + BASES.get(kind, usual)
     if kind and base in runs and base != name:
         for split in runs[name].scores:
             both = [comparison.scores_of_seeds(runs[each], split) for each in (name, base)]
