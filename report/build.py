@@ -157,7 +157,7 @@ def data_numbers(dataset: str) -> Named:
     shares = pd.Series(facts["shares"]["train"], spec.class_set.names).sort_values(ascending=False)
     for split in SPLITS:
         yield f"{split} scenes", number(facts["scenes"][split])
-    yield "size", setting(spec.image_size)
+    yield "size", setting(spec.scene_size)
     yield "classes", number(len(shares))
     yield "void", percent(facts["void"])
     yield "ratio", number(shares.iloc[0] / shares.iloc[-1])

@@ -233,7 +233,7 @@ def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any] 
     table = instance_table(scenes, spec.class_set)
     if table.empty or not has_instances(scenes):
         return None
-    tiny = table["pixels"] < (TINY * spec.image_size[0] // 256) ** 2
+    tiny = table["pixels"] < (TINY * spec.scene_size[0] // 256) ** 2
     people = table["class"].isin(["person", "rider"])
     largest = table["pixels"].nlargest(len(table) // 10)
     return {

@@ -48,7 +48,7 @@ class DatasetSpec:
 
     name: str
     class_set: ClassSet  # the classes that are learned and scored
-    image_size: tuple[int, int]  # (H, W) of its images and masks, at which scores are computed
+    scene_size: tuple[int, int]  # (H, W) of its images and masks, at which scores are computed
     train_size: tuple[int, int]  # (H, W) that training uses unless told otherwise
     # Writes the tree into an empty folder, from the keyword arguments of `prepare`, and returns
     # what the tree was made from, as JSON. Without it the tree is one that the user puts there.

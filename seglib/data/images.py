@@ -116,7 +116,7 @@ def read_instance_ids(path: Path, size: tuple[int, int] | None = None) -> np.nda
     return mask
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def photo_size(path: Path) -> tuple[int, int]:
     """The (H, W) of a photograph as `read_photo` turns it, by the file's header, or ImageError.
 
     EXIF data behind the pixels of a PNG file are not seen.

@@ -22,7 +22,7 @@ from tqdm.contrib.concurrent import thread_map
 
 from ..errors import ConfigError, DatasetError, choose
 from ..labels import CITYSCAPES_19
-from .images import SUFFIXES, image_size, read_instance_ids, read_label_ids, read_photo
+from .images import SUFFIXES, photo_size, read_instance_ids, read_label_ids, read_photo
 
 IMAGE_FOLDER = "leftImg8bit"
 MASK_FOLDERS = {"fine": "gtFine", "coarse": "gtCoarse"}
@@ -190,7 +190,7 @@ def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[
 
 def _check(scene: Scene, deep: bool) -> tuple[tuple[int, int], np.ndarray]:
     """The size of a scene (H, W), and how often each of 256 label ids occurs in it."""
-    size = read_photo(scene.image).shape[:2] if deep else image_size(scene.image)
+    size = read_photo(scene.image).shape[:2] if deep else photo_size(scene.image)
     label_ids = read_label_ids(scene.label_ids, size)
     if deep and scene.instance_ids.is_file():
         read_instance_ids(scene.instance_ids, size)

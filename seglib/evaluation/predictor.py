@@ -52,7 +52,7 @@ class Predictor:
         device = next(model.parameters(), torch.empty(0)).device
         model = model.to(memory_format=memory_format(device))
         precision = inference_precision(config.precision, device)
-        return cls(model, dataset.class_set, config.image_size, dataset.image_size, precision)
+        return cls(model, dataset.class_set, config.image_size, dataset.scene_size, precision)
 
     @classmethod
     def from_record(cls, record: Record, device: str | None = None) -> "Predictor":

@@ -54,7 +54,7 @@ def generated(monkeypatch):
 def test_every_dataset_is_whole(name, home):
     spec = dataset_spec(name)
     assert spec.name == name and spec.root() == home / "data" / name
-    assert all(part <= whole for part, whole in zip(spec.train_size, spec.image_size, strict=True))
+    assert all(part <= whole for part, whole in zip(spec.train_size, spec.scene_size, strict=True))
     assert recipe(name).image_size == spec.train_size
 
 
