@@ -40,7 +40,7 @@ def test_scenes_are_sorted_and_complete(root):
 
 
 def test_coarse_masks_are_a_mode_of_their_own(root):
-    with raises_one_line("image without mask", "gtCoarse.zip"):
+    with raises_one_line("image without mask", "gtCoarse/train"):
         list_scenes(root, "train", "coarse")  # two of the three images have none
     for name in (AACHEN, ULM1):
         write_scene(root, "train", name, "coarse")
