@@ -36,7 +36,7 @@ def start_tracker(name: str, config: RunConfig) -> AbstractContextManager:
     paths.build_dir().mkdir(parents=True, exist_ok=True)
     try:
         return wandb.init(
-            project="seglib", id=config.run_id, resume="allow", name=config.run_id,
+            project="seglib", group=config.run_id, name=config.run_id,  # a group of sessions
             config=config.to_dict(), mode=wandb_mode(), dir=paths.build_dir(),
             settings=wandb.Settings(silent=True, console="off"),
         )
