@@ -56,7 +56,7 @@ def transmission(height: int, depth: float) -> np.ndarray:
     """Share of an object's light that passes the fog, by row of the photograph, float32 (height,).
 
     Koschmieder's law exp(-depth · distance) on a level street whose horizon is the middle row. The
-    distance is inverse to the height below it, 1 (the largest) from a twentieth of the frame up.
+    distance is inverse to the height below it, 1 (the largest) down to a twentieth of the frame.
     """
     below = (np.arange(height) + 0.5) / height - 0.5
     distance = np.minimum(1, 0.05 / np.maximum(below, 1e-6))

@@ -1,6 +1,6 @@
 """What a setting changes: means over a sweep's grid, one factor at a time, and other seeds.
 
-All intervals are of 95 %, of means by Student's t.
+All intervals are of 95 %.
 """
 
 import math
@@ -8,10 +8,11 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import sem, t, ttest_1samp
+from scipy.stats import sem, t
 
 from seglib.errors import ConfigError, RecordError
-from seglib.records import find_record
+from seglib.evaluation.intervals import paired_difference
+from seglib.records import find_record, load_record
 
 from .plan import Entry, StudyRun
 
@@ -59,7 +60,8 @@ def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
     """The one-factor runs that are recorded, each beside the unchanged run of the same seed.
 
     Columns: `dataset`, `model`, `factor`, `level`, `seed`, `run`, `miou` (val, 0 to 1), `gain` over
-    the unchanged run (NaN while that is missing) and `is_base`, whether it is that run itself.
+    the unchanged run `base` (NaN while that is missing) and `is_base`, whether it is that run
+    itself.
     """
     terms = ["group", "dataset", "model", "seed"]
     rows = []
@@ -69,21 +71,24 @@ def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
         rows.append((*where, run.factor, run.level, run.id, record.miou() if record else math.nan))
     runs = pd.DataFrame(rows, columns=[*terms, "factor", "level", "run", "miou"])
     unchanged = runs.loc[runs["factor"].isna(), [*terms, "run", "miou"]]
-    table = runs.dropna(subset=["factor", "miou"]).merge(unchanged, on=terms, suffixes=("", "_0"))
-    table["gain"] = table["miou"] - table["miou_0"]
-    table["is_base"] = table["run"] == table["run_0"]
-    columns = ["dataset", "model", "factor", "level", "seed", "run", "miou", "gain", "is_base"]
-    return table[columns]
+    unchanged = unchanged.rename(columns={"run": "base", "miou": "usual"})
+    table = runs.dropna(subset=["factor", "miou"]).merge(unchanged, on=terms)
+    table["gain"] = table["miou"] - table.pop("usual")
+    return table.assign(is_base=table["run"] == table["base"]).drop(columns="group")
 
 
 def one_factor_summary(table: pd.DataFrame) -> pd.DataFrame:
     """Means over the seeds of a `one_factor_table`, in its order.
 
     Columns: `dataset`, `model`, `factor`, `level`, `seeds`, `miou`, `gain` with `low`, `high`
-    and `p_value` (over the seeds' paired gains; NaN for a single seed or the unchanged run).
+    and `p_value` (over seeds and scenes; NaN for a single seed or the unchanged run).
     """
-    keys = ["dataset", "model", "factor", "level"]
-    rows = [(*values, len(group), group["miou"].mean(), *mean_interval(group["gain"]),
-             ttest_1samp(group["gain"], 0).pvalue if group["gain"].std() > 0 else math.nan)
-            for values, group in table.groupby(keys, sort=False)]
+    keys, rows = ["dataset", "model", "factor", "level"], []
+    for values, group in table.groupby(keys, sort=False):
+        gain = group["gain"].mean(), math.nan, math.nan, math.nan
+        if len(group) > 1 and not group["is_base"].all():
+            own, usual = ([load_record(run).scores["val"] for run in group[name]]
+                          for name in ("run", "base"))
+            gain = paired_difference(own, usual)
+        rows.append((*values, len(group), group["miou"].mean(), *gain))
     return pd.DataFrame(rows, columns=[*keys, "seeds", "miou", "gain", "low", "high", "p_value"])

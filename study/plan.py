@@ -4,7 +4,7 @@ import itertools
 import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Required, TypedDict, get_type_hints
 
@@ -142,8 +142,23 @@ def load_study(
         with _naming(f"{file.name}: {scale} group {shown(table.get('name'))}"):
             _check(table, Group)
             entries += _expand(table, content)
-    return [entry for entry in entries
+    return [entry for entry in _with_all_that_is_asked(entries)
             if entry.config.dataset in (datasets or DATASETS) and entry.group in (groups or names)]
+
+
+def _with_all_that_is_asked(entries: Sequence[Entry]) -> Iterator[Entry]:
+    """Each run with what any of its groups asks of it, so that none drops what another needs."""
+    runs: dict[str, list[StudyRun]] = {}
+    for entry in entries:
+        runs.setdefault(entry.id, []).append(entry)
+    for entry in entries:
+        if isinstance(entry, StudyRun):
+            same = runs[entry.id]
+            flags = {name: any(getattr(each, name) for each in same)
+                     for name in ("weights", "predictions", "measured")}
+            splits = tuple(dict.fromkeys(split for each in same for split in each.splits))
+            entry = replace(entry, splits=splits, **flags)
+        yield entry
 
 
 def ablation_configs(model: str) -> dict[str, RunConfig]:

@@ -18,7 +18,7 @@ from seglib.text import score_note
 
 from .halving import SweepPlan, run_sweep, runs_done, sweep_table
 from .measurements import PARTS, missing_parts
-from .plan import Entry, StudyRun, StudySweep
+from .plan import Entry, StudySweep
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}  # seconds
 
@@ -63,15 +63,10 @@ def status(entry: Entry) -> Status:
 
 
 def unique(entries: Sequence[Entry]) -> list[Entry]:
-    """Every run once, in its first place, with all that any of its groups asks of it."""
+    """Every run once, in its first place, and whether one still to come starts from its weights."""
     chosen: dict[str, Entry] = {}
     for entry in entries:
-        if isinstance(first := chosen.get(entry.id), StudyRun) and isinstance(entry, StudyRun):
-            splits = tuple(dict.fromkeys((*first.splits, *entry.splits)))
-            flags = {name: getattr(first, name) or getattr(entry, name)
-                     for name in ("weights", "predictions", "measured", "compared")}
-            entry = dataclasses.replace(first, splits=splits, **flags)
-        chosen[entry.id] = entry
+        chosen.setdefault(entry.id, entry)
     to_come = [each.config for each in chosen.values() if find_record(each.config) is None]
     for start in chosen.keys() & {config.init_from for config in to_come}:
         chosen[start] = dataclasses.replace(chosen[start], starts=True)

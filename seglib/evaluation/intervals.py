@@ -4,7 +4,8 @@ Scores are recomputed from summed counts for every resample; they are never aver
 What is resampled is what is independent: scenes, or where neighbouring frames of a drive resemble
 each other blocks of them (Künsch, Annals of Statistics 1989; around the end of the drive, so that
 every frame counts the same: Politis and Romano 1992). Where there are runs of several seeds, the
-variance of their mean is added; three are too few to be drawn from themselves.
+variance of their mean is added; three are too few to be drawn from themselves. A single run beside
+several is taken to scatter as they do; of two single runs nothing is known but the scenes.
 
 Intervals are basic ones of 95 % (Davison and Hinkley, "Bootstrap Methods and their Application",
 1997, section 5.2): the scores of resamples are shifted, and percentile intervals with them. Three
@@ -106,8 +107,12 @@ def _of_groups(
         means = [np.mean([_score(run, metric, weights) for run in runs], axis=0) for runs in groups]
         return means[0] - (means[1] if len(groups) == 2 else 0)
 
-    seeds = [(np.var([_score(run, metric) for run in runs], ddof=1) / len(runs), len(runs) - 1)
-             for runs in groups if len(runs) > 1]
+    several = [runs for runs in groups if len(runs) > 1]
+    shares = [1 / len(runs) for runs in several]
+    if len(several) < len(groups):  # another seed of a single run would scatter as the others do
+        shares = [sum(1 / len(runs) for runs in groups)] * len(several)
+    seeds = [(share * np.var([_score(run, metric) for run in runs], ddof=1), len(runs) - 1)
+             for runs, share in zip(several, shares, strict=True)]
     return interval(value, names, block or groups[0][0].get("block", 1), seeds, seed)
 
 
@@ -127,7 +132,7 @@ def interval(
     if np.isnan(drawn).all() or freedom <= 0:
         return PairedDifference(point, *[float("nan")] * 3)
     scale = blocks / freedom  # resamples of few blocks vary too little
-    if block > 1 and (variance := np.nanvar(drawn)):
+    if block > 3 and (variance := np.nanvar(drawn)):
         # Blocks this short lack about as much variance as halving them takes away.
         halved = np.nanvar(value(resample(names, block // 2, seed)))
         scale *= max(1.0, 2 - halved / variance)

@@ -7,8 +7,6 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..errors import ConfigError
-
 
 def count_parameters(model: nn.Module) -> int:
     """Number of parameters of a model; a parameter used in two places counts once."""
@@ -34,8 +32,6 @@ def shapes_of(model: nn.Module) -> nn.Module:
 def dry_run(model: nn.Module, size: int | tuple[int, int], counter: FlopCounterMode) -> None:
     """Pass one image of `size` through a model of `shapes_of` and count its operations."""
     height, width = (size, size) if isinstance(size, int) else size
-    if min(height, width) < 1:
-        raise ConfigError(f"image size {height}x{width}: both sides must be at least 1")
     dtype = next((parameter.dtype for parameter in model.parameters()), torch.float32)
     # The counter can't see into fused attention.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), counter:

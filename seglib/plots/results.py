@@ -15,18 +15,18 @@ def curves(records: Sequence[Any], labels: Sequence[str]) -> Figure:
     """Loss and validation mIoU per epoch of one or several runs; validation is dashed.
 
     Of `records`, `history` is read: `epoch`, `train_loss`, and `val_loss` and `val_miou`, which may
-    be NaN. `labels`: their names. Markers stand at the end of losses and at the best mIoU of val.
+    be NaN. `labels`: their names. Markers: losses at the end, mIoU of the weights that are kept.
     """
     figure, (loss, score) = style.axes_row(2, 2.2)
     for record, (label, look) in zip(records, style.looks(labels).items(), strict=True):
         history = record.history
         validated = history.dropna(subset=["val_loss", "val_miou"])
         epochs, miou = validated["epoch"], style.percentages(validated["val_miou"])
-        best = [int(np.argmax(miou))] if len(miou) else []  # none where val was trained on
+        kept = np.flatnonzero(epochs == record.environment.get("best_epoch")).tolist()
         loss.plot(history["epoch"], history["train_loss"], style.TRAINING, markevery=[-1], **look)
         loss.plot(epochs, validated["val_loss"], style.VALIDATION, markevery=[-1], **look)
-        score.plot(epochs, miou, style.VALIDATION, markevery=best,
-                   label=f"{label} (best {miou[best[0]]:.1f})" if best else label, **look)
+        score.plot(epochs, miou, style.VALIDATION, markevery=kept,
+                   label=f"{label} ({miou[kept[0]]:.1f})" if kept else label, **look)
     loss.set(xlabel="epoch", ylabel="loss", ylim=(min(0, loss.get_ylim()[0]), None))
     score.set(xlabel="epoch", ylabel="validation mIoU (%)", ylim=(0, None))
     for axis in (loss, score):

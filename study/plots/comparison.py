@@ -53,7 +53,8 @@ def pair_matrix(
 
 def _pair(axis, place: tuple[int, int], points: Difference, largest: float, real: bool) -> None:
     (x, y), (value, low, high) = place, points
-    shade = plt.get_cmap("PRGn")(0.5 + 0.0025 * value / largest) if real else "#EEEEEE"
+    depth = np.copysign(0.12, value) + 0.0013 * value / largest  # a small one is no grey either
+    shade = plt.get_cmap("PRGn")(0.5 + depth) if real else "#EEEEEE"
     look = {"facecolor": shade, "edgecolor": "white", "linewidth": 1.5}
     axis.add_patch(plt.Rectangle((x - 0.5, y - 0.5), 1, 1, **look))
     words = {"ha": "center", "va": "center", "color": "black" if real else "#666666"}

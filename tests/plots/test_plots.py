@@ -47,11 +47,12 @@ def legend_colors(figure):
     return {text.get_text(): to_rgb(patch.get_facecolor()) for text, patch in pairs}
 
 
-def run(best, **columns):
+def run(best, best_epoch=5, **columns):
     epochs = np.arange(1, 6)
     history = {"epoch": epochs, "train_loss": 1 / epochs, "val_loss": 1.2 / epochs,
                "val_miou": best * epochs / 5}
-    return SimpleNamespace(id="run", history=pd.DataFrame(history | columns))
+    history = pd.DataFrame(history | columns)
+    return SimpleNamespace(id="run", history=history, environment={"best_epoch": best_epoch})
 
 
 def test_a_network_looks_alike_wherever_it_stands_and_its_variants_are_hollow():
@@ -85,13 +86,13 @@ def test_error_map_tells_right_wrong_and_void_apart(scene):
     assert "wrong pixel" in legend_colors(figure)
 
 
-def test_curves_are_solid_in_training_dashed_in_validation_and_name_the_best():
-    runs = [run(0.5), run(0.25, val_miou=[np.nan, 0.1, 0.2, 0.25, 0.2]), run(0, val_miou=np.nan)]
+def test_curves_are_solid_in_training_dashed_in_validation_and_name_what_is_kept():
+    runs = [run(0.5), run(0.25, 3, val_miou=[np.nan, 0.1, 0.2, 0.25, 0.2]), run(0, val_miou=np.nan)]
     figure = plots.curves(runs, ["FCN", "U-Net", "on val"])
     loss, score = figure.axes
     assert [line.get_linestyle() for line in loss.lines] == ["-", "--"] * 3
     assert {line.get_linestyle() for line in score.lines} == {"--"}
-    assert {"FCN (best 50.0)", "U-Net (best 25.0)", "on val"} <= set(texts(figure))
+    assert {"FCN (50.0)", "U-Net (20.0)", "on val"} <= set(texts(figure))
     assert score.lines[1].get_xdata().tolist() == [2, 3, 4, 5]
 
 

@@ -1,6 +1,7 @@
 """Means over a grid and intervals over seeds, held against values worked out by hand."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -43,11 +44,14 @@ def test_pooled_deviation_is_within_the_groups():
     assert effects.two_runs(groups) == pytest.approx(3.18245 * 2**0.5 * (8 / 3) ** 0.5, rel=1e-5)
 
 
-def test_gains_over_seeds_have_an_interval_and_a_p_value():
-    rows = [("loss", "Dice", gain) for gain in (0.01, 0.02, 0.03)] + [("loss", "both", 0.0)] * 3
-    runs = pd.DataFrame(rows, columns=["factor", "level", "gain"])
-    summary = effects.one_factor_summary(runs.assign(dataset="a", model="b", miou=0.5))
-    # t is 2 · √3 with two degrees of freedom; the unchanged run has no p-value.
-    assert summary["gain"].tolist() == pytest.approx([0.02, 0])
-    assert summary["p_value"][0] == pytest.approx(0.0742, abs=1e-4)
-    assert np.isnan(summary["p_value"][1]) and summary["low"][0] < 0
+def test_gains_are_of_a_level_s_seeds_against_those_of_the_unchanged_run(monkeypatch):
+    rows = [("Dice", f"d{seed}", f"u{seed}", False) for seed in range(3)]
+    rows += [("both", f"u{seed}", f"u{seed}", True) for seed in range(3)]
+    runs, asked = pd.DataFrame(rows, columns=["level", "run", "base", "is_base"]), []
+    runs = runs.assign(dataset="a", model="b", factor="loss", miou=0.5, gain=0.0)
+    monkeypatch.setattr(effects, "load_record", lambda run: SimpleNamespace(scores={"val": run}))
+    monkeypatch.setattr(effects, "paired_difference",
+                        lambda *groups: asked.append(groups) or (0.02, -0.01, 0.05, 0.1))
+    gains = effects.one_factor_summary(runs)[["gain", "low", "high", "p_value"]].to_numpy()
+    assert asked == [(["d0", "d1", "d2"], ["u0", "u1", "u2"])]  # of the unchanged run nothing
+    assert gains[0].tolist() == [0.02, -0.01, 0.05, 0.1] and np.isnan(gains[1, 1:]).all()

@@ -6,7 +6,6 @@ import torch
 import torchvision
 from torch import nn
 
-from seglib.errors import ConfigError
 from seglib.models import build_model
 from seglib.models.inspection import count_parameters, multiply_adds
 from study.layers import effective_receptive_field, layer_table, receptive_field
@@ -114,11 +113,6 @@ def test_receptive_field_is_what_gradients_reach(name, size):
         columns = gradient[0].abs().sum(dim=(0, 1)).nonzero().ravel()
         widest = max(widest, int(columns.max() - columns.min()) + 1)
     assert widest == receptive_field(model)
-
-
-def test_size_must_be_positive():
-    with pytest.raises(ConfigError, match="at least 1"):
-        multiply_adds(nn.Conv2d(3, 3, 1), (0, 8))
 
 
 def test_effective_receptive_field():

@@ -203,12 +203,14 @@ def test_confusion_rows_are_shares_of_the_truth():
 
 def test_pairs_are_drawn_both_ways_and_grey_where_unclear():
     pairs = [Pair("A", "B", PairedDifference(0.1, 0.05, 0.2, 0.01)),
-             Pair("C", "A", PairedDifference(0.01, 0.0, 0.02, 0.06))]
+             Pair("C", "A", PairedDifference(0.01, 0.0, 0.02, 0.06)),
+             Pair("C", "B", PairedDifference(0.01, 0.0, 0.02, 0.04))]
     figure = plots.pair_matrix({"CamVid": ["A", "B", "C"]}, {"CamVid": pairs})
     drawn = texts(figure)
     assert {"+10.0", "−10.0", "+5.0 to +20.0", "−20.0 to −5.0", "+1.0", "−1.0"} <= set(drawn)
     shades = [patch.get_facecolor()[:3] for patch in figure.axes[0].patches]
-    assert len(shades) == 4 and len(set(shades)) == 3  # two colours, and grey twice
+    assert len(shades) == 6 and len(set(shades)) == 5  # four colours, and grey twice
+    assert sum(max(abs(np.subtract(s, to_rgb("#EEEEEE")))) > 0.08 for s in shades) == 4
 
 
 def test_one_run_looks_alike_in_all_panels():
