@@ -59,6 +59,7 @@ class Number(NamedTuple):
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
+    p: float = math.nan  # of a difference
 
 
 class Numbers(dict[str, Number]):
@@ -94,7 +95,7 @@ def percent(share: float | None, digits: int = 1, bounds: Sequence = ()) -> Numb
 def points(difference: Sequence[float], form: str = "+.1f") -> Number:
     """A difference of shares in points with its interval."""
     value, *bounds = (100 * part for part in difference[:3])
-    return number(value, form, "~points", bounds)
+    return number(value, form, "~points", bounds)._replace(p=difference[3])
 
 
 def listed(words: Sequence[str]) -> Number:
@@ -275,13 +276,13 @@ def factor_numbers() -> Named:
     rates, changes = (effects.one_factor_summary(effects.one_factor_table(p)) for p in plans)
     for row in rates.itertuples():
         yield f"rates/{row.model}/{row.level}", percent(row.miou)
-    changes = changes[changes["gain"] != 0]  # without the unchanged run beside itself
-    for row in changes.itertuples():
-        yield f"factors/{row.factor} {row.level}", points((row.gain, row.low, row.high))
+    changes = changes.dropna(subset="p_value").assign(p_value=lambda rows: holm(rows["p_value"]))
+    for row in changes.itertuples():  # of the unchanged run there is no p-value
+        yield f"factors/{row.factor} {row.level}", points(row[-4:])
     yield "factors/count", number(len(changes))
     yield "factors/better", number((changes["low"] > 0).sum())
     yield "factors/worse", number((changes["high"] < 0).sum())
-    yield "factors/corrected", number(sum(p < 0.05 for p in holm(changes["p_value"])))
+    yield "factors/corrected", number((changes["p_value"] < 0.05).sum())
 
 
 def published_numbers() -> Named:
@@ -304,9 +305,8 @@ TABLES = {
         "pixel acc.": "test/pixel_accuracy", "iIoU": "test/miiou",
     }),
     "beside-scores": ("{row}/{column}", RUNS, {
-        "1 px": "band 1", "4 px": "band 4", "16 px": "band 16",
-        "inside": "inside", "ECE": "ECE", "surplus": "surplus",
-        **{kind: f"kept {kind}" for kind in (*CORRUPTIONS, "mean")},
+        "1 px": "band 1", "4 px": "band 4", "16 px": "band 16", "inside": "inside", "ECE": "ECE",
+        "surplus": "surplus", **{kind: f"kept {kind}" for kind in (*CORRUPTIONS, "mean")},
     }),
     "recipe": ("{column}/set {row}", {setting_name(f): f for f in RECIPE},
                {n: f"miniscapes/{m}" for n, m in NETWORKS.items()} | {"pretrained": "camvid/timm"}),
@@ -367,10 +367,10 @@ def cases(condition: str) -> Iterator[str]:
 def check_claims(file: Path, text: str, numbers: Numbers) -> None:
     """Raise `SeglibError` that names a sentence which the records don't bear out.
 
-    Conditions are Python; n("NAME") is a number's value, low and high are its interval's bounds.
+    Conditions are Python; n("NAME") is a number's value, low, high and p its interval and p-value.
     """
-    names = {"n": lambda name: numbers[name].value, "low": lambda name: numbers[name].low,
-             "high": lambda name: numbers[name].high}
+    of = {"n": 1, "low": 2, "high": 3, "p": 4}  # the places of a `Number`'s parts
+    names = {key: lambda name, place=place: numbers[name][place] for key, place in of.items()}
     for claim in re.finditer(r"^ *% holds: (.*(?:\n *%   .*)*)", text, re.MULTILINE):
         said = re.sub(r"^ *%.*\n", "", text[: claim.start()], flags=re.MULTILINE)
         sentence = " ".join(re.split(r"(?<=[.?!])\s|\n\n", said.strip())[-1].split())
