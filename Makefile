@@ -1,9 +1,11 @@
 # The whole study, from a fresh clone to figures, tables and report.
-# Needs Python 3.11 or newer, git and make; everything else is installed into .venv.
+# Needs Python 3.11 to 3.14, git and make; everything else is installed into .venv.
 
-# The first Python that is new enough; `make PYTHON=/path/to/python` chooses another.
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# torch has no wheels for later ones yet.
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+# The first Python that fits; `make PYTHON=/path/to/python` chooses another.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 EXTRAS := browser,notebooks,pretrained,speed,test,wandb
 
@@ -28,8 +30,8 @@ help: ## Show this list
 environment: $(STAMP) ## The virtual environment, with the exact versions of constraints.txt
 
 $(STAMP): pyproject.toml constraints.txt
-	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "make: no Python 3.11 or newer: install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
+	@$(or $(PYTHON),false) -c '$(FITS)' 2>/dev/null || { \
+		echo "make: no Python 3.11 to 3.14: install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
 		exit 1; }
 	@echo "Installing into $(VENV): several minutes and up to 6 GB the first time"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
@@ -64,7 +66,7 @@ ifneq ($(NOTEBOOKS),)
 endif
 
 test-fast: data ## The tests that take seconds
-	@$(BIN)/python -m pytest -m 'not slow'
+	@$(BIN)/python -m pytest -m 'not slow and not long'
 
 test-long: data ## The tests that take many minutes: every notebook as in Colab, long fault drills
 	@$(BIN)/python -m pytest -m long

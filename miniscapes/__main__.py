@@ -35,6 +35,7 @@ def main() -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
             tree = Path(folder) / "tree"
+            tree.mkdir()  # of no scenes, too
             generate(
                 tree, seed=options.seed, size=options.size, counts=counts, workers=options.workers
             )

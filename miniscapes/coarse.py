@@ -169,7 +169,7 @@ def coarse_objects(instances: np.ndarray, objects: list[dict], names: dict[int, 
     Returns:
         Objects as in `polygons.json`, big ones first.
     """
-    cell = max(1, instances.shape[0] // ROWS)
+    cell = max(1, min(instances.shape[0] // ROWS, instances.shape[1]))
     pure = _pure_cells(instances, cell)
     core_labels, cores = _components(_eroded(pure))
     _, wholes = _components(np.where(pure > 0, pure, -1))

@@ -95,7 +95,8 @@ def generate(
             except BrokenProcessPool:
                 raise ChildProcessError(
                     f"{destination}: a process that drew scenes was ended from outside; "
-                    "free some memory or use one worker"
+                    "free some memory, use one worker, or in a script put the call under "
+                    "`if __name__ == \"__main__\":`"
                 ) from None
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)

@@ -66,7 +66,7 @@ def test_seed_and_index_change_the_scene():
     assert scenes[0].polygons != scenes[2].polygons
 
 
-# The masks are drawn from these polygons, so these sums hold on every machine. A change here means
+# The masks are drawn from these polygons, by Pillow from 11.2.1 on all alike. A change here means
 # that every recorded run on miniscapes was trained on other data: don't update them lightly.
 POLYGON_SUMS = {
     ("train", "altenbruck", 0): "e50d5d34937856d7", ("val", "jorvelde", 3): "b47a3a420553dce0",
@@ -143,7 +143,7 @@ def test_shares_of_classes_are_like_real_streets(split, count):
 LARGEST = pytest.param((1024, 2048), marks=pytest.mark.slow)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 5), (33, 20), (40, 200), LARGEST])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (9, 5), (33, 20), (128, 1), LARGEST])
 def test_odd_sizes_and_the_largest(size):
     scene = render_scene(0, "test", "lindermark", 4, size)
     assert scene.image.shape == (*size, 3)
