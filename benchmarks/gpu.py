@@ -324,7 +324,7 @@ class Contender:
     def __init__(
         self, config: RunConfig, plan: Plan, workers: int | None, compiled: bool = False
     ) -> None:
-        config, self.device = config.resolved(plan.device), plan.device
+        config, self.device = config.resolved(), plan.device
         accelerator = make_accelerator(config, plan.device)
         self.state: TrainingState = new_state(config, accelerator, workers, progress=False)
         self.config, self.compiled, self.number = config, compiled, 0
