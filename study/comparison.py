@@ -29,7 +29,8 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     These are the full run of every architecture. One without scores on `split` is left out.
     """
     configs = [e.config for e in _planned(dataset) if isinstance(e, StudyRun) and e.compared]
-    records = [r for r in map(find_record, configs) if r is not None and split in r.scores]
+    found = (record for config in configs if (record := find_record(config)) is not None)
+    records = [r for r in found if r.packed_scores.get(split, {}).get("miou") is not None]
     records.sort(key=lambda record: [*MODELS].index(record.config.model))
     models = [record.config.model for record in records]
     named = {}
