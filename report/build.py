@@ -95,7 +95,7 @@ def percent(share: float | None, digits: int = 1, bounds: Sequence = ()) -> Numb
 def points(difference: Sequence[float], form: str = "+.1f") -> Number:
     """A difference of shares in points with its interval."""
     value, *bounds = (100 * part for part in difference[:3])
-    return number(value, form, "~points", bounds)._replace(p=difference[3])
+    return number(value, form, "~points", bounds)._replace(p=[*difference, math.nan][3])
 
 
 def listed(words: Sequence[str]) -> Number:
