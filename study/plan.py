@@ -148,12 +148,12 @@ def load_study(
 
 def _with_all_that_is_asked(entries: Sequence[Entry]) -> Iterator[Entry]:
     """Each run with what any of its groups asks of it, so that none drops what another needs."""
+    ids = [entry.id for entry in entries]  # each a hash of many values: once
     runs: dict[str, list[StudyRun]] = {}
-    for entry in entries:
-        runs.setdefault(entry.id, []).append(entry)
-    for entry in entries:
+    for name, entry in zip(ids, entries, strict=True):
+        runs.setdefault(name, []).append(entry)
+    for entry, same in zip(entries, map(runs.get, ids), strict=True):
         if isinstance(entry, StudyRun):
-            same = runs[entry.id]
             flags = {name: any(getattr(each, name) for each in same)
                      for name in ("weights", "predictions", "measured")}
             splits = tuple(dict.fromkeys(split for each in same for split in each.splits))

@@ -128,7 +128,7 @@ def interval(
     point, drawn = float(value()), value(resample(names, block, seed))
     cities = [len(members) for members in cities_of(names).values()] if block > 1 else [len(names)]
     blocks = sum(own / min(block, own) for own in cities)
-    freedom = blocks - len(cities)  # a resample keeps each city's number of blocks
+    freedom = blocks - len(cities)  # each city's blocks, or all scenes, vary around their mean
     if np.isnan(drawn).all() or freedom <= 0:
         return PairedDifference(point, *[float("nan")] * 3)
     scale = blocks / freedom  # resamples of few blocks vary too little

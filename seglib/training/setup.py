@@ -221,6 +221,6 @@ def class_axes(config: RunConfig) -> dict[str, int]:
     options = config.model_options() | ({"pretrained": False} if config.pretrained else {})
     with torch.device("meta"):
         two, three = (build_model(config.model, n, **options).state_dict() for n in (2, 3))
-    sizes = {name: (*zip(tensor.shape, three[name].shape, strict=True),)
+    sizes = {name: list(zip(tensor.shape, three[name].shape, strict=True))
              for name, tensor in two.items() if tensor.shape != three[name].shape}
     return {name: [a != b for a, b in pairs].index(True) for name, pairs in sizes.items()}
