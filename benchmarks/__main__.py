@@ -81,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         took = time.monotonic() - begin
         for row in rows:
-            values = f"{row.ours} against {row.peer}: {row.ratio():.2f}" if row.peer else row.ours
+            values = f"{row.ours} against {row.peer}: {row.verdict()}" if row.peer else row.ours
             print(f"  {row.title} ({row.unit}): {values}", flush=True)
         print(f"{name}: {took:.0f} s", flush=True)
         if not options.dry:

@@ -83,7 +83,7 @@ def measure(repetitions: int) -> list[Comparison]:
             Comparison(
                 f"Training at the multiply-adds of smp's {encoder}, Lightning in {precision}",
                 *("images/s", "higher", values[0], "our U-Net on the same encoder, fit"),
-                *(theirs, f"smp.Unet({encoder}), Lightning"),
+                *(theirs, f"smp.Unet({encoder}), Lightning as its examples have it"),
                 why="Equal multiply-adds are not equal work: the decoders differ.",
             )
             for precision, theirs in zip(peers, values[1:], strict=True)

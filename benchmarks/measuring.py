@@ -49,17 +49,34 @@ class Comparison:
     why: str = ""  # said where the ratio falls short
 
     def ratios(self) -> list[float]:
-        """How many times better we did, repetition by repetition; empty without a peer."""
-        pairs = zip(self.ours, self.peer, strict=True) if self.peer else ()
+        """How many times better we did, repetition by repetition.
+
+        Empty without a peer, and for scores in %, of which the difference counts.
+        """
+        if not self.peer or self.unit == "%":
+            return []
+        pairs = zip(self.ours, self.peer, strict=True)
         return [our / peer if self.better == "higher" else peer / our for our, peer in pairs]
 
     def ratio(self) -> float:
         """The median of `ratios`."""
         return statistics.median(self.ratios())
 
+    def verdict(self) -> str:
+        """How much better we did, in words; empty without a peer."""
+        if ratios := self.ratios():
+            return f"{self.ratio():.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+        return f"{self.points():+.1f} points" if self.peer else ""
+
+    def points(self) -> float:
+        """For scores in %: by how much our mean is above the peer's."""
+        return statistics.fmean(self.ours) - statistics.fmean(self.peer)
+
     def falls_short(self) -> bool:
         """Whether the ratio is below its target, or below 1 where there is none."""
-        return bool(self.peer) and self.ratio() < (self.target or 1)
+        if not self.peer:
+            return False
+        return self.ratio() < (self.target or 1) if self.ratios() else self.points() < 0
 
 
 def interleave(repetitions: int, *contenders: Callable[[], Any]) -> list[list[Any]]:

@@ -2,7 +2,7 @@
 
 As our predictor does it, at the size of training with the logits enlarged, against plain PyTorch
 with the same network and precision; and with every pixel as it is, against the same in plain
-PyTorch and against `smp.Unet` of as many multiply-adds in its usual 32 bits.
+PyTorch and against `smp.Unet` of as many multiply-adds, in our precision and in its own 32 bits.
 """
 
 from collections.abc import Callable
@@ -39,11 +39,12 @@ def measure(repetitions: int) -> list[Comparison]:
             ("full", "our predictor, a large photograph tile by tile"),
             ("whole", "the same network; argmax"),
         ),
-        "network at full size, against smp": (
-            ("full_wide", f"U-Net of width {WIDTHS[PEER]}, our predictor"),
-            ("smp", f"smp.Unet({PEER}) on the whole photograph, fp32"),
-        ),
     }
+    for precision in dict.fromkeys((inference_precision("bf16", CPU), "fp32")):
+        pairs[f"network at full size, smp in {precision}"] = (
+            ("full_wide", f"U-Net of width {WIDTHS[PEER]}, our predictor"),
+            (f"smp {precision}", f"smp.Unet({PEER}) on the whole photograph, {precision}"),
+        )
     rows = []
     for photo, size in PHOTOS.items():
         for title, ((ours, our_way), (peer, peer_way)) in pairs.items():
@@ -78,9 +79,10 @@ def prepare(way: str, size: tuple[int, int]) -> Callable[[], np.ndarray]:
     photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     torch.manual_seed(0)
     precision = inference_precision("bf16", CPU)
-    if way == "smp":
+    if way.startswith("smp "):
         network = smp_unet(PEER, CITYSCAPES_19.num_classes).eval()
-        return lambda: _whole(network, photo, "fp32")
+        network = network.to(memory_format=memory_format(CPU))
+        return lambda: _whole(network, photo, way.removeprefix("smp "))
     width = WIDTHS[PEER] if way == "full_wide" else 16
     network = build_model("unet", CITYSCAPES_19.num_classes, width=width).eval()
     network = network.to(memory_format=memory_format(CPU))

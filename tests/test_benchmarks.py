@@ -27,7 +27,9 @@ def test_ratios_are_above_one_where_we_do_better() -> None:
     time.target = None
     assert time.falls_short()
     alone = Comparison("alone", "s", "lower", [2.0], "a")
-    assert alone.ratios() == [] and not alone.falls_short()
+    assert alone.ratios() == [] and not alone.falls_short() and alone.verdict() == ""
+    score = Comparison("score", "%", "higher", [60.0, 62.0], "a", [62.5], "b")
+    assert score.ratios() == [] and score.falls_short() and score.verdict() == "-1.5 points"
 
 
 def test_contenders_take_turns_after_a_run_that_does_not_count() -> None:
@@ -46,11 +48,7 @@ def test_contenders_take_turns_after_a_run_that_does_not_count() -> None:
 
 def prepare(megabytes: int):
     ballast = np.ones(30 << 20, np.uint8)  # there before, so it does not count
-
-    def work() -> int:
-        return int(np.ones(megabytes << 20, np.uint8)[-1] + ballast[-1])
-
-    return work
+    return lambda: int(np.ones(megabytes << 20, np.uint8)[-1] + ballast[-1])
 
 
 @pytest.mark.slow
@@ -87,7 +85,7 @@ def test_the_page_shows_medians_spreads_and_where_we_lose() -> None:
     page = render(results())
     assert "| Reading | s | 2 (1–3)<br>cache | 4 (4–4)<br>files | 2.00 (1.33–4.00) |  |" in page
     assert "| Writing | s | 3<br>ours | 1<br>theirs | **0.33 (0.33–0.33)** | 8 |" in page
-    assert "| Alone | min | 5<br>pytest |  |  |  |" in page
+    assert "| Alone | min | 5<br>pytest |  |  |  |" in page and "## files\n" in page
     assert "- **Writing** against theirs: 0.33 times, the target is 8. Slow." in page
     assert "- **Writing** against theirs: equal." in page
     assert "X1, 2 cores, 2 threads, 8 GB memory, Linux" in page
