@@ -43,10 +43,10 @@ REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
 DATASETS, MODELS, SPLITS = ("miniscapes", "camvid"), tuple(MODEL_NAMES), ("train", "val", "test")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
-BASES = {"longer training, full": ":longer training"} | dict.fromkeys(
+BASES = {"longer training, full": ":longer training", "2560": ":160"} | dict.fromkeys(
     ("fine-tuned", "full augmentation", "no augmentation", "longer training", "without ImageNet",
      "three times as long", "train and val", "full ablations", "earlier recipes"), "")
-GROUPS = ("models", "ablations", "data size", *[kind for kind in BASES if "," not in kind])
+GROUPS = ("models", "ablations", "data size", *{*BASES} - {"longer training, full", "2560"})
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
           "weight_decay schedule clip_norm flip jitter window").split()
 INTERVALS = ("miou", "pixel_accuracy", "pole", "person", "rider", "road")
@@ -93,9 +93,9 @@ def percent(share: float | None, digits: int = 1, bounds: Sequence = ()) -> Numb
 
 
 def points(difference: Sequence[float], form: str = "+.1f") -> Number:
-    """A difference of shares in points with its interval."""
+    """A difference of shares in points; `difference`: with its interval and p-value."""
     value, *bounds = (100 * part for part in difference[:3])
-    return number(value, form, "~points", bounds)._replace(p=[*difference, math.nan][3])
+    return number(value, form, "~points", bounds)._replace(p=difference[3])
 
 
 def listed(words: Sequence[str]) -> Number:
@@ -140,9 +140,8 @@ def all_numbers(runs: Mapping[str, Record]) -> Numbers:
     parts += [(f"{dataset}/data/", data_numbers(dataset)) for dataset in DATASETS]
     families = {f"data/{n}/": f"miniscapes2560/{{}}:{n}" for n in (40, 160, 640, 2560)}
     for prefix, pattern in (families | {f"{d}/": f"{d}/{{}}" for d in DATASETS}).items():
-        names = {m: pattern.format(m) for m in MODELS if m != "fcn" or prefix not in families}
-        if set(names.values()) <= runs.keys():
-            parts.append((prefix, network_numbers({m: runs[name] for m, name in names.items()})))
+        known = {m: runs[name] for m in NETWORKS.values() if (name := pattern.format(m)) in runs}
+        parts.append((prefix, network_numbers(known)))
     for name, record in runs.items():
         found = [score_numbers(record), training_numbers(record), gain_numbers(name, runs)]
         found += [beside_numbers(record)] if (record.path / "measurements").is_dir() else []
@@ -196,15 +195,18 @@ def score_numbers(record: Record) -> Named:
         rows = [{m: each[m] for m in ("miou", "miiou", "pixel_accuracy")}
                 | dict(zip(names, each["iou"], strict=True))
                 | {city: found["miou"] for city, found in each["cities"].items()} for each in runs]
-        means = pd.DataFrame(rows, dtype=float).mean()
+        table = pd.DataFrame(rows, dtype=float).agg(["mean", "std"])
         extremes = [100 * each(run["miou"] for run in runs) for each in (min, max)]
         yield f"{split}/seeds", Number(str(len(runs)), len(runs), *extremes)
-        for name, value in means.items():
-            yield f"{split}/{name}", percent(value)
+        for name, (mean, _) in table.items():
+            yield f"{split}/{name}", percent(mean)
+        for city in runs[0]["cities"]:
+            mean, spread = (f"{100 * value:.1f}" for value in table[city])
+            yield f"{split}/{city} spread", Number(mean + rf"\,$\pm$\,{spread}" * (len(runs) > 1))
         for name in INTERVALS:
             text = score_text(runs, f"iou:{name}" if name in names else name)
             text = text.replace(" ± ", r"\,$\pm$\,").replace(" %", r"\,\%")
-            yield f"{split}/{name} interval", Number(text, 100 * means[name])
+            yield f"{split}/{name} interval", Number(text, 100 * table[name]["mean"])
 
 
 def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:
@@ -293,9 +295,8 @@ def published_numbers() -> Named:
 # --- what LaTeX reads ----------------------------------------------------------------------------
 
 CLASSES = {dataset: dataset_spec(dataset).class_set.names for dataset in DATASETS}
-RUNS = {f"{DATASET_NAMES[d]}, {MODEL_NAMES[m]}": f"{d}/{m}" for d in DATASETS for m in MODELS}
-RUNS |= {"CamVid, pretrained": "camvid/timm"}
-NETWORKS = {MODEL_NAMES[model]: model for model in MODELS}
+NETWORKS = {MODEL_NAMES[model]: model for model in MODELS} | {"pretrained": "timm"}
+RUNS = {f"{DATASET_NAMES[d]}, {n}": f"{d}/{m}" for d in DATASETS for n, m in NETWORKS.items()}
 CLASS_ROWS = {d: {name: name for name in CLASSES[d]} | {"mean": "miou"} for d in DATASETS}
 # The name of a cell's number, and what takes the places of row and column in it, by their titles.
 TABLES = {
@@ -311,8 +312,7 @@ TABLES = {
     "recipe": ("{column}/set {row}", {setting_name(f): f for f in RECIPE},
                {n: f"miniscapes/{m}" for n, m in NETWORKS.items()} | {"pretrained": "camvid/timm"}),
     "classes-miniscapes": ("miniscapes/{column}/test/{row}", CLASS_ROWS["miniscapes"], NETWORKS),
-    "classes-camvid": ("camvid/{column}/test/{row}", CLASS_ROWS["camvid"],
-                       NETWORKS | {"pretrained": "timm"}),
+    "classes-camvid": ("camvid/{column}/test/{row}", CLASS_ROWS["camvid"], NETWORKS),
 }
 
 

@@ -18,7 +18,7 @@ from seglib.records import Record, find_record
 from seglib.text import network_name
 
 from .measurements import is_measured, measurement
-from .plan import Entry, StudyRun, load_study
+from .plan import StudyRun, load_study
 
 SEEDS = range(10)  # of which records are looked for
 
@@ -28,7 +28,9 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
 
     These are the full run of every architecture. One without scores on `split` is left out.
     """
-    configs = [e.config for e in _planned(dataset) if isinstance(e, StudyRun) and e.compared]
+    scale = "gpu" if dataset == "cityscapes" else "cpu"
+    planned = load_study(scale, datasets=[dataset])
+    configs = [e.config for e in planned if isinstance(e, StudyRun) and e.compared]
     found = (record for config in configs if (record := find_record(config)) is not None)
     records = [r for r in found if r.packed_scores.get(split, {}).get("miou") is not None]
     records.sort(key=lambda record: [*MODELS].index(record.config.model))
@@ -39,12 +41,6 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
         several = models.count(config.model) > 1 and config.size
         named[network_name(config) + (f" {config.size.upper()}" if several else "")] = record
     return named
-
-
-def _planned(dataset: str, *groups: str) -> list[Entry]:
-    """What the study's plan has of a dataset, at the scale at which it is trained."""
-    scale = "gpu" if dataset == "cityscapes" else "cpu"
-    return load_study(scale, datasets=[dataset], groups=groups)
 
 
 def measured(runs: Mapping[str, Record], part: str) -> dict[str, dict[str, Any]]:
@@ -117,10 +113,7 @@ def retained_miou(robustness: Mapping[str, Any]) -> dict[str, float]:
 
 
 def seed_scores(dataset: str, split: str = "test") -> dict[str, list[float]]:
-    """mIoU on a split of every architecture's full run with each recorded seed, if several."""
-    found: dict[str, list[float]] = {}
-    for entry in _planned(dataset, "seeds"):
-        record = find_record(entry.config)
-        if record is not None and split in record.packed_scores:
-            found.setdefault(network_name(entry.config), []).append(record.miou(split))
+    """mIoU on a split of each recorded seed of the compared runs, of those that have several."""
+    found = {name: [each["miou"] for each in scores_of_seeds(record, split)]
+             for name, record in compared_runs(dataset, split).items()}
     return {name: scores for name, scores in found.items() if len(scores) > 1}

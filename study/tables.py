@@ -55,6 +55,8 @@ val, then those from ImageNet weights, and last those with other street scenes. 
 and frames differ: it ranks no architectures. n/a: not stated in any source that we could read; \
 [`study/published.toml`](study/published.toml) says how each was checked.
 
+<details><summary>The table</summary>
+
 | network | input | parameters | trained on | start | epochs | test mIoU | source |
 | --- | ---: | ---: | --- | --- | ---: | ---: | --- |
 """
@@ -202,7 +204,7 @@ def published_section(shown: pd.DataFrame) -> str:
             f"[{place}, {found['year']}]({found['url']})" if "url" in found else place,
         )
         lines.append("| " + " | ".join(cells) + " |")
-    return PUBLISHED + "\n".join(lines)
+    return PUBLISHED + "\n".join([*lines, "", "</details>"])
 
 
 def own_run(row: Any) -> dict[str, Any]:

@@ -134,8 +134,8 @@ def test_latex_in_a_record_stays_text(monkeypatch):
         (build.number(12345.6), r"12\,346"), (build.percent(0.5637), r"56.4\,\%"),
         (build.percent(None), "n/a"),
         (build.percent(0.5637, bounds=(0.548, 0.577)), r"56.4\,\% (54.8 to 57.7)"),
-        (build.points((-0.014, -0.023, -0.005)), "$-$1.4~points ($-$2.3 to $-$0.5)"),
-        (build.points((0.142, 0.126, 0.157), ".1f"), "14.2~points (12.6 to 15.7)"),
+        (build.points((-0.014, -0.023, -0.005, 0.01)), "$-$1.4~points ($-$2.3 to $-$0.5)"),
+        (build.points((0.142, 0.126, 0.157, 0.001), ".1f"), "14.2~points (12.6 to 15.7)"),
         (build.listed(["a", "b", "c_1"]), r"a, b and c\_1"),
     ],
 )
