@@ -1,6 +1,6 @@
 """Painting of vehicles: faces across, flanks with windows, lamps, wheels."""
 
-from .canvas import Layer
+from .canvas import Layer, scaled
 from .fleet import Body, Vehicle
 from .geometry import Point, cosine, sine
 from .world import World
@@ -68,7 +68,7 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
     profile = body.profile
     eye_up = world.camera.elevation - place.ground
     color = body.color
-    sky = tuple((a + b) // 2 for a, b in zip(air.horizon, air.zenith, strict=True))
+    sky = air.sky
     # Faces between neighbouring profile points, across the vehicle.
     for (a0, h0), (a1, h1), role in zip(profile, profile[1:], body.roles, strict=False):
         normal = (h1 - h0, a0 - a1)
@@ -146,11 +146,11 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
         elif role == "lid":
             layer.line(
                 [cross(0.06, -0.74), cross(0.06, 0.74)],
-                air.shade(tuple(int(c * 0.55) for c in color), z), world.camera.size(0.03, z),
+                air.shade(scaled(color, 0.55), z), world.camera.size(0.03, z),
             )
             layer.polygon(
                 patch(0.3, 1.0, -0.36, 0.36),
-                air.shade(tuple(int(c * 0.8) for c in color), z, air.front),
+                air.shade(scaled(color, 0.8), z, air.front),
             )
         elif role == "doors":
             layer.line(
@@ -162,7 +162,7 @@ def _paint_body(layer: Layer, world: World, vehicle: Vehicle, body: Body, place:
             for w in (-0.4, 0.4):
                 layer.line(
                     [cross(0.1, w), cross(0.95, w * 1.2)],
-                    air.shade(tuple(int(c * 0.82) for c in color), z), world.camera.size(0.025, z),
+                    air.shade(scaled(color, 0.82), z), world.camera.size(0.025, z),
                 )
     side = 1 if place.eye_right > 0 else -1
     if abs(place.eye_right) <= body.half:
@@ -183,7 +183,7 @@ def _paint_flank(layer, world: World, vehicle: Vehicle, body: Body, place: Place
     front = max(a for a, _ in body.profile)
     rear = min(a for a, _ in body.profile)
     low = min(h for _, h in body.profile)
-    sill = tuple(int(c * 0.6) for c in color)
+    sill = scaled(color, 0.6)
     layer.polygon(
         [
             flank(front - 0.1, low), flank(front - 0.1, low + 0.18), flank(rear + 0.1, low + 0.18),
@@ -230,7 +230,7 @@ def _paint_flank(layer, world: World, vehicle: Vehicle, body: Body, place: Place
         if not lit and a0 - a1 > 0.7:
             layer.glaze(shine, air.shade(sky, z), 46)
     if world.camera.size(1, z) > 9:
-        dark = air.shade(tuple(int(c * 0.62) for c in color), z, light)
+        dark = air.shade(scaled(color, 0.62), z, light)
         for along in vehicle.doors:
             if rear < along < front:
                 top = (

@@ -14,6 +14,11 @@ Color = tuple[int, int, int]
 SCALE = 2
 
 
+def scaled(color: Color, factor: float) -> Color:
+    """`color` made darker (below 1) or brighter, as far as white."""
+    return tuple(min(255, int(channel * factor)) for channel in color)
+
+
 class Layer:
     """A piece of the canvas that a painter may cover with whatever it likes.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .world import World
 
 
@@ -117,7 +117,7 @@ def paint_facade(
             layer.line(cross, air.shade(frame, z, light), bar)
             if house.kind in ("old", "shop"):
                 sill = wall.quad(middle - half * 1.3, middle + half * 1.3, low - 0.3, low - 0.16)
-                layer.polygon(sill, air.shade(tuple(int(c * 0.72) for c in frame), z, light))
+                layer.polygon(sill, air.shade(scaled(frame, 0.72), z, light))
             if house.kind in ("panel", "modern") and seed[5] < 0.5 and column % 2 and floor:
                 _balcony(layer, wall, middle, half, low, z, house, light)
     if not sparse:
@@ -127,9 +127,7 @@ def paint_facade(
                 band = wall.quad(0, 1, y - 0.12, y + 0.12)
                 tone = 0.82 if house.kind == "panel" else 1.0
                 color = house.color if house.kind == "panel" else house.trim
-                layer.polygon(
-                    band, air.shade(tuple(int(c * tone) for c in color), wall.distance(0.3), light)
-                )
+                layer.polygon(band, air.shade(scaled(color, tone), wall.distance(0.3), light))
     if shop:
         _shops(layer, wall, house, floor_height, light)
 
@@ -137,7 +135,7 @@ def paint_facade(
 def _balcony(layer: Layer, wall: Wall, middle, half, low, z, house: House, light: float) -> None:
     air = wall.world.air
     slab = wall.quad(middle - half * 1.25, middle + half * 1.25, low - 0.95, low + 0.1)
-    tone = house.trim if house.seed[7] < 0.5 else tuple(int(c * 0.6) for c in house.color)
+    tone = house.trim if house.seed[7] < 0.5 else scaled(house.color, 0.6)
     layer.polygon(slab, air.shade(tone, z, light * 0.92))
     under = wall.quad(middle - half * 1.25, middle + half * 1.25, low - 1.15, low - 0.95)
     layer.polygon(under, air.shade((70, 68, 66), z, light))

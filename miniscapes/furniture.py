@@ -1,7 +1,7 @@
 """Bins, cabinets and bus stops."""
 
 from .barriers import band
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .geometry import convex_hull
 from .poles import add_pole
 from .signs import add_sign_face
@@ -29,12 +29,12 @@ def add_box(world: World, across, z, wide, tall, color: Color, label: str) -> No
             project(center - w, ground + tall, z), project(center - w, ground + tall, z + deep),
             project(center + w, ground + tall, z + deep), project(center + w, ground + tall, z),
         ]
-        layer.polygon(lid, air.shade(tuple(min(255, int(c * 1.2)) for c in color), z))
+        layer.polygon(lid, air.shade(scaled(color, 1.2), z))
         rim = [
             project(center - w, ground + tall * 0.86, z),
             project(center + w, ground + tall * 0.86, z),
         ]
-        layer.line(rim, air.shade(tuple(c // 2 for c in color), z), camera.size(0.04, z))
+        layer.line(rim, air.shade(scaled(color, 0.5), z), camera.size(0.04, z))
 
     world.add(label, convex_hull(corners), z, paint)
 

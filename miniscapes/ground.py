@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .plan import FAR, Plan
 from .road import build_road
 from .surface import GroundDetail, ground_painter
@@ -31,7 +31,7 @@ def _build_side(world, plan: Plan, detail, side: int, sign: int, paving: Color, 
     dice = world.dice
     slabs = dice.chance(0.7)
     slab = dice.pick((0.5, 0.8, 1.0))
-    joint = tuple(int(c * 0.78) for c in paving)
+    joint = scaled(paving, 0.78)
     gaps = [plan.junction] if plan.junction else []
     stretches = _without(3.0, FAR, gaps)
     inner = plan.walk[side]
@@ -52,7 +52,7 @@ def _build_side(world, plan: Plan, detail, side: int, sign: int, paving: Color, 
 
     def kerbstone(layer: Layer) -> None:
         joints(layer)
-        light = tuple(min(255, int(c * 1.12)) for c in paving)
+        light = scaled(paving, 1.12)
         for near, far in stretches:
             face = [world.at(sign * inner, z) for z in distances(near, far)]
             lip = [world.at(sign * inner, z, 0.12) for z in distances(near, far)]

@@ -4,7 +4,7 @@ from functools import cache
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .dice import Dice
 from .geometry import Point, cosine, sine
 from .textures import window
@@ -34,7 +34,7 @@ def crown_outline(dice: Dice, x: float, y: float, rx: float, ry: float, steps: i
 def leaf_colors(world: World, leaf: Color, z: float, light: float = 1.0) -> tuple[Color, ...]:
     """Dark and bright colour of foliage at a distance."""
     air = world.air
-    dark = tuple(int(c * 0.30) for c in leaf)
+    dark = scaled(leaf, 0.3)
     bright = (
         min(255, int(leaf[0] * 1.58 + 18)), min(255, int(leaf[1] * 1.52 + 16)),
         int(leaf[2] * 1.4 + 8),

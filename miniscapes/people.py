@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .dice import Dice
 from .geometry import Point, cosine, sine
 from .people_shapes import Shape, limb_points, rider, two_wheeler, walker
@@ -125,7 +125,6 @@ def _paint(
 def clothes(dice: Dice) -> dict[str, Color]:
     """Colours for every role of a figure."""
     top, leg = dice.tint(dice.pick(TOPS), 16), dice.tint(dice.pick(LEGS), 12)
-    sleeve = tuple(int(c * 0.86) for c in top)
     skin = dice.pick(SKINS)
     frame = dice.tint(
         dice.pick(
@@ -138,10 +137,10 @@ def clothes(dice: Dice) -> dict[str, Color]:
     )
     return {
         "top": top,
-        "arm": sleeve,
-        "arm2": tuple(int(c * 0.7) for c in top),
+        "arm": scaled(top, 0.86),
+        "arm2": scaled(top, 0.7),
         "leg": leg,
-        "leg2": tuple(int(c * 0.76) for c in leg),
+        "leg2": scaled(leg, 0.76),
         "skin": skin,
         "hair": dice.pick(HAIRS),
         "shoe": dice.pick(((26, 24, 24), (80, 60, 46), (210, 208, 204))),

@@ -2,7 +2,7 @@
 
 from .barriers import add_bridge
 from .camera import Camera, Street
-from .canvas import Layer
+from .canvas import Layer, scaled
 from .dice import Dice
 from .fleet import random_bus, random_tram, random_truck
 from .ground import build_ground
@@ -127,14 +127,13 @@ def _add_frame(world: World) -> None:
     outline = [(0.0, height - 1.0), *points, (width - 1.0, height - 1.0)]
 
     def bonnet(layer: Layer) -> None:
-        sky = tuple((a + b) // 2 for a, b in zip(air.horizon, air.zenith, strict=True))
         layer.fill(air.shade(color, 1.0))
         for index in range(10):
             share = index / 10
             y = top + (height - top) * share * 0.8
             tone = tuple(
                 int(c * (0.55 + share * 0.35) + s * (0.42 - share * 0.35))
-                for c, s in zip(color, sky, strict=True)
+                for c, s in zip(color, air.sky, strict=True)
             )
             layer.polygon(
                 [
@@ -144,10 +143,8 @@ def _add_frame(world: World) -> None:
                 air.shade(tone, 1.0),
             )
         for x in (0.3, 0.7):
-            layer.line(
-                [(width * x, top), (width * (x + (0.06 if x > 0.5 else -0.06)), height)],
-                air.shade(tuple(c // 2 for c in color), 1.0), height * 0.004,
-            )
+            edge = [(width * x, top), (width * (x + (0.06 if x > 0.5 else -0.06)), height)]
+            layer.line(edge, air.shade(scaled(color, 0.5), 1.0), height * 0.004)
         layer.line(points, air.shade(tuple(min(255, c + 60) for c in color), 1.0), height * 0.005)
 
     world.add("ego vehicle", outline, 0, bonnet, FRAME)

@@ -1,6 +1,6 @@
 """Traffic signs and traffic lights."""
 
-from .canvas import Layer
+from .canvas import Layer, scaled
 from .geometry import Point, cosine, sine
 from .poles import add_pole
 from .world import World
@@ -166,7 +166,7 @@ def _light_box(world: World, across: float, height: float, z: float, phase: int)
         for index, color in enumerate(lamps):
             on = index == phase
             spot = y + tall * (-0.62 + 0.62 * index)
-            shown = air.glow(color, z) if on else air.shade(tuple(c // 4 for c in color), z)
+            shown = air.glow(color, z) if on else air.shade(scaled(color, 0.25), z)
             layer.disc(x, spot, half * 0.74, half * 0.74, shown)
             if on:
                 layer.disc(x, spot, half * 0.36, half * 0.36, air.glow((255, 246, 220), z))
