@@ -31,7 +31,7 @@ def crown_outline(dice: Dice, x: float, y: float, rx: float, ry: float, steps: i
     return outline
 
 
-def leaf_colors(world: World, leaf: Color, z: float, light: float = 1.0) -> tuple[Color, ...]:
+def leaf_colors(world: World, leaf: Color, z: float, light: float) -> tuple[Color, ...]:
     """Dark and bright colour of foliage at a distance."""
     air = world.air
     dark = scaled(leaf, 0.3)
@@ -60,7 +60,7 @@ def _crown_light(number: int, side: int, contrast: float) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(1.4))
 
 
-def leafy(world: World, leaf: Color, z: float, gaps: int = 60, light: float = 1.0):
+def leafy(world: World, leaf: Color, z: float, gaps: int, light: float = 1.0):
     """A painter that covers a crown, hedge or bush with leaves; `gaps` show what is behind."""
 
     def paint(layer: Layer) -> None:

@@ -99,18 +99,18 @@ def _paint(world: World, pixels: Dice) -> np.ndarray:
     camera = world.camera
     canvas = Canvas(camera.width, camera.height, pixels)
     items = world.ordered()
-    ground = Image.new("L", (camera.width, camera.height))
-    ground_pen = ImageDraw.Draw(ground)
-    flat = True
-    for item in items:
-        if flat and item.tier != GROUND:
-            flat = False
-            cast_shadows(canvas, world.air, world.shadows, (camera.width, camera.height))
-        if item.paint is not None:
-            canvas.paint(item.polygon, item.paint)
-        mirrors = item.label in ("road", "sidewalk", "parking", "rail track")
-        ground_pen.polygon(item.polygon, fill=255 if mirrors else 0)
+    flat = [item for item in items if item.tier == GROUND]
+    for item in flat:
+        canvas.paint(item.polygon, item.paint)
+    cast_shadows(canvas, world.shadows)
+    for item in items[len(flat) :]:
+        canvas.paint(item.polygon, item.paint)
     lamp_glow(canvas, world.lamps)
     if world.air.wet:
+        ground = Image.new("L", (camera.width, camera.height))
+        pen = ImageDraw.Draw(ground)
+        for item in items:
+            mirrors = item.label in ("road", "sidewalk", "parking", "rail track")
+            pen.polygon(item.polygon, fill=255 if mirrors else 0)
         wet_ground(canvas, camera.horizon, ground)
     return develop(canvas, world.air, world.style, pixels)

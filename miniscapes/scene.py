@@ -151,7 +151,7 @@ def _add_frame(world: World) -> None:
     rim = max(1, round(height / 200))
 
     def dark(layer: Layer) -> None:
-        layer.gradient(0.45, 0.45)
+        layer.darken(0.45)
 
     edges = {
         "rectification border": [

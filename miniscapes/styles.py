@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-Color = tuple[int, int, int]
+from .canvas import Color
 
 PLASTER = (
     (214, 196, 160), (198, 176, 140), (222, 214, 196), (206, 160, 128), (188, 186, 170),

@@ -90,11 +90,7 @@ def window(name: str, width: int, height: int, scale: float, x: float, y: float)
     return tile(name).resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=1.5)
 
 
-def add_grain(
-    image: Image.Image, name: str, scale: float, strength: float, x: float, y: float
-) -> Image.Image:
-    """`image` (RGB) lightened and darkened by a tile; strength 1 takes the tile as it is."""
-    piece = window(name, image.width, image.height, scale, x, y)
-    if strength != 1.0:
-        piece = Image.blend(Image.new("L", piece.size, 128), piece, strength)
+def add_grain(image: Image.Image, piece: Image.Image, strength: float) -> Image.Image:
+    """`image` (RGB) lightened and darkened by a piece of a tile; strength 1 takes it as it is."""
+    piece = Image.blend(Image.new("L", piece.size, 128), piece, strength)
     return ImageChops.add(image, Image.merge("RGB", (piece, piece, piece)), 1.0, -128)
