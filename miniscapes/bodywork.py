@@ -2,7 +2,7 @@
 
 from .canvas import Layer, scaled
 from .fleet import Body, Vehicle
-from .geometry import Point, cosine, sine
+from .geometry import TURN, Point, cosine, on_ellipse, sine
 from .world import World
 
 
@@ -52,7 +52,7 @@ def paint_vehicle(layer: Layer, world: World, vehicle: Vehicle, place: Placed, l
     width = max(body.half for body in vehicle.bodies)
     if abs(place.eye_right) > width * 0.9:
         for along in vehicle.wheels:
-            _wheel(layer, world, place, along, vehicle.radius, side * width * 1.0)
+            _wheel(layer, world, place, along, vehicle.radius, side * width)
     else:
         for along in (vehicle.wheels[0], vehicle.wheels[-1]):
             for r in (-1, 1):
@@ -259,16 +259,10 @@ def _tail_lamps(layer: Layer, air, patch, z: float, low: float, high: float) -> 
 
 def _wheel(layer: Layer, world: World, place: Placed, along: float, radius: float, right: float):
     air, z = world.air, place.z
-    steps = 14
 
     def circle(r: float) -> list[Point]:
-        return [
-            place.spot(
-                along + r * cosine(6.283185 * k / steps), radius + r * sine(6.283185 * k / steps),
-                right,
-            )
-            for k in range(steps)
-        ]
+        rim = [on_ellipse(along, radius, r, r, TURN * k / 14) for k in range(14)]
+        return [place.spot(*spot, right) for spot in rim]
 
     layer.polygon(circle(radius * 1.18), air.shade((16, 16, 18), z))
     layer.polygon(circle(radius), air.shade((32, 32, 34), z))

@@ -11,6 +11,10 @@ Point = tuple[float, float]
 Pixel = tuple[int, int]
 
 
+# Angles, to as many digits as the scenes are drawn with.
+TURN, HALF_TURN, QUARTER_TURN = 6.283185, 3.141593, 1.5708
+
+
 def sine(angle: float) -> float:
     """`sin` cut to seven decimals, because mathematics libraries differ in the last bit."""
     return round(math.sin(angle), 7)
@@ -19,6 +23,16 @@ def sine(angle: float) -> float:
 def cosine(angle: float) -> float:
     """`cos` cut to seven decimals, because mathematics libraries differ in the last bit."""
     return round(math.cos(angle), 7)
+
+
+def on_ellipse(x: float, y: float, rx: float, ry: float, angle: float) -> Point:
+    """The point of an ellipse around (x, y) at an angle from its rightmost point."""
+    return x + rx * cosine(angle), y + ry * sine(angle)
+
+
+def rectangle(left: float, upper: float, right: float, lower: float) -> list[Point]:
+    """The corners of an upright rectangle."""
+    return [(left, upper), (right, upper), (right, lower), (left, lower)]
 
 
 def round_half_up(value: float) -> int:
@@ -137,11 +151,9 @@ def simplify(points: Sequence[Point], tolerance: float) -> list[Point]:
     distances = [(x - start[0]) ** 2 + (y - start[1]) ** 2 for x, y in points]
     far = max(range(len(points)), key=distances.__getitem__)
     closed = [*points, start]
-    kept = (
-        _simplify_open(closed[: far + 1], tolerance)[:-1]
-        + _simplify_open(closed[far:], tolerance)[:-1]
-    )
-    return kept
+    there = _simplify_open(closed[: far + 1], tolerance)
+    back = _simplify_open(closed[far:], tolerance)
+    return there[:-1] + back[:-1]
 
 
 def _simplify_open(points: Sequence[Point], tolerance: float) -> list[Point]:

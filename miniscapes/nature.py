@@ -6,7 +6,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from .canvas import Color, Layer, scaled
 from .dice import Dice
-from .geometry import Point, cosine, sine
+from .geometry import Point, on_ellipse, sine
 from .textures import window
 from .world import GROUND, World, distances
 
@@ -136,7 +136,7 @@ def _branches(dice: Dice, x: float, y: float, middle: float, rx: float, ry: floa
     found = []
     for _ in range(11):
         angle = dice.uniform(3.3, 6.1)
-        end = (x + rx * 0.95 * cosine(angle), middle + ry * 0.95 * sine(angle))
+        end = on_ellipse(x, middle, rx * 0.95, ry * 0.95, angle)
         bend = ((x + end[0]) / 2 + dice.around(0, rx * 0.15), (y + end[1]) / 2)
         found.append(([(x, y), bend, end], 0.6))
         for _ in range(8):
@@ -144,7 +144,7 @@ def _branches(dice: Dice, x: float, y: float, middle: float, rx: float, ry: floa
             root = (bend[0] + (end[0] - bend[0]) * share, bend[1] + (end[1] - bend[1]) * share)
             turn = angle + dice.around(0, 1.3)
             reach = dice.uniform(0.15, 0.42)
-            tip = (root[0] + rx * reach * cosine(turn), root[1] + ry * reach * sine(turn))
+            tip = on_ellipse(*root, rx * reach, ry * reach, turn)
             found.append(([root, tip], 0.24))
     return found
 

@@ -4,24 +4,25 @@ from dataclasses import dataclass
 
 from .canvas import Color, Layer, scaled
 from .dice import Dice
-from .geometry import Point, cosine, sine
+from .geometry import TURN, Point, on_ellipse
 from .people_shapes import Shape, limb_points, rider, two_wheeler, walker
 from .silhouettes import outline_of
 from .world import World
 
 SKINS = ((232, 190, 160), (206, 156, 124), (150, 104, 76), (96, 64, 48), (222, 176, 144))
-
-
 HAIRS = ((40, 30, 26), (84, 58, 38), (150, 116, 70), (120, 120, 122), (24, 22, 24), (120, 62, 36))
-
-
 TOPS = (
     (40, 42, 50), (150, 34, 36), (52, 76, 120), (198, 194, 186), (90, 110, 84), (206, 160, 60),
     (116, 92, 74), (70, 70, 76), (164, 100, 120), (60, 130, 140), (224, 224, 220), (96, 60, 100),
 )
-
-
 LEGS = ((40, 48, 70), (30, 30, 34), (92, 88, 84), (128, 110, 88), (56, 66, 90), (150, 146, 138))
+SHOES = ((26, 24, 24), (80, 60, 46), (210, 208, 204))
+BAGS = ((60, 44, 36), (36, 40, 48), (140, 50, 46), (70, 90, 70))
+HELMETS = ((30, 30, 34), (226, 226, 222), (180, 40, 40), (50, 80, 140), (84, 58, 38))
+FRAMES = (
+    (30, 32, 36), (170, 40, 40), (40, 80, 140), (190, 190, 190), (60, 120, 80), (214, 170, 50),
+)
+LAMPS = {"tail": (232, 40, 34), "lamp": (250, 240, 210)}
 
 
 @dataclass(frozen=True)
@@ -68,26 +69,13 @@ def _paint(
     for role, kind, values in shapes:
         if role == "wheel":
             x, y, rx, _ = values
-            center = pose.at(x, y)
-            ring = [
-                (
-                    center[0] + rx * 0.94 * scale * cosine(6.283185 * k / 20),
-                    center[1] + rx * 0.94 * scale * sine(6.283185 * k / 20),
-                )
-                for k in range(21)
-            ]
+            center, rim = pose.at(x, y), rx * 0.94 * scale
+            ring = [on_ellipse(*center, rim, rim, TURN * k / 20) for k in range(21)]
             layer.disc(*center, rx * scale, rx * scale, air.shade((90, 90, 92), z), 70)
             layer.line(ring, air.shade((26, 26, 28), z), 0.06 * scale)
             continue
-        color = (
-            air.glow((232, 40, 34), z)
-            if role == "tail"
-            else (
-                air.glow((250, 240, 210), z)
-                if role == "lamp"
-                else air.shade(colors[role], z, air.front)
-            )
-        )
+        lit = role in LAMPS
+        color = air.glow(LAMPS[role], z) if lit else air.shade(colors[role], z, air.front)
         if kind == "disc":
             x, y, rx, ry = values
             layer.disc(*pose.at(x, y), rx * scale, ry * scale, color)
@@ -126,15 +114,7 @@ def clothes(dice: Dice) -> dict[str, Color]:
     """Colours for every role of a figure."""
     top, leg = dice.tint(dice.pick(TOPS), 16), dice.tint(dice.pick(LEGS), 12)
     skin = dice.pick(SKINS)
-    frame = dice.tint(
-        dice.pick(
-            (
-                (30, 32, 36), (170, 40, 40), (40, 80, 140), (190, 190, 190), (60, 120, 80),
-                (214, 170, 50),
-            )
-        ),
-        12,
-    )
+    frame = dice.tint(dice.pick(FRAMES), 12)
     return {
         "top": top,
         "arm": scaled(top, 0.86),
@@ -143,18 +123,15 @@ def clothes(dice: Dice) -> dict[str, Color]:
         "leg2": scaled(leg, 0.76),
         "skin": skin,
         "hair": dice.pick(HAIRS),
-        "shoe": dice.pick(((26, 24, 24), (80, 60, 46), (210, 208, 204))),
-        "bag": dice.tint(dice.pick(((60, 44, 36), (36, 40, 48), (140, 50, 46), (70, 90, 70))), 10),
+        "shoe": dice.pick(SHOES),
+        "bag": dice.tint(dice.pick(BAGS), 10),
         "skirt": dice.tint(dice.pick(TOPS), 16),
         "frame": frame,
         "dark": (28, 28, 30),
         "steel": (140, 142, 146),
         "tyre": (28, 28, 30),
         "glass": (150, 166, 178),
-        "helmet": dice.tint(
-            dice.pick(((30, 30, 34), (226, 226, 222), (180, 40, 40), (50, 80, 140), (84, 58, 38))),
-            10,
-        ),
+        "helmet": dice.tint(dice.pick(HELMETS), 10),
         "wheel": (30, 30, 30),
     }
 

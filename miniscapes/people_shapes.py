@@ -181,7 +181,6 @@ def two_wheeler(kind: str, view: str) -> tuple[Shape, ...]:
 @cache
 def rider(kind: str, view: str) -> tuple[Shape, ...]:
     """The person on a bicycle or motorcycle, without the vehicle."""
-    helmet = "helmet"
     if view == "side":
         hip = (-0.18, 0.96) if kind == "bicycle" else (-0.28, 0.86)
         lift = hip[1] - 0.96
@@ -201,7 +200,7 @@ def rider(kind: str, view: str) -> tuple[Shape, ...]:
                 "skin", shoulder[0], shoulder[1], shoulder[0] + 0.09, shoulder[1] + 0.16, 0.10, 0.10
             ),
             _disc("skin", shoulder[0] + 0.12, shoulder[1] + 0.22, 0.10, 0.12),
-            _disc(helmet, shoulder[0] + 0.10, shoulder[1] + 0.27, 0.13, 0.11),
+            _disc("helmet", shoulder[0] + 0.10, shoulder[1] + 0.27, 0.13, 0.11),
             _limb(
                 "arm", shoulder[0] - 0.02, shoulder[1] - 0.05, 0.22, 1.14 + lift * 0.5, 0.13, 0.10
             ),
@@ -234,7 +233,7 @@ def rider(kind: str, view: str) -> tuple[Shape, ...]:
         _limb("skin", 0, low + 0.5, 0, low + 0.62, 0.10, 0.10),
         _disc("skin", 0, low + 0.68, 0.09, 0.12),
         _disc(
-            helmet, 0, low + (0.74 if kind == "bicycle" else 0.70), 0.12,
+            "helmet", 0, low + (0.74 if kind == "bicycle" else 0.70), 0.12,
             0.10 if kind == "bicycle" else 0.14,
         ),
     ]

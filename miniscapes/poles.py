@@ -1,6 +1,7 @@
 """Poles and street lamps."""
 
 from .canvas import Color, Layer
+from .geometry import rectangle
 from .world import World
 
 STEEL = (118, 122, 126)
@@ -65,9 +66,7 @@ def add_lamp(world: World, across: float, z: float, tall: float, toward: int) ->
     add_pole(world, across, z, tall, 0.17, arm=arm)
     x, y = world.at(across + arm, z, tall + 0.2)
     long, thick = world.camera.size(0.36, z), world.camera.size(0.09, z)
-    outline = [
-        (x - long, y - thick), (x + long, y - thick), (x + long, y + thick), (x - long, y + thick),
-    ]
+    outline = rectangle(x - long, y - thick, x + long, y + thick)
     air = world.air
     color = air.glow((255, 232, 180), z) if air.dark else air.shade((96, 98, 102), z)
     if air.dark:
