@@ -39,6 +39,11 @@ class Body:
     windows: tuple[tuple[float, float, float, float], ...]  # (from, to, low, high) on the side
     color: Color
 
+    @property
+    def top(self) -> float:
+        """Height of the roof."""
+        return max(up for _, up in self.profile)
+
 
 @dataclass(frozen=True)
 class Vehicle:
@@ -51,6 +56,16 @@ class Vehicle:
     belt: float  # height of the lower edge of the side windows
     doors: tuple[float, ...]
     stripe: Color | None = None
+
+    @property
+    def front(self) -> float:
+        """Where its foremost point is, along."""
+        return max(along for body in self.bodies for along, _ in body.profile)
+
+    @property
+    def half(self) -> float:
+        """Half the width of its widest part."""
+        return max(body.half for body in self.bodies)
 
 
 def _car_profile(long: float, tall: float, hood: float, boot: float, slope: float):

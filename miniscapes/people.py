@@ -50,13 +50,13 @@ def add_figure(
     mirror: int = 1,
     lift: float = 0.0,
     nearer: float = 0.0,
-) -> bool:
+) -> None:
     """Add a figure standing at camera x `across_x`; `size` scales it."""
     camera = world.camera
     x, y = camera.project(across_x, world.street.ground(z) + lift, z)
     pose = Pose(x, y, camera.size(size, z), mirror)
     outline = [pose.at(*point) for point in outline_of(shapes)]
-    return world.add(
+    world.add(
         label, outline, z - nearer, lambda layer: _paint(layer, world, shapes, colors, pose, z)
     )
 

@@ -60,9 +60,8 @@ def build_scene(dice: Dice, style: CityStyle, index: int, height: int, width: in
         z = dice.uniform(20, 55)
         toward = dice.chance(0.5)
         world_x = world.x(plan.rails, z)
-        length = max(a for a, _ in vehicle.bodies[0].profile)
         turn = world.street.heading(z) + (HALF_TURN if toward else 0.0)
-        add_vehicle(world, vehicle, world_x, z + length, turn, toward)
+        add_vehicle(world, vehicle, world_x, z + vehicle.front, turn, toward)
     if dice.chance(0.05):
         add_bridge(world, dice.uniform(45, 95))
     _add_frame(world)

@@ -168,10 +168,9 @@ def add_traffic(world: World, plan: Plan) -> None:
                     vehicle = random_bus(world)
                 else:
                     vehicle = random_car(world)
-                longest = max(a for body in vehicle.bodies for a, _ in body.profile)
                 turn = world.street.heading(z) + (HALF_TURN if oncoming else 0.0)
                 add_vehicle(
-                    world, vehicle, world.x(across, z), z + max(0, longest - 2.2),
+                    world, vehicle, world.x(across, z), z + max(0, vehicle.front - 2.2),
                     turn + dice.around(0, 0.02), lamps,
                 )
             z += dice.uniform(9, 40)
