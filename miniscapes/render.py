@@ -9,7 +9,6 @@ from PIL import Image, ImageDraw
 from .canvas import Canvas
 from .coarse import coarse_objects
 from .dice import Dice
-from .labels import LABELS
 from .light import cast_shadows, develop, lamp_glow, wet_ground
 from .masks import draw_instance_ids
 from .scene import build_scene
@@ -19,7 +18,6 @@ from .world import GROUND, World
 LARGEST = (1024, 2048)
 # Two streams of random numbers: painting may draw more or fewer without moving any object.
 SHAPES, PIXELS = 0, 1
-_NAMES = {label.id: label.name for label in LABELS if label.id >= 0}
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ def annotate(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
         for item in world.ordered()
     ]
     fine = {"imgHeight": height, "imgWidth": width, "objects": objects}
-    rough = coarse_objects(draw_instance_ids(fine), objects, _NAMES)
+    rough = coarse_objects(draw_instance_ids(fine), objects)
     return fine, {"imgHeight": height, "imgWidth": width, "objects": rough}
 
 

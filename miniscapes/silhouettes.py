@@ -30,17 +30,10 @@ def outline_of(shapes: tuple[Shape, ...]) -> tuple[Point, ...]:
                 filled |= _in_disc(x, y, at_x, at_y, wide / 2, wide / 2)
         else:
             filled |= _in_polygon(x, y, list(zip(values[::2], values[1::2], strict=True)))
-    cells = np.pad(filled, 1).tobytes()
-    stride = width + 2
-    start = cells.index(1)
-
-    def inside(column: int, row: int) -> int:
-        return cells[row * stride + column]
-
-    corners = trace_outline(inside, (start % stride, start // stride))
+    corners = trace_outline(np.pad(filled, 1))
     return tuple(
         ((column - 1) / _FINE - _WIDE, _FLOOR - (row - 1) / _FINE)
-        for column, row in simplify([(float(a), float(b)) for a, b in corners], 1.15)
+        for column, row in simplify(corners, 1.15)
     )
 
 
