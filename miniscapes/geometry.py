@@ -66,17 +66,10 @@ def pixel_polygon(points: Sequence[Point], width: int, height: int) -> list[Pixe
     outline is inside the `width` x `height` image.
     """
     clipped = list(points)
-    low = min(point[0] for point in clipped)
-    high = max(point[0] for point in clipped)
-    top = min(point[1] for point in clipped)
-    bottom = max(point[1] for point in clipped)
-    if high < -0.5 or low > width - 0.5 or bottom < -0.5 or top > height - 0.5:
-        return None
-    for axis, limit, keep_less, needed in (
-        (0, -0.45, False, low < -0.45), (0, width - 0.55, True, high > width - 0.55),
-        (1, -0.45, False, top < -0.45), (1, height - 0.55, True, bottom > height - 0.55),
+    for axis, limit, keep_less in (
+        (0, -0.45, False), (0, width - 0.55, True), (1, -0.45, False), (1, height - 0.55, True),
     ):
-        if needed and clipped:
+        if clipped:
             clipped = _clip_half_plane(clipped, axis, limit, keep_less)
     pixels: list[Pixel] = []
     for x, y in clipped:

@@ -97,14 +97,11 @@ def add_tree(world: World, across: float, z: float, height: float, leaf: Color, 
         layer.fill(world.air.shade(bark, z, 0.9))
         side = world.air.side
         x = foot[0]
-        layer.glaze(
-            [
-                (x - side * half * 2, foot[1] + half), (x - side * half * 2, top[1]),
-                (x - side * half * 0.1, top[1]), (x - side * half * 0.1, foot[1] + half),
-            ],
-            (20, 16, 14),
-            90,
-        )
+        edge, middle = x - side * half * 2, x - side * half * 0.1
+        shaded = [
+            (edge, foot[1] + half), (edge, top[1]), (middle, top[1]), (middle, foot[1] + half),
+        ]
+        layer.glaze(shaded, (20, 16, 14), 90)
         layer.grain("stains", max(half / 14, 0.15), 0.7)
 
     outline = [

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from .canvas import Color, Layer, scaled
 from .dice import Dice
-from .geometry import TURN, Point, on_ellipse
+from .geometry import TURN, Point, on_ellipse, rectangle
 from .people_shapes import Shape, limb_points, rider, two_wheeler, walker
 from .silhouettes import outline_of
 from .world import World
@@ -87,27 +87,17 @@ def _paint(
         elif kind == "limb":
             layer.polygon([pose.at(*point) for point in limb_points(*values)], color)
             if scale > 8:
-                for x, y, w in (
-                    (values[0], values[1], values[4]),
-                    (values[2], values[3], values[5]),
-                ):
+                x0, y0, x1, y1, w0, w1 = values
+                for x, y, w in ((x0, y0, w0), (x1, y1, w1)):
                     layer.disc(*pose.at(x, y), w / 2 * scale, w / 2 * scale, color)
         else:
-            layer.polygon(
-                [pose.at(*point) for point in zip(values[::2], values[1::2], strict=True)], color
-            )
+            layer.polygon([pose.at(*point) for point in values], color)
             if role == "top" and scale > 10:
                 shade = -air.side * pose.mirror
-                xs, ys = values[::2], values[1::2]
+                xs, ys = zip(*values, strict=True)
                 edge = max(xs) if shade > 0 else min(xs)
-                layer.glaze(
-                    [
-                        pose.at(edge, max(ys)), pose.at(edge * 0.35, max(ys)),
-                        pose.at(edge * 0.35, min(ys)), pose.at(edge, min(ys)),
-                    ],
-                    (10, 10, 14),
-                    60,
-                )
+                side = rectangle(edge, max(ys), edge * 0.35, min(ys))
+                layer.glaze([pose.at(*point) for point in side], (10, 10, 14), 60)
 
 
 def clothes(dice: Dice) -> dict[str, Color]:
@@ -132,7 +122,6 @@ def clothes(dice: Dice) -> dict[str, Color]:
         "tyre": (28, 28, 30),
         "glass": (150, 166, 178),
         "helmet": dice.tint(dice.pick(HELMETS), 10),
-        "wheel": (30, 30, 30),
     }
 
 

@@ -9,8 +9,9 @@ from functools import cache
 from .dice import Dice
 from .geometry import Point
 
-# A shape: role, then a limb (x0, y0, x1, y1, width at both ends), a disc or a polygon.
-Shape = tuple[str, str, tuple[float, ...]]
+# A shape: role, kind, values. Kinds are "limb" (x0, y0, x1, y1, width at both ends), "disc" (x, y,
+# two radii) and "poly" (its points).
+Shape = tuple[str, str, tuple]
 
 
 def _limb(role: str, x0, y0, x1, y1, w0, w1) -> Shape:
@@ -21,8 +22,8 @@ def _disc(role: str, x, y, rx, ry) -> Shape:
     return role, "disc", (x, y, rx, ry)
 
 
-def _poly(role: str, *points: tuple[float, float]) -> Shape:
-    return role, "poly", tuple(value for point in points for value in point)
+def _poly(role: str, *points: Point) -> Shape:
+    return role, "poly", points
 
 
 @cache

@@ -50,7 +50,7 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
 def render_scene(
     seed: int, split: str, city: str, index: int, size: tuple[int, int] = (256, 512)
 ) -> RenderedScene:
-    """Draw one scene.
+    """Draw one scene; another size gives another scene, not the same one finer or coarser.
 
     Args:
         seed: of the dataset, >= 0.

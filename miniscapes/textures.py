@@ -15,11 +15,7 @@ TILE = 512
 
 
 def _repeat(pattern: Image.Image) -> Image.Image:
-    tile = Image.new("L", (2 * TILE, 2 * TILE))
-    for x in (0, TILE):
-        for y in (0, TILE):
-            tile.paste(pattern, (x, y))
-    return tile
+    return Image.fromarray(np.tile(np.asarray(pattern), (2, 2)))
 
 
 def _smooth_noise(cells: int, seed: int) -> np.ndarray:
