@@ -173,6 +173,7 @@ def _paint_face(layer: Layer, world: World, vehicle: Vehicle, face: Face, lamps:
             crease = [face.at(0.1, w), face.at(0.95, w * 1.2)]
             layer.line(crease, air.shade(scaled(color, 0.82), z), size(0.025, z))
 
+
 def _paint_flank(layer: Layer, world: World, vehicle: Vehicle, body: Body, place: Placed) -> None:
     air, z, color = world.air, place.z, body.color
     side = 1 if place.eye_right > 0 else -1

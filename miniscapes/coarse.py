@@ -1,9 +1,9 @@
 """Coarse annotation as people draw it: few corners, inside the objects, small things left out.
 
-The fine instance ids are looked at on a grid of square cells, as large as leave at least 64 rows of
-them (64 to 127 rows); pixels left over below and on the right are in no cell. A cell counts for an
-object only if all its pixels and those of its neighbours belong to it, so that polygons keep away
-from borders.
+The fine instance ids are looked at on a grid of square cells. A cell's side is a 64th of the
+height, rounded down, so there are 64 to 127 rows, and pixels left over below and on the right are
+in no cell. A cell counts for an object only if all its pixels and those of its neighbours belong to
+it, so that polygons keep away from borders.
 """
 
 import numpy as np
@@ -51,7 +51,8 @@ def _connected(cells: np.ndarray) -> np.ndarray:
         for here, there in neighbors:
             equal = cells[here] == cells[there]
             for one, other in ((here, there), (there, here)):
-                np.minimum(numbers[one], numbers[other], out=numbers[one], where=equal)
+                lower = np.minimum(numbers[one], numbers[other])
+                numbers[one] = np.where(equal, lower, numbers[one])
         # A number is the index of a cell whose own number may be lower by now.
         numbers = numbers.ravel()[numbers]
     return np.where(cells < 0, -1, numbers)
