@@ -1,6 +1,7 @@
 """Walls, fences, crash barriers and bridges."""
 
-from .canvas import Layer
+from .canvas import Layer, scaled
+from .geometry import Point
 from .poles import add_pole
 from .world import World, distances
 
@@ -29,12 +30,10 @@ def add_wall(world: World, across: float, near: float, far: float, tall: float) 
         layer.fill(air.shade(color, near, air.front))
         for a, b in zip(stops, stops[1:], strict=False):
             layer.polygon(band(world, across, a, b, -0.1, tall), air.shade(color, a, light))
-        layer.polygon(
-            band(world, across, near, far, -0.1, 0.35),
-            air.shade(tuple(int(c * 0.78) for c in color), near, light),
-        )
+        foot = band(world, across, near, far, -0.1, 0.35)
+        layer.polygon(foot, air.shade(scaled(color, 0.78), near, light))
         if courses:
-            dark = air.shade(tuple(int(c * 0.74) for c in color), near, light)
+            dark = air.shade(scaled(color, 0.74), near, light)
             row = 0.3
             while row < tall:
                 points = [world.at(across, z, row) for z in stops]
@@ -47,10 +46,8 @@ def add_wall(world: World, across: float, near: float, far: float, tall: float) 
                     world.camera.size(0.03, z), 120,
                 )
                 z += 1.2
-        layer.polygon(
-            band(world, across, near, far, tall - 0.12, tall),
-            air.shade(tuple(min(255, int(c * 1.15)) for c in color), near, light),
-        )
+        coping = band(world, across, near, far, tall - 0.12, tall)
+        layer.polygon(coping, air.shade(scaled(color, 1.15), near, light))
         if tags:
             for _ in range(3):
                 z = layer.dice.uniform(near, far)
@@ -66,16 +63,11 @@ def add_fence(world: World, across: float, near: float, far: float, tall: float)
     """A fence along the street: pickets, mesh, bars or boards; one sees through most of them."""
     dice, air, camera = world.dice, world.air, world.camera
     kind = dice.weighted({"bars": 3, "picket": 2, "mesh": 2, "boards": 1.2, "hoarding": 0.5})
-    color = dice.tint(
-        {
-            "bars": (52, 58, 58),
-            "picket": (206, 202, 192),
-            "mesh": (112, 122, 116),
-            "boards": (122, 96, 70),
-            "hoarding": (184, 178, 166),
-        }[kind],
-        16,
-    )
+    colors = {
+        "bars": (52, 58, 58), "picket": (206, 202, 192), "mesh": (112, 122, 116),
+        "boards": (122, 96, 70), "hoarding": (184, 178, 166),
+    }
+    color = dice.tint(colors[kind], 16)
     if kind == "hoarding":
         tall = max(tall, 2.0)
     sign = 1 if across > 0 else -1
@@ -91,12 +83,11 @@ def add_fence(world: World, across: float, near: float, far: float, tall: float)
         else:
             veil = {"bars": 60, "picket": 120, "mesh": 70}[kind]
             layer.glaze(outline, air.shade(color, (near + far) / 2, light), veil)
-        gap = {"bars": 0.16, "picket": 0.2, "mesh": 0.3, "boards": 0.24, "hoarding": 2.4}[kind]
-        thick = {"bars": 0.035, "picket": 0.11, "mesh": 0.02, "boards": 0.03, "hoarding": 0.06}[
-            kind
-        ]
+        gaps = {"bars": 0.16, "picket": 0.2, "mesh": 0.3, "boards": 0.24, "hoarding": 2.4}
+        widths = {"bars": 0.035, "picket": 0.11, "mesh": 0.02, "boards": 0.03, "hoarding": 0.06}
+        gap, thick = gaps[kind], widths[kind]
         z = near
-        dark = tuple(int(c * 0.62) for c in color)
+        dark = scaled(color, 0.62)
         while z < far:
             line = [world.at(across, z, 0), world.at(across, z, tall * 0.98)]
             ink = air.shade(dark if solid else color, z, light)
@@ -144,24 +135,21 @@ def add_bridge(world: World, z: float) -> None:
         top = world.at(across, z, low)[1]
         pillar = [left, (left[0], top), (right[0], top), right]
         world.add("bridge", pillar, z + 4, lambda layer: layer.fill(air.shade(color, z, 0.8)))
-    outline = [
-        world.at(-70, z, low), world.at(-70, z, high), world.at(70, z, high), world.at(70, z, low),
-    ]
+
+    def beam(bottom: float, top: float) -> list[Point]:
+        return [
+            world.at(-70, z, bottom), world.at(-70, z, top), world.at(70, z, top),
+            world.at(70, z, bottom),
+        ]
 
     def paint(layer: Layer) -> None:
         layer.fill(air.shade(color, z, 0.95))
         for share, tone in ((0.0, 0.7), (0.14, 0.86), (0.7, 1.1)):
             y = low + (high - low) * share
-            layer.polygon(
-                [
-                    world.at(-70, z, y), world.at(-70, z, y + 0.22), world.at(70, z, y + 0.22),
-                    world.at(70, z, y),
-                ],
-                air.shade(tuple(int(c * tone) for c in color), z),
-            )
+            layer.polygon(beam(y, y + 0.22), air.shade(scaled(color, tone), z))
         layer.grain("stains", max(camera.size(0.03, z), 0.3), 0.6)
 
-    world.add("bridge", outline, z + 3, paint)
+    world.add("bridge", beam(low, high), z + 3, paint)
     deep = [
         world.at(-70, z + 9, low), world.at(70, z + 9, low), world.at(70, z, low),
         world.at(-70, z, low),

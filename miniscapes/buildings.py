@@ -1,6 +1,6 @@
 """Houses along the street: plaster, brick, glass and concrete."""
 
-from .canvas import Layer
+from .canvas import Layer, scaled
 from .facades import House, Wall, paint_facade
 from .geometry import convex_hull
 from .world import World
@@ -20,9 +20,8 @@ def random_house(world: World, sign: int, across: float, near: float, far: float
     if kind == "modern":
         color = dice.tint(dice.pick(((150, 156, 160), (120, 128, 134), (196, 196, 190), color)), 12)
     light = sum(color) > 420
-    trim = dice.tint(
-        (232, 228, 218) if not light or dice.chance(0.5) else tuple(int(c * 0.72) for c in color), 8
-    )
+    trim = (232, 228, 218) if not light or dice.chance(0.5) else scaled(color, 0.72)
+    trim = dice.tint(trim, 8)
     flat = kind in ("modern", "panel") or dice.chance(0.2)
     return House(
         sign, across, near, far, height, floors, kind, color, trim,
@@ -103,15 +102,13 @@ def _wash(layer: Layer, wall: Wall, house: House, air, light: float) -> None:
         left, right = index / slices, (index + 1) / slices
         z = wall.distance(left)
         layer.polygon(wall.quad(left, right, -0.4, house.height), air.shade(house.color, z, light))
-    foot = tuple(int(c * 0.8) for c in house.color)
+    foot = scaled(house.color, 0.8)
     layer.polygon(wall.quad(0, 1, -0.4, 0.7), air.shade(foot, house.near, light))
     eave = air.shade(house.trim, (house.near + house.far) / 2, light * 0.95)
     layer.polygon(wall.quad(0, 1, house.height - 0.35, house.height), eave)
-    layer.polygon(
-        wall.quad(0, 1, house.height - 0.5, house.height - 0.35),
-        air.shade(tuple(int(c * 0.6) for c in house.color), house.near, light),
-    )
+    under_eave = wall.quad(0, 1, house.height - 0.5, house.height - 0.35)
+    layer.polygon(under_eave, air.shade(scaled(house.color, 0.6), house.near, light))
     # Neighbours' drainpipes and joints: a dark edge at both ends separates the houses.
-    edge = air.shade(tuple(int(c * 0.7) for c in house.color), house.near, light)
+    edge = air.shade(scaled(house.color, 0.7), house.near, light)
     layer.polygon(wall.quad(0, 0.012, 0, house.height), edge)
     layer.polygon(wall.quad(0.988, 1, 0, house.height), edge)

@@ -14,6 +14,11 @@ Color = tuple[int, int, int]
 SCALE = 2
 
 
+def scaled(color: Color, factor: float) -> Color:
+    """`color` made darker (below 1) or brighter, as far as white."""
+    return tuple(min(255, int(channel * factor)) for channel in color)
+
+
 class Layer:
     """A piece of the canvas that a painter may cover with whatever it likes.
 
@@ -22,33 +27,15 @@ class Layer:
     """
 
     def __init__(self, image: Image.Image, left: int, top: int, dice: Dice) -> None:
-        self.image = image
         self.left, self.top = left, top
         self.dice = dice
-        self._draw: ImageDraw.ImageDraw | None = None
-        self._blend: ImageDraw.ImageDraw | None = None
-
-    def _pen(self) -> ImageDraw.ImageDraw:
-        if self._draw is None:
-            self._draw = ImageDraw.Draw(self.image)
-        return self._draw
-
-    def _glaze(self) -> ImageDraw.ImageDraw:
-        if self._blend is None:
-            self._blend = ImageDraw.Draw(self.image, "RGBA")
-        return self._blend
+        self.replace(image)
 
     def replace(self, image: Image.Image) -> None:
         """Go on with another image of the same size."""
-        self.image, self._draw, self._blend = image, None, None
-
-    def x(self, value: float) -> float:
-        """Canvas column within this layer."""
-        return SCALE * value + 0.5 * (SCALE - 1) - self.left
-
-    def y(self, value: float) -> float:
-        """Canvas row within this layer."""
-        return SCALE * value + 0.5 * (SCALE - 1) - self.top
+        self.image = image
+        self._pen = ImageDraw.Draw(image)
+        self._translucent_pen = ImageDraw.Draw(image, "RGBA")
 
     def _points(self, points: Sequence[Point]) -> list[Point]:
         dx, dy = 0.5 * (SCALE - 1) - self.left, 0.5 * (SCALE - 1) - self.top
@@ -56,15 +43,15 @@ class Layer:
 
     def fill(self, color: Color) -> None:
         """Cover everything."""
-        self._pen().rectangle((0, 0, self.image.width, self.image.height), fill=color)
+        self._pen.rectangle((0, 0, self.image.width, self.image.height), fill=color)
 
     def polygon(self, points: Sequence[Point], color: Color) -> None:
         """An opaque polygon."""
-        self._pen().polygon(self._points(points), fill=color)
+        self._pen.polygon(self._points(points), fill=color)
 
     def glaze(self, points: Sequence[Point], color: Color, alpha: int) -> None:
         """A translucent polygon; alpha 0..255."""
-        self._glaze().polygon(self._points(points), fill=(*color, alpha))
+        self._translucent_pen.polygon(self._points(points), fill=(*color, alpha))
 
     def line(self, points: Sequence[Point], color: Color, width: float, alpha: int = 255) -> None:
         """A line; widths below a canvas pixel become fainter instead of thinner."""
@@ -72,9 +59,9 @@ class Layer:
         if wide < 1:
             alpha = int(alpha * wide)
         if alpha >= 255:
-            self._pen().line(self._points(points), fill=color, width=max(1, int(wide + 0.5)))
+            self._pen.line(self._points(points), fill=color, width=max(1, int(wide + 0.5)))
         elif alpha > 8:
-            self._glaze().line(
+            self._translucent_pen.line(
                 self._points(points), fill=(*color, alpha), width=max(1, int(wide + 0.5))
             )
 
@@ -84,27 +71,27 @@ class Layer:
         """An ellipse given by its centre and its two radii."""
         if rx <= 0 or ry <= 0:
             return
-        cx, cy, wide, tall = self.x(x), self.y(y), rx * SCALE, ry * SCALE
+        cx = SCALE * x + 0.5 * (SCALE - 1) - self.left
+        cy = SCALE * y + 0.5 * (SCALE - 1) - self.top
+        wide, tall = rx * SCALE, ry * SCALE
         box = (cx - wide, cy - tall, cx + wide, cy + tall)
         if alpha >= 255:
-            self._pen().ellipse(box, fill=color)
+            self._pen.ellipse(box, fill=color)
         else:
-            self._glaze().ellipse(box, fill=(*color, alpha))
+            self._translucent_pen.ellipse(box, fill=(*color, alpha))
 
     def grain(self, name: str, pixels: float, strength: float) -> None:
         """Roughen the surface with a tile, `pixels` image pixels per tile pixel."""
         x, y = self.dice.uniform(0, 512), self.dice.uniform(0, 512)
-        self.replace(add_grain(self.image, name, pixels * SCALE, strength, x, y))
+        piece = window(name, *self.image.size, pixels * SCALE, x, y)
+        self.replace(add_grain(self.image, piece, strength))
 
-    def gradient(self, top: float, bottom: float) -> None:
-        """Darken (below 1) from top to bottom; factors are at most 1."""
-        ramp = Image.new("L", (1, 2))
-        ramp.putpixel((0, 0), int(255 * top))
-        ramp.putpixel((0, 1), int(255 * bottom))
-        ramp = ramp.resize(self.image.size, Image.Resampling.BILINEAR)
-        self.replace(ImageChops.multiply(self.image, Image.merge("RGB", (ramp, ramp, ramp))))
+    def darken(self, factor: float) -> None:
+        """Multiply everything by a factor of at most 1."""
+        grey = Image.new("RGB", self.image.size, scaled((255, 255, 255), factor))
+        self.replace(ImageChops.multiply(self.image, grey))
 
-    def foliage(self, palette: Sequence[Color], pixels: float, light: Image.Image | None) -> None:
+    def foliage(self, palette: Sequence[Color], pixels: float, light: Image.Image) -> None:
         """Cover everything with leaves, between the dark and the bright colour of `palette`.
 
         `light` (L, any size) is the large-scale light and shade, around 128.
@@ -112,9 +99,8 @@ class Layer:
         size = self.image.size
         scale = max(pixels * SCALE, 0.05)
         x, y = self.dice.uniform(0, 512), self.dice.uniform(0, 512)
-        level = window("leaves", size[0], size[1], scale, x, y)
-        if light is not None:
-            level = ImageChops.add(level, light.resize(size, Image.Resampling.BILINEAR), 1.0, -128)
+        leaves = window("leaves", *size, scale, x, y)
+        level = ImageChops.add(leaves, light.resize(size, Image.Resampling.BILINEAR), 1.0, -128)
         dark, bright = palette
         image = Image.new("RGB", size, dark)
         image.paste(bright, (0, 0, *size), level)

@@ -1,19 +1,21 @@
 """Coarse annotation as people draw it: few corners, inside the objects, small things left out.
 
-The fine instance ids are looked at on a grid of 64 rows. A cell counts for an object only if all
-its pixels and those of its neighbours belong to it, so that polygons keep away from borders.
+The fine instance ids are looked at on a grid of square cells. A cell's side is a 64th of the
+height, rounded down, so there are 64 to 127 rows, and pixels left over below and on the right are
+in no cell. A cell counts for an object only if all its pixels and those of its neighbours belong to
+it, so that polygons keep away from borders.
 """
 
 import numpy as np
 
 from .geometry import simplify, trace_outline
+from .labels import BY_ID, BY_NAME
 
 ROWS = 64
 # Cells an object needs to be worth drawing: annotators had seven minutes per image.
 SMALLEST = 4
 # Corners may lie this many cells off the traced outline.
 TOLERANCE = 0.85
-POLE, FIRST_WITH_INSTANCES = 17, 24  # label ids
 FIXED = ("ego vehicle", "rectification border", "out of roi")
 
 
@@ -34,55 +36,31 @@ def _eroded(cells: np.ndarray) -> np.ndarray:
     return np.where(same & (cells > 0), cells, -1)
 
 
-def _components(cells: np.ndarray) -> tuple[np.ndarray, list[list[tuple[int, int, int]]]]:
-    """Connected cells of equal value (4-neighbourhood); negative cells belong to nothing.
+def _connected(cells: np.ndarray) -> np.ndarray:
+    """Find connected cells of equal value (4-neighbourhood); negative cells belong to nothing.
 
     Returns:
-        int32 (rows, columns), the number of each cell's component or -1, and for each component
-        its runs (row, first column, last column + 1) from the top down.
+        int64 (rows, columns): the same number for all cells of a component, namely the flat index
+        of its first one, or -1.
     """
-    rows, columns = cells.shape
-    parents: list[int] = []
-    runs: list[tuple[int, int, int]] = []
+    numbers = np.arange(cells.size).reshape(cells.shape)
+    neighbors = ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
+    previous = None
+    while not np.array_equal(numbers, previous):
+        previous = numbers.copy()
+        for here, there in neighbors:
+            equal = cells[here] == cells[there]
+            for one, other in ((here, there), (there, here)):
+                lower = np.minimum(numbers[one], numbers[other])
+                numbers[one] = np.where(equal, lower, numbers[one])
+        # A number is the index of a cell whose own number may be lower by now.
+        numbers = numbers.ravel()[numbers]
+    return np.where(cells < 0, -1, numbers)
 
-    def root(index: int) -> int:
-        while parents[index] != index:
-            parents[index] = parents[parents[index]]
-            index = parents[index]
-        return index
 
-    above: list[int] = []
-    for row in range(rows):
-        line = cells[row]
-        edges = [0, *(np.flatnonzero(line[1:] != line[:-1]) + 1).tolist(), columns]
-        values = line[edges[:-1]].tolist()
-        here: list[int] = []
-        position = 0
-        for first, last, value in zip(edges, edges[1:], values, strict=False):
-            if value < 0:
-                continue
-            index = len(runs)
-            runs.append((row, first, last))
-            parents.append(index)
-            here.append(index)
-            while position < len(above) and runs[above[position]][2] <= first:
-                position += 1
-            for other in above[position:]:
-                if runs[other][1] >= last:
-                    break
-                if cells[row - 1, runs[other][1]] == value:
-                    parents[root(index)] = root(other)
-        above = here
-    numbers: dict[int, int] = {}
-    found: list[list[tuple[int, int, int]]] = []
-    labels = np.full(cells.shape, -1, np.int32)
-    for index, run in enumerate(runs):
-        number = numbers.setdefault(root(index), len(numbers))
-        if number == len(found):
-            found.append([])
-        found[number].append(run)
-        labels[run[0], run[1] : run[2]] = number
-    return labels, found
+def _components(numbers: np.ndarray) -> list[np.ndarray]:
+    """The flat indices of each component's cells, in reading order."""
+    return [np.flatnonzero(numbers == number) for number in np.unique(numbers[numbers >= 0])]
 
 
 def _open_holes(inside: np.ndarray) -> None:
@@ -90,33 +68,25 @@ def _open_holes(inside: np.ndarray) -> None:
 
     `inside` is bool (rows, columns) with an empty rim; it is changed in place.
     """
-    labels, holes = _components(np.where(inside, -1, 0))
-    for hole in holes:
-        row, column, _ = hole[0]
-        while labels[row, column] != labels[0, 0]:
+    around = _connected(np.where(inside, -1, 0))
+    for hole in np.unique(around[around > 0]):
+        row, column = divmod(int(hole), inside.shape[1])
+        while around[row, column] != 0:
             inside[row, column] = False
             row += 1
 
 
-def _draw(runs: list[tuple[int, int, int]], cell: int, size: tuple[int, int]) -> list | None:
+def _draw(rows: np.ndarray, columns: np.ndarray, cell: int, size: tuple[int, int]) -> list | None:
     """The outline of some cells as a polygon in pixels, or None if nothing is left of it."""
-    top, left = runs[0][0] - 1, min(first for _, first, _ in runs) - 1
-    bottom, right = runs[-1][0] + 2, max(last for _, _, last in runs) + 1
-    inside = np.zeros((bottom - top, right - left), dtype=bool)
-    for row, first, last in runs:
-        inside[row - top, first - left : last - left] = True
+    top, left = rows.min() - 1, columns.min() - 1
+    inside = np.zeros((rows.max() - top + 2, columns.max() - left + 2), dtype=bool)
+    inside[rows - top, columns - left] = True
     _open_holes(inside)
-    if not inside.any():
-        return None
-    stride = right - left
-    grid = inside.tobytes()
-    start = grid.index(1)
-    corners = trace_outline(lambda x, y: grid[y * stride + x], (start % stride, start // stride))
-    outline = simplify([(float(x), float(y)) for x, y in corners], TOLERANCE)
+    corners = trace_outline(inside)
     middle_x = sum(x for x, _ in corners) / len(corners)
     middle_y = sum(y for _, y in corners) / len(corners)
     polygon: list[list[int]] = []
-    for x, y in outline:
+    for x, y in simplify(corners, TOLERANCE):
         # The far edge of the last cell is that cell's last pixel.
         column = int((x + left) * cell) - (1 if x > middle_x else 0)
         row = int((y + top) * cell) - (1 if y > middle_y else 0)
@@ -134,9 +104,9 @@ def _poles(instances: np.ndarray, objects: list[dict]) -> list[dict]:
         columns = [x for x, _ in item["polygon"]]
         rows = [y for _, y in item["polygon"]]
         left, top = min(columns), min(rows)
-        part = instances[top : max(rows) + 1, left : max(columns) + 1] == POLE
+        part = instances[top : max(rows) + 1, left : max(columns) + 1] == BY_NAME["pole"].id
         counts = part.sum(axis=0)
-        if part.size == 0 or counts.max() < height / 8:
+        if counts.max() < height / 8:
             continue
         core = np.flatnonzero(counts >= 0.8 * counts.max())
         first, last = int(core[0]), int(core[-1])
@@ -158,42 +128,35 @@ def _poles(instances: np.ndarray, objects: list[dict]) -> list[dict]:
     return found
 
 
-def coarse_objects(instances: np.ndarray, objects: list[dict], names: dict[int, str]) -> list[dict]:
+def coarse_objects(instances: np.ndarray, objects: list[dict]) -> list[dict]:
     """Coarse polygons of a scene.
 
     Args:
         instances: int32 (H, W), as painted from the fine polygons.
         objects: the fine objects, as in `polygons.json`.
-        names: label name of each label id.
 
     Returns:
         Objects as in `polygons.json`, big ones first.
     """
     cell = max(1, min(instances.shape[0] // ROWS, instances.shape[1]))
     pure = _pure_cells(instances, cell)
-    core_labels, cores = _components(_eroded(pure))
-    _, wholes = _components(np.where(pure > 0, pure, -1))
-
-    def area(runs: list[tuple[int, int, int]]) -> int:
-        return sum(last - first for _, first, last in runs)
-
-    drawn = [runs for runs in cores if area(runs) >= SMALLEST]
-    kept = {core_labels[runs[0][0], runs[0][1]] for runs in drawn}
-    for runs in wholes:
+    cores = _connected(_eroded(pure))
+    drawn = [cells for cells in _components(cores) if len(cells) >= SMALLEST]
+    has_core = np.isin(cores, [cells[0] for cells in drawn])
+    for cells in _components(_connected(np.where(pure > 0, pure, -1))):
         # Small things have no core: people draw them up to their border.
-        within = {n for row, a, b in runs for n in core_labels[row, a:b].tolist()}
-        if area(runs) >= SMALLEST and not within & kept:
-            drawn.append(runs)
+        if len(cells) >= SMALLEST and not has_core.flat[cells].any():
+            drawn.append(cells)
     result = []
-    for runs in sorted(drawn, key=lambda runs: -area(runs)):
-        value = int(pure[runs[0][0], runs[0][1]])
-        label = value // 1000 if value >= 1000 else value
-        if names[label] in FIXED:
+    for cells in sorted(drawn, key=len, reverse=True):
+        value = int(pure.flat[cells[0]])
+        label = BY_ID[value // 1000 if value >= 1000 else value]
+        if label.name in FIXED:
             continue
-        polygon = _draw(runs, cell, instances.shape)
+        polygon = _draw(*np.divmod(cells, pure.shape[1]), cell, instances.shape)
         if polygon is not None:
-            group = "group" if value < 1000 and label >= FIRST_WITH_INSTANCES else ""
-            result.append({"label": names[label] + group, "polygon": polygon})
+            group = "group" if label.has_instances and value < 1000 else ""
+            result.append({"label": label.name + group, "polygon": polygon})
     result += _poles(instances, objects)
     # The car's own parts are the same in every image of a drive and come with it unchanged.
     return result + [item for item in objects if item["label"] in FIXED]

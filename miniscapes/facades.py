@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .world import World
 
 
@@ -68,6 +68,7 @@ def paint_facade(
         middle = (column + 0.5) / columns
         z = wall.distance(middle)
         half = wide / 2 / wall.length
+        left, right = middle - half, middle + half
         if camera.size(wide, z) < 0.8 and column % 2:
             continue  # too far to tell one window from its neighbour
         if sparse and (column + int(seed[2] * 3)) % 2:
@@ -83,15 +84,11 @@ def paint_facade(
                 low, high = 0.0, 2.3
             if not small:
                 rim = 0.16 / wall.length
-                layer.polygon(
-                    wall.quad(middle - half - rim, middle + half + rim, low - 0.18, high + 0.16),
-                    air.shade(frame, z, light),
-                )
+                casing = wall.quad(left - rim, right + rim, low - 0.18, high + 0.16)
+                layer.polygon(casing, air.shade(frame, z, light))
             if door:
                 wood = ((96, 62, 40), (58, 72, 66), (84, 40, 38))[int(seed[4] * 3)]
-                layer.polygon(
-                    wall.quad(middle - half, middle + half, low, high), air.shade(wood, z, light)
-                )
+                layer.polygon(wall.quad(left, right, low, high), air.shade(wood, z, light))
                 continue
             chance = layer.dice.random()
             if chance < lit:
@@ -103,33 +100,27 @@ def paint_facade(
                     int(a + (b - a) * mirror) for a, b in zip(glass, air.horizon, strict=True)
                 )
                 pane = air.shade(color, z, 0.85 * light)
-            layer.polygon(wall.quad(middle - half, middle + half, low, high), pane)
+            layer.polygon(wall.quad(left, right, low, high), pane)
             if small:
                 continue
             if chance > 0.72:
-                curtain = air.shade((206, 200, 188), z, 0.8 * light)
-                layer.polygon(
-                    wall.quad(middle - half, middle + half, high - (high - low) * 0.45, high),
-                    curtain,
-                )
+                curtain = wall.quad(left, right, high - (high - low) * 0.45, high)
+                layer.polygon(curtain, air.shade((206, 200, 188), z, 0.8 * light))
             bar = camera.size(0.07, z)
             cross = [wall.at(middle, low), wall.at(middle, high)]
             layer.line(cross, air.shade(frame, z, light), bar)
             if house.kind in ("old", "shop"):
                 sill = wall.quad(middle - half * 1.3, middle + half * 1.3, low - 0.3, low - 0.16)
-                layer.polygon(sill, air.shade(tuple(int(c * 0.72) for c in frame), z, light))
+                layer.polygon(sill, air.shade(scaled(frame, 0.72), z, light))
             if house.kind in ("panel", "modern") and seed[5] < 0.5 and column % 2 and floor:
                 _balcony(layer, wall, middle, half, low, z, house, light)
-    if not sparse:
+    panel = house.kind == "panel"
+    if not sparse and (panel or (seed[6] < 0.5 and house.kind != "modern")):
+        color = scaled(house.color, 0.82) if panel else house.trim
         for floor in range(1, house.floors):
-            if house.kind == "panel" or (seed[6] < 0.5 and house.kind != "modern"):
-                y = floor * floor_height
-                band = wall.quad(0, 1, y - 0.12, y + 0.12)
-                tone = 0.82 if house.kind == "panel" else 1.0
-                color = house.color if house.kind == "panel" else house.trim
-                layer.polygon(
-                    band, air.shade(tuple(int(c * tone) for c in color), wall.distance(0.3), light)
-                )
+            y = floor * floor_height
+            band = wall.quad(0, 1, y - 0.12, y + 0.12)
+            layer.polygon(band, air.shade(color, wall.distance(0.3), light))
     if shop:
         _shops(layer, wall, house, floor_height, light)
 
@@ -137,7 +128,7 @@ def paint_facade(
 def _balcony(layer: Layer, wall: Wall, middle, half, low, z, house: House, light: float) -> None:
     air = wall.world.air
     slab = wall.quad(middle - half * 1.25, middle + half * 1.25, low - 0.95, low + 0.1)
-    tone = house.trim if house.seed[7] < 0.5 else tuple(int(c * 0.6) for c in house.color)
+    tone = house.trim if house.seed[7] < 0.5 else scaled(house.color, 0.6)
     layer.polygon(slab, air.shade(tone, z, light * 0.92))
     under = wall.quad(middle - half * 1.25, middle + half * 1.25, low - 1.15, low - 0.95)
     layer.polygon(under, air.shade((70, 68, 66), z, light))
@@ -167,10 +158,8 @@ def _shops(layer: Layer, wall: Wall, house: House, floor_height: float, light: f
                 high = 0.7 + 1.1 * ((part * 37 + index * 11) % 10) / 10
                 layer.glaze(wall.quad(a, a + (right - left) * 0.1, 0.4, high), tone, 110)
             door = left + (right - left) * 0.46
-            layer.polygon(
-                wall.quad(door, door + 1.0 / wall.length, 0.0, 2.3),
-                air.shade((44, 46, 50), z, light),
-            )
+            opening = wall.quad(door, door + 1.0 / wall.length, 0.0, 2.3)
+            layer.polygon(opening, air.shade((44, 46, 50), z, light))
         board = air.glow(sign, z) if air.dark else air.shade(sign, z, light)
         layer.polygon(wall.quad(left, right, top - 0.75, top - 0.1), board)
         if camera.size(1, z) > 6:
@@ -181,11 +170,9 @@ def _shops(layer: Layer, wall: Wall, house: House, floor_height: float, light: f
             layer.glaze(letters, air.shade(ink, z, light), 200)
         if house.seed[7] < 0.35:
             awning = wall.quad(left, right, top - 1.3, top - 0.7)
-            stripes = 6
             layer.polygon(awning, air.shade(sign, z, light))
-            for stripe in range(0, stripes, 2):
-                a = left + (right - left) * stripe / stripes
-                b = left + (right - left) * (stripe + 1) / stripes
-                layer.polygon(
-                    wall.quad(a, b, top - 1.3, top - 0.7), air.shade((232, 228, 220), z, light)
-                )
+            for part in (0, 2, 4):
+                a = left + (right - left) * part / 6
+                b = left + (right - left) * (part + 1) / 6
+                stripe = wall.quad(a, b, top - 1.3, top - 0.7)
+                layer.polygon(stripe, air.shade((232, 228, 220), z, light))

@@ -9,11 +9,23 @@ from dataclasses import dataclass
 from .canvas import Color
 from .world import World
 
-PAINTS: tuple[tuple[Color, float], ...] = (
-    ((38, 40, 44), 3.0), ((196, 198, 200), 3.0), ((232, 232, 230), 2.6), ((112, 116, 122), 2.6),
-    ((40, 58, 104), 1.6), ((148, 28, 30), 1.4), ((70, 86, 110), 1.0), ((60, 78, 62), 0.5),
-    ((170, 150, 118), 0.6), ((208, 160, 40), 0.4), ((96, 50, 40), 0.5), ((60, 120, 150), 0.5),
+# Colours of cars, and how common they are.
+CAR_PAINTS: dict[Color, float] = {
+    (38, 40, 44): 3.0, (196, 198, 200): 3.0, (232, 232, 230): 2.6, (112, 116, 122): 2.6,
+    (40, 58, 104): 1.6, (148, 28, 30): 1.4, (70, 86, 110): 1.0, (60, 78, 62): 0.5,
+    (170, 150, 118): 0.6, (208, 160, 40): 0.4, (96, 50, 40): 0.5, (60, 120, 150): 0.5,
+}
+CAB_PAINTS = (
+    (196, 40, 36), (232, 232, 230), (40, 70, 130), (220, 160, 40), (60, 110, 80), (120, 124, 130),
 )
+BOX_PAINTS = (
+    (226, 226, 222), (196, 190, 176), (70, 100, 140), (150, 60, 50), (210, 206, 120),
+    (120, 130, 126),
+)
+BUS_PAINTS = (
+    (208, 170, 40), (190, 40, 36), (40, 96, 150), (226, 226, 222), (60, 130, 90), (230, 120, 40),
+)
+TRAM_PAINTS = ((196, 44, 40), (224, 196, 60), (60, 110, 160), (230, 228, 220), (70, 140, 100))
 
 
 @dataclass(frozen=True)
@@ -27,6 +39,11 @@ class Body:
     windows: tuple[tuple[float, float, float, float], ...]  # (from, to, low, high) on the side
     color: Color
 
+    @property
+    def top(self) -> float:
+        """Height of the roof."""
+        return max(up for _, up in self.profile)
+
 
 @dataclass(frozen=True)
 class Vehicle:
@@ -39,6 +56,16 @@ class Vehicle:
     belt: float  # height of the lower edge of the side windows
     doors: tuple[float, ...]
     stripe: Color | None = None
+
+    @property
+    def front(self) -> float:
+        """Where its foremost point is, along."""
+        return max(along for body in self.bodies for along, _ in body.profile)
+
+    @property
+    def half(self) -> float:
+        """Half the width of its widest part."""
+        return max(body.half for body in self.bodies)
 
 
 def _car_profile(long: float, tall: float, hood: float, boot: float, slope: float):
@@ -81,7 +108,7 @@ def random_car(world: World) -> Vehicle:
     }[kind]
     long, tall = long * dice.around(1.0, 0.05), tall * dice.around(1.0, 0.04)
     profile, roles = _car_profile(long, tall, hood, boot, slope)
-    color = dice.tint(dice.weighted(dict(PAINTS)), 14)
+    color = dice.tint(dice.weighted(CAR_PAINTS), 14)
     belt, roof = tall * 0.66, tall * 0.93
     front, rear = long / 2 - hood - slope * 0.45, -long / 2 + (boot + 0.25 if boot else 0.35)
     pillar = front - (front - rear) * 0.47
@@ -96,42 +123,26 @@ def random_car(world: World) -> Vehicle:
     )
 
 
-def _box(front: float, rear: float, low: float, high: float, lean: float = 0.0):
-    profile = (
+def _box_profile(front: float, rear: float, low: float, high: float, lean: float = 0.0):
+    """Six edges from the front bumper over the roof to the rear; the front leans by `lean`."""
+    return (
         (front, low), (front + 0.02, low + 0.5), (front - lean, high - 0.06),
         (front - lean - 0.15, high), (rear + 0.12, high), (rear, high - 0.08), (rear, low),
     )
-    return profile, ("bumper", "face", "roof", "roof", "roof", "back")
 
 
 def random_truck(world: World) -> Vehicle:
     """A lorry: a cab and a box, a tipper or a tarpaulin behind it."""
     dice = world.dice
     long, high = dice.uniform(6.5, 10.5), dice.uniform(3.0, 3.8)
-    cab = dice.tint(
-        dice.pick(
-            (
-                (196, 40, 36), (232, 232, 230), (40, 70, 130), (220, 160, 40), (60, 110, 80),
-                (120, 124, 130),
-            )
-        ),
-        12,
-    )
-    box = dice.tint(
-        dice.pick(
-            (
-                (226, 226, 222), (196, 190, 176), (70, 100, 140), (150, 60, 50), (210, 206, 120),
-                (120, 130, 126),
-            )
-        ),
-        14,
-    )
+    cab_color = dice.tint(dice.pick(CAB_PAINTS), 12)
+    box_color = dice.tint(dice.pick(BOX_PAINTS), 14)
     f = long / 2
-    profile, roles = _box(f, f - 2.1, 0.45, dice.uniform(2.5, 3.0), 0.22)
+    cab = _box_profile(f, f - 2.1, 0.45, dice.uniform(2.5, 3.0), 0.22)
     cab_roles = ("bumper", "windscreen", "roof", "roof", "roof", "back")
-    front = Body(profile, cab_roles, 1.15, 0.04, ((f - 0.5, f - 1.5, 1.6, 2.3),), cab)
-    profile, roles = _box(f - 2.3, -f, 0.9, high)
-    rear = Body(profile, ("back", "plain", "roof", "roof", "roof", "doors"), 1.25, 0.0, (), box)
+    front = Body(cab, cab_roles, 1.15, 0.04, ((f - 0.5, f - 1.5, 1.6, 2.3),), cab_color)
+    box = _box_profile(f - 2.3, -f, 0.9, high)
+    rear = Body(box, ("back", "plain", "roof", "roof", "roof", "doors"), 1.25, 0.0, (), box_color)
     stripe = dice.tint(dice.pick(((180, 40, 40), (40, 80, 150), (60, 120, 70))), 10)
     return Vehicle(
         "truck", (front, rear), (f - 1.2, -f + 1.4, -f + 2.5), 0.5, 1.6, (f - 1.9,),
@@ -143,17 +154,9 @@ def random_bus(world: World) -> Vehicle:
     """A city bus or a coach."""
     dice = world.dice
     long, high = dice.uniform(10, 12.5), dice.uniform(2.9, 3.3)
-    color = dice.tint(
-        dice.pick(
-            (
-                (208, 170, 40), (190, 40, 36), (40, 96, 150), (226, 226, 222), (60, 130, 90),
-                (230, 120, 40),
-            )
-        ),
-        12,
-    )
+    color = dice.tint(dice.pick(BUS_PAINTS), 12)
     f = long / 2
-    profile, _ = _box(f, -f, 0.32, high, 0.12)
+    profile = _box_profile(f, -f, 0.32, high, 0.12)
     roles = ("bumper", "windscreen", "roof", "roof", "roof", "rearpane")
     windows = tuple(
         (f - 0.9 - 1.55 * k, f - 2.3 - 1.55 * k, 1.15, high - 0.5)
@@ -169,10 +172,7 @@ def random_bus(world: World) -> Vehicle:
 def random_tram(world: World) -> Vehicle:
     """A tram of two or three cars."""
     dice = world.dice
-    color = dice.tint(
-        dice.pick(((196, 44, 40), (224, 196, 60), (60, 110, 160), (230, 228, 220), (70, 140, 100))),
-        12,
-    )
+    color = dice.tint(dice.pick(TRAM_PAINTS), 12)
     cars, long = dice.integer(1, 2), dice.uniform(8.5, 11)
     bodies, wheels, total = [], [], cars * long
     for car in range(cars):
@@ -197,15 +197,18 @@ def random_tram(world: World) -> Vehicle:
     )
 
 
-def random_caravan(world: World, label: str) -> Vehicle:
-    """A caravan, or a small trailer."""
-    dice = world.dice
-    long, high = (5.0, 2.5) if label == "caravan" else (2.6, 1.3)
-    profile, roles = _box(long / 2, -long / 2, 0.4, high, 0.3 if label == "caravan" else 0.0)
-    windows = ((1.2, -0.2, 1.3, 1.95), (-0.8, -1.8, 1.3, 1.95)) if label == "caravan" else ()
-    color = dice.tint((230, 228, 220) if label == "caravan" else (120, 116, 110), 12)
-    roles = ("bumper", "plain", "roof", "roof", "roof", "rearpane" if windows else "doors")
-    return Vehicle(
-        label, (Body(profile, roles, 1.1 if windows else 0.75, 0.05, windows, color),), (0.0,), 0.3,
-        1.2, (), (90, 110, 140) if windows else None,
-    )
+def random_caravan(world: World) -> Vehicle:
+    """A caravan."""
+    profile = _box_profile(2.5, -2.5, 0.4, 2.5, 0.3)
+    roles = ("bumper", "plain", "roof", "roof", "roof", "rearpane")
+    windows = ((1.2, -0.2, 1.3, 1.95), (-0.8, -1.8, 1.3, 1.95))
+    body = Body(profile, roles, 1.1, 0.05, windows, world.dice.tint((230, 228, 220), 12))
+    return Vehicle("caravan", (body,), (0.0,), 0.3, 1.2, (), (90, 110, 140))
+
+
+def random_trailer(world: World) -> Vehicle:
+    """A small trailer."""
+    profile = _box_profile(1.3, -1.3, 0.4, 1.3)
+    roles = ("bumper", "plain", "roof", "roof", "roof", "doors")
+    body = Body(profile, roles, 0.75, 0.05, (), world.dice.tint((120, 116, 110), 12))
+    return Vehicle("trailer", (body,), (0.0,), 0.3, 1.2, ())

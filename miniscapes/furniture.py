@@ -1,7 +1,7 @@
 """Bins, cabinets and bus stops."""
 
 from .barriers import band
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .geometry import convex_hull
 from .poles import add_pole
 from .signs import add_sign_face
@@ -12,29 +12,27 @@ def add_box(world: World, across, z, wide, tall, color: Color, label: str) -> No
     """A bin, cabinet, crate or block: a box seen from the front with its top and one side."""
     air, camera = world.air, world.camera
     ground, center = world.street.ground(z), world.x(across, z)
-    w, deep = wide / 2, wide * 0.7
-    spots = [(x, y, q) for x in (center - w, center + w) for y in (0, tall) for q in (z, z + deep)]
-    corners = [camera.project(x, ground + y, q) for x, y, q in spots]
+    deep = wide * 0.7
+    left, right = center - wide / 2, center + wide / 2
+    top, back = ground + tall, z + deep
+    project = camera.project
+    corners = [project(x, y, q) for x in (left, right) for y in (ground, top) for q in (z, back)]
     world.cast(across, z + deep / 2, wide, tall, deep)
 
     def paint(layer: Layer) -> None:
         layer.fill(air.shade(color, z, 0.75))
-        project = camera.project
         face = [
-            project(center - w, ground, z), project(center - w, ground + tall, z),
-            project(center + w, ground + tall, z), project(center + w, ground, z),
+            project(left, ground, z), project(left, top, z), project(right, top, z),
+            project(right, ground, z),
         ]
         layer.polygon(face, air.shade(color, z, air.front))
         lid = [
-            project(center - w, ground + tall, z), project(center - w, ground + tall, z + deep),
-            project(center + w, ground + tall, z + deep), project(center + w, ground + tall, z),
+            project(left, top, z), project(left, top, back), project(right, top, back),
+            project(right, top, z),
         ]
-        layer.polygon(lid, air.shade(tuple(min(255, int(c * 1.2)) for c in color), z))
-        rim = [
-            project(center - w, ground + tall * 0.86, z),
-            project(center + w, ground + tall * 0.86, z),
-        ]
-        layer.line(rim, air.shade(tuple(c // 2 for c in color), z), camera.size(0.04, z))
+        layer.polygon(lid, air.shade(scaled(color, 1.2), z))
+        rim = [project(x, ground + tall * 0.86, z) for x in (left, right)]
+        layer.line(rim, air.shade(scaled(color, 0.5), z), camera.size(0.04, z))
 
     world.add(label, convex_hull(corners), z, paint)
 

@@ -51,9 +51,9 @@ def generate(
 ) -> None:
     """Write images, fine and coarse annotations of all scenes below `destination`.
 
-    Every scene depends on the seed and its name alone, so the files are the same for any number of
-    workers. Nothing is removed and the tree is not complete before this returns: give an empty
-    folder and move it into place afterwards.
+    Every scene depends on the seed, the size and its name alone, so the files are the same for any
+    number of workers; another size gives other scenes. Nothing is removed and the tree is not
+    complete before this returns: give an empty folder and move it into place afterwards.
 
     Args:
         destination: the tree's root; made if it is missing.

@@ -7,8 +7,14 @@ Python arithmetic on doubles, which every machine rounds alike.
 import math
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+
 Point = tuple[float, float]
 Pixel = tuple[int, int]
+
+
+# Angles, to as many digits as the scenes are drawn with.
+TURN, HALF_TURN, QUARTER_TURN = 6.283185, 3.141593, 1.5708
 
 
 def sine(angle: float) -> float:
@@ -19,6 +25,16 @@ def sine(angle: float) -> float:
 def cosine(angle: float) -> float:
     """`cos` cut to seven decimals, because mathematics libraries differ in the last bit."""
     return round(math.cos(angle), 7)
+
+
+def on_ellipse(x: float, y: float, rx: float, ry: float, angle: float) -> Point:
+    """The point of an ellipse around (x, y) at an angle from its rightmost point."""
+    return x + rx * cosine(angle), y + ry * sine(angle)
+
+
+def rectangle(left: float, upper: float, right: float, lower: float) -> list[Point]:
+    """The corners of an upright rectangle."""
+    return [(left, upper), (right, upper), (right, lower), (left, lower)]
 
 
 def round_half_up(value: float) -> int:
@@ -50,17 +66,10 @@ def pixel_polygon(points: Sequence[Point], width: int, height: int) -> list[Pixe
     outline is inside the `width` x `height` image.
     """
     clipped = list(points)
-    low = min(point[0] for point in clipped)
-    high = max(point[0] for point in clipped)
-    top = min(point[1] for point in clipped)
-    bottom = max(point[1] for point in clipped)
-    if high < -0.5 or low > width - 0.5 or bottom < -0.5 or top > height - 0.5:
-        return None
-    for axis, limit, keep_less, needed in (
-        (0, -0.45, False, low < -0.45), (0, width - 0.55, True, high > width - 0.55),
-        (1, -0.45, False, top < -0.45), (1, height - 0.55, True, bottom > height - 0.55),
+    for axis, limit, keep_less in (
+        (0, -0.45, False), (0, width - 0.55, True), (1, -0.45, False), (1, height - 0.55, True),
     ):
-        if needed and clipped:
+        if clipped:
             clipped = _clip_half_plane(clipped, axis, limit, keep_less)
     pixels: list[Pixel] = []
     for x, y in clipped:
@@ -137,11 +146,9 @@ def simplify(points: Sequence[Point], tolerance: float) -> list[Point]:
     distances = [(x - start[0]) ** 2 + (y - start[1]) ** 2 for x, y in points]
     far = max(range(len(points)), key=distances.__getitem__)
     closed = [*points, start]
-    kept = (
-        _simplify_open(closed[: far + 1], tolerance)[:-1]
-        + _simplify_open(closed[far:], tolerance)[:-1]
-    )
-    return kept
+    there = _simplify_open(closed[: far + 1], tolerance)
+    back = _simplify_open(closed[far:], tolerance)
+    return there[:-1] + back[:-1]
 
 
 def _simplify_open(points: Sequence[Point], tolerance: float) -> list[Point]:
@@ -171,14 +178,21 @@ def _simplify_open(points: Sequence[Point], tolerance: float) -> list[Point]:
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))
 
 
-def trace_outline(inside, start: Pixel) -> list[Pixel]:
+def trace_outline(region: np.ndarray) -> list[Pixel]:
     """Walk around a region of pixels and return the corners where the outline turns.
 
-    `inside(x, y)` tells whether a pixel belongs to the region; `start` is its first pixel in
-    reading order. Corners are in pixel-edge units: pixel (x, y) spans x..x+1 and y..y+1. The walk
-    keeps the region on its right; where two pixels touch at a corner only, they count as apart.
+    `region` is bool (rows, columns) with an empty rim; only the part with its first pixel, in
+    reading order, is walked around. Corners are in pixel-edge units: pixel (x, y) spans x..x+1 and
+    y..y+1. The walk keeps the region on its right; where two pixels touch at a corner only, they
+    count as apart.
     """
-    x, y = start
+    pixels, columns = region.tobytes(), region.shape[1]  # bytes are read faster than arrays
+
+    def inside(x: int, y: int) -> int:
+        return pixels[y * columns + x]
+
+    y, x = divmod(pixels.index(1), columns)
+    start = x, y
     direction = 0
     corners: list[Pixel] = []
     while True:

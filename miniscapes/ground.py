@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .canvas import Color, Layer
+from .canvas import Color, Layer, Painter, scaled
 from .plan import FAR, Plan
 from .road import build_road
 from .surface import GroundDetail, ground_painter
@@ -20,27 +20,28 @@ def build_ground(world: World, plan: Plan, detail: GroundDetail) -> None:
     paving = dice.tint(style.paving, 12)
     _build_junction(world, plan, detail, paving)
     for side in (0, 1):
-        sign = 1 if side else -1
-        _build_side(world, plan, detail, side, sign, paving, earth)
+        _build_side(world, plan, detail, side, paving, earth)
     build_road(world, plan, detail)
     if plan.rails is not None:
-        _build_rails(world, plan, detail, earth)
+        _build_rails(world, plan, detail)
 
 
-def _build_side(world, plan: Plan, detail, side: int, sign: int, paving: Color, earth) -> None:
+def _build_side(
+    world: World, plan: Plan, detail: GroundDetail, side: int, paving: Color, earth: Painter
+) -> None:
     dice = world.dice
+    sign = 1 if side else -1
     slabs = dice.chance(0.7)
     slab = dice.pick((0.5, 0.8, 1.0))
-    joint = tuple(int(c * 0.78) for c in paving)
-    gaps = [plan.junction] if plan.junction else []
-    stretches = _without(3.0, FAR, gaps)
+    joint = scaled(paving, 0.78)
+    stretches = [(3.0, FAR)]
+    if plan.junction:
+        stretches = [(3.0, plan.junction[0]), (plan.junction[1], FAR)]
     inner = plan.walk[side]
     outer = plan.front[side] + (dice.uniform(2, 5) if dice.chance(0.5) else 0.3)
 
     def joints(layer: Layer) -> None:
         air = world.air
-        if not slabs:
-            return
         for z in np.arange(4.0, 24.0, slab).tolist():
             a, b = world.at(sign * inner, z, 0.12), world.at(sign * outer, z, 0.12)
             layer.line([a, b], air.shade(joint, z), world.camera.size(0.03, z), 150)
@@ -51,8 +52,9 @@ def _build_side(world, plan: Plan, detail, side: int, sign: int, paving: Color, 
             across += slab
 
     def kerbstone(layer: Layer) -> None:
-        joints(layer)
-        light = tuple(min(255, int(c * 1.12)) for c in paving)
+        if slabs:
+            joints(layer)
+        light = scaled(paving, 1.12)
         for near, far in stretches:
             face = [world.at(sign * inner, z) for z in distances(near, far)]
             lip = [world.at(sign * inner, z, 0.12) for z in distances(near, far)]
@@ -69,21 +71,20 @@ def _build_side(world, plan: Plan, detail, side: int, sign: int, paving: Color, 
         outline += [world.at(sign * outer, z, 0.12) for z in reversed(stops)]
         painter = ground_painter(world, detail, paving, grains, kerbstone)
         world.add("sidewalk", outline, 0, painter, GROUND)
+        band = world.strip(sign * plan.kerb[side], sign * inner, near, far)
         if plan.bays[side] == "verge":
-            band = world.strip(sign * plan.kerb[side], sign * inner, near, far)
             world.add("terrain", band, 0, earth, GROUND)
         elif plan.bays[side] == "parking":
             color = dice.tint((124, 116, 112), 14)
 
-            def lines(layer: Layer, side=side, sign=sign) -> None:
+            def lines(layer: Layer) -> None:
                 for z in np.arange(6.0, 60.0, 5.5).tolist():
-                    ends = world.at(sign * plan.kerb[side], z), world.at(sign * plan.walk[side], z)
+                    ends = world.at(sign * plan.kerb[side], z), world.at(sign * inner, z)
                     layer.line(ends, world.air.shade((220, 220, 214), z), world.camera.size(0.1, z))
 
             painter = ground_painter(
                 world, detail, color, (("grain", 60, 0.4), ("stains", 8, 0.4)), lines
             )
-            band = world.strip(sign * plan.kerb[side], sign * inner, near, far)
             world.add("parking", band, 0, painter, GROUND)
 
 
@@ -108,7 +109,7 @@ def _build_junction(world: World, plan: Plan, detail: GroundDetail, paving: Colo
         world.add("road", band, 0, painter, GROUND)
 
 
-def _build_rails(world: World, plan: Plan, detail: GroundDetail, earth) -> None:
+def _build_rails(world: World, plan: Plan, detail: GroundDetail) -> None:
     dice = world.dice
     middle = plan.rails
     gravel = dice.chance(0.5)
@@ -121,27 +122,11 @@ def _build_rails(world: World, plan: Plan, detail: GroundDetail, earth) -> None:
                 world.strip(left + 0.02, right - 0.03, 3, 60), world.air.shade((168, 166, 164), 14)
             )
 
-    if plan.rails_apart:
-        color = (116, 106, 96) if gravel else (104, 118, 66)
-        grain = "grain" if gravel else "grass"
-        painter = ground_painter(
-            world, detail, color, ((grain, 60, 0.9), ("stains", 8, 0.5)), rails
-        )
-        world.add("rail track", world.strip(middle - 1.7, middle + 1.7, 2, FAR), 0, painter, GROUND)
+    if not plan.rails_apart:
+        half, color, grains = 0.95, (98, 94, 94), (("grain", 60, 0.4),)
+    elif gravel:
+        half, color, grains = 1.7, (116, 106, 96), (("grain", 60, 0.9), ("stains", 8, 0.5))
     else:
-        world.add(
-            "rail track", world.strip(middle - 0.95, middle + 0.95, 2, FAR), 0,
-            ground_painter(world, detail, (98, 94, 94), (("grain", 60, 0.4),), rails), GROUND,
-        )
-
-
-def _without(near: float, far: float, gaps) -> list[tuple[float, float]]:
-    """The stretches between two distances that no gap takes."""
-    stretches, start = [], near
-    for gap_near, gap_far in sorted(gaps):
-        if gap_near > start:
-            stretches.append((start, gap_near))
-        start = gap_far
-    if start < far:
-        stretches.append((start, far))
-    return stretches
+        half, color, grains = 1.7, (104, 118, 66), (("grass", 60, 0.9), ("stains", 8, 0.5))
+    painter = ground_painter(world, detail, color, grains, rails)
+    world.add("rail track", world.strip(middle - half, middle + half, 2, FAR), 0, painter, GROUND)

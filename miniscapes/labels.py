@@ -37,3 +37,4 @@ LABELS = (
     Label("license plate", -1, (0, 0, 142), False),
 )
 BY_NAME = {label.name: label for label in LABELS}
+BY_ID = {label.id: label for label in LABELS}

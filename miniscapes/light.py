@@ -5,16 +5,15 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from .canvas import SCALE, Canvas
 from .dice import Dice
+from .geometry import Point
 from .styles import CityStyle
 from .textures import window
 from .weather import Air
 
 
-def cast_shadows(canvas: Canvas, air: Air, shadows: list[tuple[list, float]], size) -> None:
+def cast_shadows(canvas: Canvas, shadows: list[tuple[list[Point], float]]) -> None:
     """Darken the ground under and beside things; `shadows` are outlines with a strength 0..1."""
-    if not shadows:
-        return
-    width, height = size
+    width, height = canvas.image.width // SCALE, canvas.image.height // SCALE
     mask = Image.new("L", (width, height))
     pen = ImageDraw.Draw(mask)
     for outline, strength in sorted(shadows, key=lambda shadow: shadow[1]):
@@ -42,11 +41,11 @@ def wet_ground(canvas: Canvas, horizon: float, ground: Image.Image) -> None:
     clip = clip.resize((image.width, below)).filter(ImageFilter.BoxBlur(1))
     puddles = window("stains", image.width, below, image.width / 300, 17, 91)
     puddles = puddles.resize((image.width, below))
-    strength = puddles.point([max(50, min(150, 30 + (v - 90))) for v in range(256)])
+    strength = puddles.point([max(50, min(150, v - 60)) for v in range(256)])
     image.paste(mirror, (0, row), ImageChops.multiply(clip, strength))
 
 
-def lamp_glow(canvas: Canvas, lamps: list[tuple[tuple[float, float], float]]) -> None:
+def lamp_glow(canvas: Canvas, lamps: list[tuple[Point, float]]) -> None:
     """A halo around every lit lamp; `lamps` are image positions with the halo's radius."""
     halo = Image.radial_gradient("L").point([max(0, 181 - v) * 110 // 181 for v in range(256)])
     for (x, y), radius in lamps:

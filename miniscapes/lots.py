@@ -7,6 +7,12 @@ from .nature import add_bush, add_hedge, add_tree
 from .plan import FAR, Plan
 from .world import GROUND, World
 
+Range = tuple[float, float]
+
+# What separates a lot from the sidewalk, and how high it is where no house stands behind it.
+BORDERS = {"wall": add_wall, "fence": add_fence, "hedge": add_hedge}
+BORDER_HEIGHTS = {"wall": (1.2, 3.4), "fence": (1.1, 2.2), "hedge": (1.0, 2.2)}
+
 
 def add_lots(world: World, plan: Plan, side: int, guest: str) -> None:
     """What lines the street behind the sidewalk."""
@@ -50,9 +56,24 @@ def _add_yard(world: World, sign: int, edge: float, near: float, far: float) -> 
 
 
 def _add_lot(world: World, kind: str, sign: int, edge: float, setback: float, near, far) -> None:
-    dice = world.dice
-    leaf = world.style.leaves
+    dice, style = world.dice, world.style
     front = sign * (edge + 0.25)
+
+    def add_trees(count: Range, away: Range, tall: Range, spread: float) -> None:
+        for _ in range(dice.integer(*count)):
+            add_tree(
+                world, sign * (edge + dice.uniform(*away)), dice.uniform(near, far),
+                dice.uniform(*tall), dice.tint(dice.pick(style.leaves), spread),
+                dice.chance(style.bare),
+            )
+
+    def add_bushes(count: Range, away: Range, wide: Range, tall: Range) -> None:
+        for _ in range(dice.integer(*count)):
+            add_bush(
+                world, sign * (edge + dice.uniform(*away)), dice.uniform(near, far),
+                dice.uniform(*wide), dice.uniform(*tall),
+            )
+
     if kind == "building":
         add_house(world, random_house(world, sign, edge + 0.2 + setback, near, far))
         if setback > 1.2:
@@ -61,52 +82,22 @@ def _add_lot(world: World, kind: str, sign: int, edge: float, setback: float, ne
                     world, sign * (edge + setback * 0.6), dice.uniform(near, far),
                     dice.uniform(0.8, 1.8), dice.uniform(0.7, 1.5),
                 )
-        return
-    if kind == "garden":
+    elif kind == "garden":
         room = dice.uniform(5, 9)
         if far - near > 7:
             add_house(world, random_house(world, sign, edge + room, near + 1, far - 1.5))
-        for _ in range(dice.integer(1, 3)):
-            add_tree(
-                world, sign * (edge + dice.uniform(1.5, room - 1)), dice.uniform(near, far),
-                dice.uniform(3.5, 8), dice.tint(dice.pick(leaf), 12), dice.chance(world.style.bare),
-            )
-        for _ in range(dice.integer(1, 4)):
-            add_bush(
-                world, sign * (edge + dice.uniform(1.0, 4)), dice.uniform(near, far),
-                dice.uniform(0.9, 2.4), dice.uniform(0.8, 1.9),
-            )
+        add_trees((1, 3), (1.5, room - 1), (3.5, 8), 12)
+        add_bushes((1, 4), (1.0, 4), (0.9, 2.4), (0.8, 1.9))
         border = dice.weighted({"fence": 3, "hedge": 2.5, "wall": 1.6, "": 2})
         tall = dice.uniform(0.8, 1.5)
-        if border == "fence":
-            add_fence(world, front, near, far, tall)
-        elif border == "hedge":
-            add_hedge(world, front, near, far, tall)
-        elif border == "wall":
-            add_wall(world, front, near, far, tall)
-        return
-    if kind == "park":
-        for _ in range(dice.integer(3, 6)):
-            add_tree(
-                world, sign * (edge + dice.uniform(1.5, 16)), dice.uniform(near, far),
-                dice.uniform(6, 15), dice.tint(dice.pick(leaf), 14), dice.chance(world.style.bare),
-            )
-        for _ in range(dice.integer(1, 4)):
-            add_bush(
-                world, sign * (edge + dice.uniform(2, 10)), dice.uniform(near, far),
-                dice.uniform(1.2, 3.5), dice.uniform(1.0, 2.4),
-            )
+        if border:
+            BORDERS[border](world, front, near, far, tall)
+    elif kind == "park":
+        add_trees((3, 6), (1.5, 16), (6, 15), 14)
+        add_bushes((1, 4), (2, 10), (1.2, 3.5), (1.0, 2.4))
         if dice.chance(0.2):
             add_guard_rail(world, front, near, far)
-        return
-    for _ in range(dice.integer(1, 4)):
-        add_tree(
-            world, sign * (edge + dice.uniform(2, 9)), dice.uniform(near, far), dice.uniform(5, 11),
-            dice.tint(dice.pick(leaf), 12), dice.chance(world.style.bare),
-        )
-    if kind == "wall":
-        add_wall(world, front, near, far, dice.uniform(1.2, 3.4))
-    elif kind == "fence":
-        add_fence(world, front, near, far, dice.uniform(1.1, 2.2))
     else:
-        add_hedge(world, front, near, far, dice.uniform(1.0, 2.2))
+        add_trees((1, 4), (2, 9), (5, 11), 12)
+        tall = dice.uniform(*BORDER_HEIGHTS[kind])
+        BORDERS[kind](world, front, near, far, tall)

@@ -5,6 +5,7 @@ later ones over earlier ones, with Pillow's polygon filling; so does this.
 Source: cityscapesscripts 2.3.0, `preparation/json2labelImg.py` and `json2instanceImg.py`.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -44,13 +45,13 @@ def draw_instance_ids(annotation: Mapping[str, Any]) -> np.ndarray:
     """
     image = Image.new("I", (annotation["imgWidth"], annotation["imgHeight"]), 0)
     pen = ImageDraw.Draw(image)
-    seen: dict[str, int] = {}
+    seen: Counter[str] = Counter()
     for item in annotation["objects"]:
         label, is_group = _label(item["label"])
         value = label.id
         if label.has_instances and not is_group:
-            value = label.id * 1000 + seen.get(label.name, 0)
-            seen[label.name] = seen.get(label.name, 0) + 1
+            value = label.id * 1000 + seen[label.name]
+            seen[label.name] += 1
         if label.id >= 0:
             pen.polygon(_points(item), fill=value)
     return np.asarray(image)

@@ -4,9 +4,9 @@ from functools import cache
 
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .dice import Dice
-from .geometry import Point, cosine, sine
+from .geometry import Point, on_ellipse, sine
 from .textures import window
 from .world import GROUND, World, distances
 
@@ -31,10 +31,10 @@ def crown_outline(dice: Dice, x: float, y: float, rx: float, ry: float, steps: i
     return outline
 
 
-def leaf_colors(world: World, leaf: Color, z: float, light: float = 1.0) -> tuple[Color, ...]:
+def leaf_colors(world: World, leaf: Color, z: float, light: float) -> tuple[Color, ...]:
     """Dark and bright colour of foliage at a distance."""
     air = world.air
-    dark = tuple(int(c * 0.30) for c in leaf)
+    dark = scaled(leaf, 0.3)
     bright = (
         min(255, int(leaf[0] * 1.58 + 18)), min(255, int(leaf[1] * 1.52 + 16)),
         int(leaf[2] * 1.4 + 8),
@@ -60,7 +60,7 @@ def _crown_light(number: int, side: int, contrast: float) -> Image.Image:
     return image.filter(ImageFilter.GaussianBlur(1.4))
 
 
-def leafy(world: World, leaf: Color, z: float, gaps: int = 60, light: float = 1.0):
+def leafy(world: World, leaf: Color, z: float, gaps: int, light: float = 1.0):
     """A painter that covers a crown, hedge or bush with leaves; `gaps` show what is behind."""
 
     def paint(layer: Layer) -> None:
@@ -97,14 +97,11 @@ def add_tree(world: World, across: float, z: float, height: float, leaf: Color, 
         layer.fill(world.air.shade(bark, z, 0.9))
         side = world.air.side
         x = foot[0]
-        layer.glaze(
-            [
-                (x - side * half * 2, foot[1] + half), (x - side * half * 2, top[1]),
-                (x - side * half * 0.1, top[1]), (x - side * half * 0.1, foot[1] + half),
-            ],
-            (20, 16, 14),
-            90,
-        )
+        edge, middle = x - side * half * 2, x - side * half * 0.1
+        shaded = [
+            (edge, foot[1] + half), (edge, top[1]), (middle, top[1]), (middle, foot[1] + half),
+        ]
+        layer.glaze(shaded, (20, 16, 14), 90)
         layer.grain("stains", max(half / 14, 0.15), 0.7)
 
     outline = [
@@ -136,7 +133,7 @@ def _branches(dice: Dice, x: float, y: float, middle: float, rx: float, ry: floa
     found = []
     for _ in range(11):
         angle = dice.uniform(3.3, 6.1)
-        end = (x + rx * 0.95 * cosine(angle), middle + ry * 0.95 * sine(angle))
+        end = on_ellipse(x, middle, rx * 0.95, ry * 0.95, angle)
         bend = ((x + end[0]) / 2 + dice.around(0, rx * 0.15), (y + end[1]) / 2)
         found.append(([(x, y), bend, end], 0.6))
         for _ in range(8):
@@ -144,7 +141,7 @@ def _branches(dice: Dice, x: float, y: float, middle: float, rx: float, ry: floa
             root = (bend[0] + (end[0] - bend[0]) * share, bend[1] + (end[1] - bend[1]) * share)
             turn = angle + dice.around(0, 1.3)
             reach = dice.uniform(0.15, 0.42)
-            tip = (root[0] + rx * reach * cosine(turn), root[1] + ry * reach * sine(turn))
+            tip = on_ellipse(*root, rx * reach, ry * reach, turn)
             found.append(([root, tip], 0.24))
     return found
 

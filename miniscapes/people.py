@@ -2,26 +2,27 @@
 
 from dataclasses import dataclass
 
-from .canvas import Color, Layer
+from .canvas import Color, Layer, scaled
 from .dice import Dice
-from .geometry import Point, cosine, sine
+from .geometry import TURN, Point, on_ellipse, rectangle
 from .people_shapes import Shape, limb_points, rider, two_wheeler, walker
 from .silhouettes import outline_of
 from .world import World
 
 SKINS = ((232, 190, 160), (206, 156, 124), (150, 104, 76), (96, 64, 48), (222, 176, 144))
-
-
 HAIRS = ((40, 30, 26), (84, 58, 38), (150, 116, 70), (120, 120, 122), (24, 22, 24), (120, 62, 36))
-
-
 TOPS = (
     (40, 42, 50), (150, 34, 36), (52, 76, 120), (198, 194, 186), (90, 110, 84), (206, 160, 60),
     (116, 92, 74), (70, 70, 76), (164, 100, 120), (60, 130, 140), (224, 224, 220), (96, 60, 100),
 )
-
-
 LEGS = ((40, 48, 70), (30, 30, 34), (92, 88, 84), (128, 110, 88), (56, 66, 90), (150, 146, 138))
+SHOES = ((26, 24, 24), (80, 60, 46), (210, 208, 204))
+BAGS = ((60, 44, 36), (36, 40, 48), (140, 50, 46), (70, 90, 70))
+HELMETS = ((30, 30, 34), (226, 226, 222), (180, 40, 40), (50, 80, 140), (84, 58, 38))
+FRAMES = (
+    (30, 32, 36), (170, 40, 40), (40, 80, 140), (190, 190, 190), (60, 120, 80), (214, 170, 50),
+)
+LAMPS = {"tail": (232, 40, 34), "lamp": (250, 240, 210)}
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ def add_figure(
     mirror: int = 1,
     lift: float = 0.0,
     nearer: float = 0.0,
-) -> bool:
+) -> None:
     """Add a figure standing at camera x `across_x`; `size` scales it."""
     camera = world.camera
     x, y = camera.project(across_x, world.street.ground(z) + lift, z)
     pose = Pose(x, y, camera.size(size, z), mirror)
     outline = [pose.at(*point) for point in outline_of(shapes)]
-    return world.add(
+    world.add(
         label, outline, z - nearer, lambda layer: _paint(layer, world, shapes, colors, pose, z)
     )
 
@@ -68,26 +69,13 @@ def _paint(
     for role, kind, values in shapes:
         if role == "wheel":
             x, y, rx, _ = values
-            center = pose.at(x, y)
-            ring = [
-                (
-                    center[0] + rx * 0.94 * scale * cosine(6.283185 * k / 20),
-                    center[1] + rx * 0.94 * scale * sine(6.283185 * k / 20),
-                )
-                for k in range(21)
-            ]
+            center, rim = pose.at(x, y), rx * 0.94 * scale
+            ring = [on_ellipse(*center, rim, rim, TURN * k / 20) for k in range(21)]
             layer.disc(*center, rx * scale, rx * scale, air.shade((90, 90, 92), z), 70)
             layer.line(ring, air.shade((26, 26, 28), z), 0.06 * scale)
             continue
-        color = (
-            air.glow((232, 40, 34), z)
-            if role == "tail"
-            else (
-                air.glow((250, 240, 210), z)
-                if role == "lamp"
-                else air.shade(colors[role], z, air.front)
-            )
-        )
+        lit = role in LAMPS
+        color = air.glow(LAMPS[role], z) if lit else air.shade(colors[role], z, air.front)
         if kind == "disc":
             x, y, rx, ry = values
             layer.disc(*pose.at(x, y), rx * scale, ry * scale, color)
@@ -99,64 +87,41 @@ def _paint(
         elif kind == "limb":
             layer.polygon([pose.at(*point) for point in limb_points(*values)], color)
             if scale > 8:
-                for x, y, w in (
-                    (values[0], values[1], values[4]),
-                    (values[2], values[3], values[5]),
-                ):
+                x0, y0, x1, y1, w0, w1 = values
+                for x, y, w in ((x0, y0, w0), (x1, y1, w1)):
                     layer.disc(*pose.at(x, y), w / 2 * scale, w / 2 * scale, color)
         else:
-            layer.polygon(
-                [pose.at(*point) for point in zip(values[::2], values[1::2], strict=True)], color
-            )
+            layer.polygon([pose.at(*point) for point in values], color)
             if role == "top" and scale > 10:
                 shade = -air.side * pose.mirror
-                xs, ys = values[::2], values[1::2]
+                xs, ys = zip(*values, strict=True)
                 edge = max(xs) if shade > 0 else min(xs)
-                layer.glaze(
-                    [
-                        pose.at(edge, max(ys)), pose.at(edge * 0.35, max(ys)),
-                        pose.at(edge * 0.35, min(ys)), pose.at(edge, min(ys)),
-                    ],
-                    (10, 10, 14),
-                    60,
-                )
+                side = rectangle(edge, max(ys), edge * 0.35, min(ys))
+                layer.glaze([pose.at(*point) for point in side], (10, 10, 14), 60)
 
 
 def clothes(dice: Dice) -> dict[str, Color]:
     """Colours for every role of a figure."""
     top, leg = dice.tint(dice.pick(TOPS), 16), dice.tint(dice.pick(LEGS), 12)
-    sleeve = tuple(int(c * 0.86) for c in top)
     skin = dice.pick(SKINS)
-    frame = dice.tint(
-        dice.pick(
-            (
-                (30, 32, 36), (170, 40, 40), (40, 80, 140), (190, 190, 190), (60, 120, 80),
-                (214, 170, 50),
-            )
-        ),
-        12,
-    )
+    frame = dice.tint(dice.pick(FRAMES), 12)
     return {
         "top": top,
-        "arm": sleeve,
-        "arm2": tuple(int(c * 0.7) for c in top),
+        "arm": scaled(top, 0.86),
+        "arm2": scaled(top, 0.7),
         "leg": leg,
-        "leg2": tuple(int(c * 0.76) for c in leg),
+        "leg2": scaled(leg, 0.76),
         "skin": skin,
         "hair": dice.pick(HAIRS),
-        "shoe": dice.pick(((26, 24, 24), (80, 60, 46), (210, 208, 204))),
-        "bag": dice.tint(dice.pick(((60, 44, 36), (36, 40, 48), (140, 50, 46), (70, 90, 70))), 10),
+        "shoe": dice.pick(SHOES),
+        "bag": dice.tint(dice.pick(BAGS), 10),
         "skirt": dice.tint(dice.pick(TOPS), 16),
         "frame": frame,
         "dark": (28, 28, 30),
         "steel": (140, 142, 146),
         "tyre": (28, 28, 30),
         "glass": (150, 166, 178),
-        "helmet": dice.tint(
-            dice.pick(((30, 30, 34), (226, 226, 222), (180, 40, 40), (50, 80, 140), (84, 58, 38))),
-            10,
-        ),
-        "wheel": (30, 30, 30),
+        "helmet": dice.tint(dice.pick(HELMETS), 10),
     }
 
 

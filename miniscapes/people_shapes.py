@@ -9,8 +9,9 @@ from functools import cache
 from .dice import Dice
 from .geometry import Point
 
-# A shape: role, then a limb (x0, y0, x1, y1, width at both ends), a disc or a polygon.
-Shape = tuple[str, str, tuple[float, ...]]
+# A shape: role, kind, values. Kinds are "limb" (x0, y0, x1, y1, width at both ends), "disc" (x, y,
+# two radii) and "poly" (its points).
+Shape = tuple[str, str, tuple]
 
 
 def _limb(role: str, x0, y0, x1, y1, w0, w1) -> Shape:
@@ -21,8 +22,8 @@ def _disc(role: str, x, y, rx, ry) -> Shape:
     return role, "disc", (x, y, rx, ry)
 
 
-def _poly(role: str, *points: tuple[float, float]) -> Shape:
-    return role, "poly", tuple(value for point in points for value in point)
+def _poly(role: str, *points: Point) -> Shape:
+    return role, "poly", points
 
 
 @cache
@@ -181,7 +182,6 @@ def two_wheeler(kind: str, view: str) -> tuple[Shape, ...]:
 @cache
 def rider(kind: str, view: str) -> tuple[Shape, ...]:
     """The person on a bicycle or motorcycle, without the vehicle."""
-    helmet = "helmet"
     if view == "side":
         hip = (-0.18, 0.96) if kind == "bicycle" else (-0.28, 0.86)
         lift = hip[1] - 0.96
@@ -201,7 +201,7 @@ def rider(kind: str, view: str) -> tuple[Shape, ...]:
                 "skin", shoulder[0], shoulder[1], shoulder[0] + 0.09, shoulder[1] + 0.16, 0.10, 0.10
             ),
             _disc("skin", shoulder[0] + 0.12, shoulder[1] + 0.22, 0.10, 0.12),
-            _disc(helmet, shoulder[0] + 0.10, shoulder[1] + 0.27, 0.13, 0.11),
+            _disc("helmet", shoulder[0] + 0.10, shoulder[1] + 0.27, 0.13, 0.11),
             _limb(
                 "arm", shoulder[0] - 0.02, shoulder[1] - 0.05, 0.22, 1.14 + lift * 0.5, 0.13, 0.10
             ),
@@ -234,7 +234,7 @@ def rider(kind: str, view: str) -> tuple[Shape, ...]:
         _limb("skin", 0, low + 0.5, 0, low + 0.62, 0.10, 0.10),
         _disc("skin", 0, low + 0.68, 0.09, 0.12),
         _disc(
-            helmet, 0, low + (0.74 if kind == "bicycle" else 0.70), 0.12,
+            "helmet", 0, low + (0.74 if kind == "bicycle" else 0.70), 0.12,
             0.10 if kind == "bicycle" else 0.14,
         ),
     ]

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from .world import World
+from .dice import Dice
+from .styles import CityStyle
 
 FAR = 165.0
 
@@ -23,9 +24,8 @@ class Plan:
     lanes: int = 1
 
 
-def random_plan(world: World) -> Plan:
+def random_plan(dice: Dice, style: CityStyle) -> Plan:
     """Draw the cross-section of a street of this city."""
-    dice, style = world.dice, world.style
     half = dice.uniform(*style.half_road)
     plan = Plan(half, [half, half], [0, 0], [0, 0], ["", ""])
     plan.lanes = 2 if half > 6.6 else 1

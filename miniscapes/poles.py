@@ -1,6 +1,7 @@
 """Poles and street lamps."""
 
 from .canvas import Color, Layer
+from .geometry import rectangle
 from .world import World
 
 STEEL = (118, 122, 126)
@@ -30,29 +31,18 @@ def add_pole(
         end = world.at(across + arm, z, tall + 0.25)
         thin = max(camera.size(0.09, z) - 0.4, 0.0)
         tip = [(end[0], end[1]), (end[0], end[1] + thin)]
-        if arm > 0:
-            outline = [
-                (x - half, foot), (top[0] - half, top[1]), tip[0], tip[1],
-                (top[0] + half, top[1] + thin * 1.5), (x + half, foot),
-            ]
-        else:
-            outline = [
-                (x + half, foot), (top[0] + half, top[1]), tip[0], tip[1],
-                (top[0] - half, top[1] + thin * 1.5), (x - half, foot),
-            ]
+        inner = half if arm > 0 else -half  # the pole's edge on the arm's side
+        outline = [
+            (x - inner, foot), (top[0] - inner, top[1]), *tip,
+            (top[0] + inner, top[1] + thin * 1.5), (x + inner, foot),
+        ]
 
     def paint(layer: Layer) -> None:
         layer.fill(air.shade(color, z, 0.92))
         if half > 0.6:
-            shade = -air.side
-            layer.glaze(
-                [
-                    (x, foot + 2), (x, top[1] - 2), (x + shade * half * 3, top[1] - 2),
-                    (x + shade * half * 3, foot + 2),
-                ],
-                (16, 16, 18),
-                90,
-            )
+            edge = x - air.side * half * 3
+            shaded = [(x, foot + 2), (x, top[1] - 2), (edge, top[1] - 2), (edge, foot + 2)]
+            layer.glaze(shaded, (16, 16, 18), 90)
 
     world.add(label, outline, z, paint)
     if z < 60 and wide > 0.08:
@@ -65,9 +55,7 @@ def add_lamp(world: World, across: float, z: float, tall: float, toward: int) ->
     add_pole(world, across, z, tall, 0.17, arm=arm)
     x, y = world.at(across + arm, z, tall + 0.2)
     long, thick = world.camera.size(0.36, z), world.camera.size(0.09, z)
-    outline = [
-        (x - long, y - thick), (x + long, y - thick), (x + long, y + thick), (x - long, y + thick),
-    ]
+    outline = rectangle(x - long, y - thick, x + long, y + thick)
     air = world.air
     color = air.glow((255, 232, 180), z) if air.dark else air.shade((96, 98, 102), z)
     if air.dark:

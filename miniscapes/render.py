@@ -9,7 +9,6 @@ from PIL import Image, ImageDraw
 from .canvas import Canvas
 from .coarse import coarse_objects
 from .dice import Dice
-from .labels import LABELS
 from .light import cast_shadows, develop, lamp_glow, wet_ground
 from .masks import draw_instance_ids
 from .scene import build_scene
@@ -19,7 +18,6 @@ from .world import GROUND, World
 LARGEST = (1024, 2048)
 # Two streams of random numbers: painting may draw more or fewer without moving any object.
 SHAPES, PIXELS = 0, 1
-_NAMES = {label.id: label.name for label in LABELS if label.id >= 0}
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def check_size(size: tuple[int, int]) -> tuple[int, int]:
 def render_scene(
     seed: int, split: str, city: str, index: int, size: tuple[int, int] = (256, 512)
 ) -> RenderedScene:
-    """Draw one scene.
+    """Draw one scene; another size gives another scene, not the same one finer or coarser.
 
     Args:
         seed: of the dataset, >= 0.
@@ -91,7 +89,7 @@ def annotate(world: World) -> tuple[dict[str, Any], dict[str, Any]]:
         for item in world.ordered()
     ]
     fine = {"imgHeight": height, "imgWidth": width, "objects": objects}
-    rough = coarse_objects(draw_instance_ids(fine), objects, _NAMES)
+    rough = coarse_objects(draw_instance_ids(fine), objects)
     return fine, {"imgHeight": height, "imgWidth": width, "objects": rough}
 
 
@@ -99,18 +97,18 @@ def _paint(world: World, pixels: Dice) -> np.ndarray:
     camera = world.camera
     canvas = Canvas(camera.width, camera.height, pixels)
     items = world.ordered()
-    ground = Image.new("L", (camera.width, camera.height))
-    ground_pen = ImageDraw.Draw(ground)
-    flat = True
-    for item in items:
-        if flat and item.tier != GROUND:
-            flat = False
-            cast_shadows(canvas, world.air, world.shadows, (camera.width, camera.height))
-        if item.paint is not None:
-            canvas.paint(item.polygon, item.paint)
-        mirrors = item.label in ("road", "sidewalk", "parking", "rail track")
-        ground_pen.polygon(item.polygon, fill=255 if mirrors else 0)
+    flat = [item for item in items if item.tier == GROUND]
+    for item in flat:
+        canvas.paint(item.polygon, item.paint)
+    cast_shadows(canvas, world.shadows)
+    for item in items[len(flat) :]:
+        canvas.paint(item.polygon, item.paint)
     lamp_glow(canvas, world.lamps)
     if world.air.wet:
+        ground = Image.new("L", (camera.width, camera.height))
+        pen = ImageDraw.Draw(ground)
+        for item in items:
+            mirrors = item.label in ("road", "sidewalk", "parking", "rail track")
+            pen.polygon(item.polygon, fill=255 if mirrors else 0)
         wet_ground(canvas, camera.horizon, ground)
     return develop(canvas, world.air, world.style, pixels)

@@ -1,6 +1,6 @@
 """The road: asphalt or cobbles, wear, and markings."""
 
-from .canvas import Layer
+from .canvas import Layer, scaled
 from .plan import FAR, Plan
 from .surface import GroundDetail, ground_painter
 from .world import GROUND, World
@@ -45,7 +45,7 @@ def build_road(world: World, plan: Plan, detail: GroundDetail) -> None:
     def surface(layer: Layer) -> None:
         shade = world.air.shade
         for across, z, wide, long, tone in patches:
-            dark = tuple(int(c * (1 + 0.22 * tone)) for c in color)
+            dark = scaled(color, 1 + 0.22 * tone)
             outline = world.strip(across - wide / 2, across + wide / 2, z, z + long)
             layer.glaze(outline, shade(dark, z), 150)
         for lane in range(-plan.lanes, plan.lanes):
@@ -65,7 +65,7 @@ def build_road(world: World, plan: Plan, detail: GroundDetail) -> None:
             flat = wide * world.camera.elevation / z
             layer.disc(x, y, wide, flat, shade((78, 76, 76), z))
             layer.disc(x, y, wide * 0.8, flat * 0.8, shade((96, 94, 92), z))
-        gutter = tuple(int(c * 0.82) for c in color)
+        gutter = scaled(color, 0.82)
         for sign in (-1, 1):
             band = world.strip(sign * (half - 0.45), sign * half, 3, 90)
             layer.glaze(band, shade(gutter, 15), 130)

@@ -2,9 +2,10 @@
 
 from .barriers import add_bridge
 from .camera import Camera, Street
-from .canvas import Layer
+from .canvas import Layer, scaled
 from .dice import Dice
 from .fleet import random_bus, random_tram, random_truck
+from .geometry import HALF_TURN, rectangle
 from .ground import build_ground
 from .lots import add_lots
 from .nature import add_backdrop
@@ -29,11 +30,11 @@ def build_scene(dice: Dice, style: CityStyle, index: int, height: int, width: in
     """Lay out one scene; the result holds every object's outline and how to paint it."""
     camera = Camera.random(dice, height, width)
     air = random_air(dice, style)
-    half = dice.uniform(*style.half_road)
-    world = World(camera, Street.random(dice, half), style, air, dice)
+    # Drawn for nothing, but without these draws every scene would be another.
+    Street.random(dice, dice.uniform(*style.half_road))
+    plan = random_plan(dice, style)
+    world = World(camera, Street.random(dice, plan.half_road), style, air, dice)
     guest = GUESTS[index % len(GUESTS)]
-    plan = random_plan(world)
-    world.street = Street.random(dice, plan.half_road)
     tram = guest == "train" or dice.chance(style.tram * 0.5)
     if tram:
         plan.rails_apart = dice.chance(0.6)
@@ -59,9 +60,8 @@ def build_scene(dice: Dice, style: CityStyle, index: int, height: int, width: in
         z = dice.uniform(20, 55)
         toward = dice.chance(0.5)
         world_x = world.x(plan.rails, z)
-        length = max(a for a, _ in vehicle.bodies[0].profile)
-        turn = world.street.heading(z) + (3.141593 if toward else 0.0)
-        add_vehicle(world, vehicle, world_x, z + length, turn, toward)
+        turn = world.street.heading(z) + (HALF_TURN if toward else 0.0)
+        add_vehicle(world, vehicle, world_x, z + vehicle.front, turn, toward)
     if dice.chance(0.05):
         add_bridge(world, dice.uniform(45, 95))
     _add_frame(world)
@@ -71,7 +71,7 @@ def build_scene(dice: Dice, style: CityStyle, index: int, height: int, width: in
 def _add_sky(world: World) -> None:
     camera = world.camera
     bottom = min(camera.height - 1.0, max(1.0, camera.horizon + 0.02 * camera.height))
-    outline = [(0.0, 0.0), (camera.width - 1.0, 0.0), (camera.width - 1.0, bottom), (0.0, bottom)]
+    outline = rectangle(0.0, 0.0, camera.width - 1.0, bottom)
     world.add("sky", outline, 0, paint_sky(world.air, camera.horizon), GROUND)
 
 
@@ -82,7 +82,7 @@ def _add_guest(world: World, plan: Plan, guest: str) -> None:
     lane = plan.half_road / plan.lanes * 0.5
     oncoming = dice.chance(0.5)
     across = -lane * 1.1 if oncoming else lane
-    turn = world.street.heading(z) + (3.141593 if oncoming else 0.0)
+    turn = world.street.heading(z) + (HALF_TURN if oncoming else 0.0)
     if guest in ("bus", "truck") and dice.chance(0.8):
         vehicle = random_bus(world) if guest == "bus" else random_truck(world)
         z += dice.uniform(4, 22)
@@ -127,14 +127,13 @@ def _add_frame(world: World) -> None:
     outline = [(0.0, height - 1.0), *points, (width - 1.0, height - 1.0)]
 
     def bonnet(layer: Layer) -> None:
-        sky = tuple((a + b) // 2 for a, b in zip(air.horizon, air.zenith, strict=True))
         layer.fill(air.shade(color, 1.0))
         for index in range(10):
             share = index / 10
             y = top + (height - top) * share * 0.8
             tone = tuple(
                 int(c * (0.55 + share * 0.35) + s * (0.42 - share * 0.35))
-                for c, s in zip(color, sky, strict=True)
+                for c, s in zip(color, air.sky, strict=True)
             )
             layer.polygon(
                 [
@@ -144,26 +143,20 @@ def _add_frame(world: World) -> None:
                 air.shade(tone, 1.0),
             )
         for x in (0.3, 0.7):
-            layer.line(
-                [(width * x, top), (width * (x + (0.06 if x > 0.5 else -0.06)), height)],
-                air.shade(tuple(c // 2 for c in color), 1.0), height * 0.004,
-            )
+            edge = [(width * x, top), (width * (x + (0.06 if x > 0.5 else -0.06)), height)]
+            layer.line(edge, air.shade(scaled(color, 0.5), 1.0), height * 0.004)
         layer.line(points, air.shade(tuple(min(255, c + 60) for c in color), 1.0), height * 0.005)
 
     world.add("ego vehicle", outline, 0, bonnet, FRAME)
     rim = max(1, round(height / 200))
 
     def dark(layer: Layer) -> None:
-        layer.gradient(0.45, 0.45)
+        layer.darken(0.45)
 
-    edges = {
-        "rectification border": [
-            (0, 0, rim - 1, height - 1),
-            (width - rim, 0, width - 1, height - 1),
-        ],
-        "out of roi": [(0, 0, width - 1, rim - 1), (0, height - rim, width - 1, height - 1)],
-    }
-    for label, boxes in edges.items():
-        for left, upper, right, lower in boxes:
-            box = [(left, upper), (right, upper), (right, lower), (left, lower)]
-            world.add(label, [(float(x), float(y)) for x, y in box], 0, dark, FRAME)
+    for label, box in (
+        ("rectification border", (0, 0, rim - 1, height - 1)),
+        ("rectification border", (width - rim, 0, width - 1, height - 1)),
+        ("out of roi", (0, 0, width - 1, rim - 1)),
+        ("out of roi", (0, height - rim, width - 1, height - 1)),
+    ):
+        world.add(label, rectangle(*box), 0, dark, FRAME)

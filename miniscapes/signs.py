@@ -1,19 +1,15 @@
 """Traffic signs and traffic lights."""
 
-from .canvas import Layer
-from .geometry import Point, cosine, sine
+from .canvas import Layer, scaled
+from .geometry import TURN, Point, on_ellipse, rectangle
 from .poles import add_pole
 from .world import World
 
 
-def _ring(x: float, y: float, rx: float, ry: float, steps: int) -> list[Point]:
-    return [
-        (
-            x + rx * cosine(6.283185 * k / steps + 0.3927),
-            y + ry * sine(6.283185 * k / steps + 0.3927),
-        )
-        for k in range(steps)
-    ]
+def _polygon(x: float, y: float, r: float, corners: int) -> list[Point]:
+    """A regular polygon, turned so that an octagon stands on an edge."""
+    angles = [TURN * k / corners + 0.3927 for k in range(corners)]
+    return [on_ellipse(x, y, r, r, angle) for angle in angles]
 
 
 def add_sign(world: World, across: float, z: float, tall: float) -> None:
@@ -35,9 +31,9 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
     x, y = world.at(across, z, height)
     r = camera.size(0.33 if shape != "board" else 0.42, z)
     if shape == "round":
-        outline = _ring(x, y, r, r, 12)
+        outline = _polygon(x, y, r, 12)
     elif shape == "stop":
-        outline = _ring(x, y, r * 1.08, r * 1.08, 8)
+        outline = _polygon(x, y, r * 1.08, 8)
     elif shape == "triangle":
         flip = -1 if tone < 0.3 else 1
         outline = [
@@ -45,12 +41,9 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
             (x - r * 1.2, y + flip * r * 0.85),
         ]
     elif shape == "board":
-        outline = [
-            (x - r * 1.5, y - r * 0.7), (x + r * 1.5, y - r * 0.7), (x + r * 1.5, y + r * 0.7),
-            (x - r * 1.5, y + r * 0.7),
-        ]
+        outline = rectangle(x - r * 1.5, y - r * 0.7, x + r * 1.5, y + r * 0.7)
     else:
-        outline = [(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)]
+        outline = rectangle(x - r, y - r, x + r, y + r)
 
     def inner(factor: float) -> list[Point]:
         cx = sum(p[0] for p in outline) / len(outline)
@@ -66,13 +59,8 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
         elif shape == "stop":
             layer.fill(white)
             layer.polygon(inner(0.9), red)
-            layer.polygon(
-                [
-                    (x - r * 0.7, y - r * 0.2), (x + r * 0.7, y - r * 0.2),
-                    (x + r * 0.7, y + r * 0.2), (x - r * 0.7, y + r * 0.2),
-                ],
-                white,
-            )
+            bar = rectangle(x - r * 0.7, y - r * 0.2, x + r * 0.7, y + r * 0.2)
+            layer.polygon(bar, white)
         elif shape == "triangle":
             layer.fill(red)
             layer.polygon(inner(0.62), white)
@@ -91,41 +79,17 @@ def add_sign_face(world: World, across, z, height, shape, back, tone) -> None:
             elif tone < 0.7:
                 layer.disc(x, y, r * 0.72, r * 0.72, white)
                 ink = air.shade((30, 30, 30), z)
-                layer.polygon(
-                    [
-                        (x - r * 0.4, y - r * 0.35), (x - r * 0.1, y - r * 0.35),
-                        (x - r * 0.1, y + r * 0.35), (x - r * 0.4, y + r * 0.35),
-                    ],
-                    ink,
-                )
-                layer.polygon(
-                    [
-                        (x + r * 0.1, y - r * 0.35), (x + r * 0.4, y - r * 0.35),
-                        (x + r * 0.4, y + r * 0.35), (x + r * 0.1, y + r * 0.35),
-                    ],
-                    ink,
-                )
+                for left, right in ((x - r * 0.4, x - r * 0.1), (x + r * 0.1, x + r * 0.4)):
+                    layer.polygon(rectangle(left, y - r * 0.35, right, y + r * 0.35), ink)
             else:
-                layer.polygon(
-                    [
-                        (x - r * 0.7, y - r * 0.18), (x + r * 0.7, y - r * 0.18),
-                        (x + r * 0.7, y + r * 0.18), (x - r * 0.7, y + r * 0.18),
-                    ],
-                    white,
-                )
+                bar = rectangle(x - r * 0.7, y - r * 0.18, x + r * 0.7, y + r * 0.18)
+                layer.polygon(bar, white)
         elif shape == "board":
             layer.fill(white if tone < 0.4 else yellow if tone < 0.7 else blue)
             ink = air.shade((40, 40, 44), z) if tone < 0.7 else white
             for row in (-0.3, 0.25):
-                layer.polygon(
-                    [
-                        (x - r * 1.2, y + r * (row - 0.1)),
-                        (x + r * (0.4 + tone), y + r * (row - 0.1)),
-                        (x + r * (0.4 + tone), y + r * (row + 0.1)),
-                        (x - r * 1.2, y + r * (row + 0.1)),
-                    ],
-                    ink,
-                )
+                upper, lower = y + r * (row - 0.1), y + r * (row + 0.1)
+                layer.polygon(rectangle(x - r * 1.2, upper, x + r * (0.4 + tone), lower), ink)
         else:
             layer.fill(white)
             layer.polygon(inner(0.88), blue if tone < 0.6 else yellow)
@@ -156,9 +120,7 @@ def _light_box(world: World, across: float, height: float, z: float, phase: int)
     air, camera = world.air, world.camera
     x, y = world.at(across, z, height)
     half, tall = camera.size(0.22, z), camera.size(0.56, z)
-    outline = [
-        (x - half, y - tall), (x + half, y - tall), (x + half, y + tall), (x - half, y + tall),
-    ]
+    outline = rectangle(x - half, y - tall, x + half, y + tall)
 
     def paint(layer: Layer) -> None:
         layer.fill(air.shade((38, 40, 42), z))
@@ -166,7 +128,7 @@ def _light_box(world: World, across: float, height: float, z: float, phase: int)
         for index, color in enumerate(lamps):
             on = index == phase
             spot = y + tall * (-0.62 + 0.62 * index)
-            shown = air.glow(color, z) if on else air.shade(tuple(c // 4 for c in color), z)
+            shown = air.glow(color, z) if on else air.shade(scaled(color, 0.25), z)
             layer.disc(x, spot, half * 0.74, half * 0.74, shown)
             if on:
                 layer.disc(x, spot, half * 0.36, half * 0.36, air.glow((255, 246, 220), z))

@@ -1,5 +1,6 @@
 """The outer edge of a figure: all shapes together, traced once per pose on a small bitmap."""
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -26,21 +27,15 @@ def outline_of(shapes: tuple[Shape, ...]) -> tuple[Point, ...]:
             filled |= _in_disc(x, y, *values)
         elif kind == "limb":
             filled |= _in_polygon(x, y, limb_points(*values))
-            for at_x, at_y, wide in (values[:2] + values[4:5], values[2:4] + values[5:6]):
-                filled |= _in_disc(x, y, at_x, at_y, wide / 2, wide / 2)
+            x0, y0, x1, y1, w0, w1 = values
+            filled |= _in_disc(x, y, x0, y0, w0 / 2, w0 / 2)
+            filled |= _in_disc(x, y, x1, y1, w1 / 2, w1 / 2)
         else:
-            filled |= _in_polygon(x, y, list(zip(values[::2], values[1::2], strict=True)))
-    cells = np.pad(filled, 1).tobytes()
-    stride = width + 2
-    start = cells.index(1)
-
-    def inside(column: int, row: int) -> int:
-        return cells[row * stride + column]
-
-    corners = trace_outline(inside, (start % stride, start // stride))
+            filled |= _in_polygon(x, y, values)
+    corners = trace_outline(np.pad(filled, 1))
     return tuple(
         ((column - 1) / _FINE - _WIDE, _FLOOR - (row - 1) / _FINE)
-        for column, row in simplify([(float(a), float(b)) for a, b in corners], 1.15)
+        for column, row in simplify(corners, 1.15)
     )
 
 
@@ -49,7 +44,7 @@ def _in_disc(x: np.ndarray, y: np.ndarray, center_x, center_y, rx, ry) -> np.nda
     return ((x - center_x) / rx) ** 2 + ((y - center_y) / ry) ** 2 <= 1.0
 
 
-def _in_polygon(x: np.ndarray, y: np.ndarray, points: list[Point]) -> np.ndarray:
+def _in_polygon(x: np.ndarray, y: np.ndarray, points: Sequence[Point]) -> np.ndarray:
     """Which points lie in a polygon by the even-odd rule: bool, x and y broadcast."""
     inside = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
     for (x0, y0), (x1, y1) in zip(points, [*points[1:], points[0]], strict=True):

@@ -1,7 +1,8 @@
 """What stands and moves in the street: trees, furniture, people, parked cars, traffic."""
 
-from .fleet import random_bus, random_car, random_caravan, random_truck
+from .fleet import random_bus, random_car, random_caravan, random_trailer, random_truck
 from .furniture import add_box, add_shelter
+from .geometry import HALF_TURN, QUARTER_TURN
 from .nature import add_tree
 from .people import add_parked_two_wheeler, add_person
 from .plan import Plan
@@ -130,19 +131,20 @@ def add_parked(world: World, plan: Plan, side: int) -> None:
     while z < 95:
         clear = all(abs(z - stop - 1.6) > 5 for stop in plan.crossings)
         if clear and not _blocked(plan, z, 4) and dice.chance(share):
-            turn = world.street.heading(z) + (0.0 if (sign > 0) == dice.chance(0.9) else 3.141593)
+            turn = world.street.heading(z) + (0.0 if (sign > 0) == dice.chance(0.9) else HALF_TURN)
             if bays and wide > 3.9:
-                turn += 1.5708 * sign * dice.uniform(0.7, 1.0)
+                turn += QUARTER_TURN * sign * dice.uniform(0.7, 1.0)
             else:
                 turn += dice.around(0, 0.04)
             roll = dice.random()
-            vehicle = (
-                random_caravan(world, "caravan" if roll < 0.01 else "trailer")
-                if roll < 0.02
-                else random_truck(world)
-                if roll < 0.024
-                else random_car(world)
-            )
+            if roll < 0.01:
+                vehicle = random_caravan(world)
+            elif roll < 0.02:
+                vehicle = random_trailer(world)
+            elif roll < 0.024:
+                vehicle = random_truck(world)
+            else:
+                vehicle = random_car(world)
             place = sign * (across + dice.around(0, 0.15))
             add_vehicle(world, vehicle, world.x(place, z), z, turn, group=z > 70)
         z += dice.uniform(5.2, 6.6) if not (bays and wide > 3.9) else dice.uniform(2.6, 3.2)
@@ -166,14 +168,13 @@ def add_traffic(world: World, plan: Plan) -> None:
                     vehicle = random_bus(world)
                 else:
                     vehicle = random_car(world)
-                longest = max(a for body in vehicle.bodies for a, _ in body.profile)
-                turn = world.street.heading(z) + (3.141593 if oncoming else 0.0)
+                turn = world.street.heading(z) + (HALF_TURN if oncoming else 0.0)
                 add_vehicle(
-                    world, vehicle, world.x(across, z), z + max(0, longest - 2.2),
+                    world, vehicle, world.x(across, z), z + max(0, vehicle.front - 2.2),
                     turn + dice.around(0, 0.02), lamps,
                 )
             z += dice.uniform(9, 40)
     if plan.junction and dice.chance(0.45):
         z = sum(plan.junction) / 2 + dice.uniform(-1.5, 1.5)
         x = dice.uniform(-12, 12)
-        add_vehicle(world, random_car(world), world.x(x, z), z, 1.5708 * dice.sign(), lamps)
+        add_vehicle(world, random_car(world), world.x(x, z), z, QUARTER_TURN * dice.sign(), lamps)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-Color = tuple[int, int, int]
+from .canvas import Color
 
 PLASTER = (
     (214, 196, 160), (198, 176, 140), (222, 214, 196), (206, 160, 128), (188, 186, 170),
@@ -43,12 +43,7 @@ class CityStyle:
     bare: float = 0.0  # share of trees without leaves
     lots: dict[str, float] = field(
         default_factory=lambda: {
-            "building": 7,
-            "garden": 1.2,
-            "park": 1,
-            "wall": 0.6,
-            "fence": 0.6,
-            "hedge": 0.6,
+            "building": 7, "garden": 1.2, "park": 1, "wall": 0.6, "fence": 0.6, "hedge": 0.6,
         }
     )
     parked: float = 0.55
@@ -61,12 +56,7 @@ class CityStyle:
     cobbles: float = 0.1
     weather: dict[str, float] = field(
         default_factory=lambda: {
-            "clear": 2,
-            "cloudy": 3,
-            "overcast": 3,
-            "hazy": 1,
-            "dusk": 0.7,
-            "rain": 0.8,
+            "clear": 2, "cloudy": 3, "overcast": 3, "hazy": 1, "dusk": 0.7, "rain": 0.8,
             "morning": 1,
         }
     )
@@ -101,22 +91,10 @@ STYLES: dict[str, dict[str, CityStyle]] = {
             people=0.35, parked=0.35, leaves=SUMMER + DARK, asphalt=(96, 98, 104), traffic=0.6,
         ),
         "falkmoor": CityStyle(
-            facades=STONE,
-            roofs=SLATE,
-            floors=(3, 5),
-            trees=0.6,
-            leaves=AUTUMN,
-            bare=0.15,
-            cobbles=0.25,
-            paving=(136, 130, 124),
-            balance=(1.02, 1.0, 0.97),
+            facades=STONE, roofs=SLATE, floors=(3, 5), trees=0.6, leaves=AUTUMN, bare=0.15,
+            cobbles=0.25, paving=(136, 130, 124), balance=(1.02, 1.0, 0.97),
             weather={
-                "overcast": 3,
-                "cloudy": 2,
-                "hazy": 2,
-                "morning": 2,
-                "dusk": 1,
-                "rain": 1,
+                "overcast": 3, "cloudy": 2, "hazy": 2, "morning": 2, "dusk": 1, "rain": 1,
                 "clear": 1,
             },
         ),
@@ -134,25 +112,12 @@ STYLES: dict[str, dict[str, CityStyle]] = {
     },
     "val": {
         "ilverton": CityStyle(
-            facades=BRICK[2:] + PASTEL[3:] + STONE[:2],
-            roofs=TILES + SLATE,
-            floors=(2, 5),
-            trees=0.55,
-            verge=0.35,
-            kinds={"old": 3, "shop": 2, "house": 1.2, "modern": 1},
-            asphalt=(110, 106, 102),
-            paving=(164, 148, 132),
-            bicycles=0.6,
-            tram=0.10,
-            leaves=SUMMER + AUTUMN[:2],
-            balance=(1.02, 1.0, 0.98),
+            facades=BRICK[2:] + PASTEL[3:] + STONE[:2], roofs=TILES + SLATE, floors=(2, 5),
+            trees=0.55, verge=0.35, kinds={"old": 3, "shop": 2, "house": 1.2, "modern": 1},
+            asphalt=(110, 106, 102), paving=(164, 148, 132), bicycles=0.6, tram=0.10,
+            leaves=SUMMER + AUTUMN[:2], balance=(1.02, 1.0, 0.98),
             lots={
-                "building": 6,
-                "garden": 1.5,
-                "park": 1.4,
-                "wall": 0.8,
-                "fence": 0.8,
-                "hedge": 0.8,
+                "building": 6, "garden": 1.5, "park": 1.4, "wall": 0.8, "fence": 0.8, "hedge": 0.8,
             },
         ),
         "jorvelde": CityStyle(

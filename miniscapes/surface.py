@@ -1,10 +1,10 @@
 """The look of flat surfaces: colour that fades with distance, grain in perspective."""
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image
 
 from .canvas import SCALE, Color, Layer
-from .textures import tile
+from .textures import add_grain, tile
 from .world import World
 
 
@@ -47,9 +47,7 @@ class GroundDetail:
         grey = self._image(name, per_meter)
         piece = Image.new("L", layer.image.size, 128)
         piece.paste(grey, (-layer.left, self.top - layer.top))
-        piece = Image.blend(Image.new("L", piece.size, 128), piece, strength)
-        merged = Image.merge("RGB", (piece, piece, piece))
-        layer.replace(ImageChops.add(layer.image, merged, 1.0, -128))
+        layer.replace(add_grain(layer.image, piece, strength))
 
 
 def ground_painter(world: World, detail: GroundDetail, color: Color, grains, after=None):

@@ -15,11 +15,7 @@ TILE = 512
 
 
 def _repeat(pattern: Image.Image) -> Image.Image:
-    tile = Image.new("L", (2 * TILE, 2 * TILE))
-    for x in (0, TILE):
-        for y in (0, TILE):
-            tile.paste(pattern, (x, y))
-    return tile
+    return Image.fromarray(np.tile(np.asarray(pattern), (2, 2)))
 
 
 def _smooth_noise(cells: int, seed: int) -> np.ndarray:
@@ -90,11 +86,7 @@ def window(name: str, width: int, height: int, scale: float, x: float, y: float)
     return tile(name).resize((width, height), Image.Resampling.BILINEAR, box=box, reducing_gap=1.5)
 
 
-def add_grain(
-    image: Image.Image, name: str, scale: float, strength: float, x: float, y: float
-) -> Image.Image:
-    """`image` (RGB) lightened and darkened by a tile; strength 1 takes the tile as it is."""
-    piece = window(name, image.width, image.height, scale, x, y)
-    if strength != 1.0:
-        piece = Image.blend(Image.new("L", piece.size, 128), piece, strength)
+def add_grain(image: Image.Image, piece: Image.Image, strength: float) -> Image.Image:
+    """`image` (RGB) lightened and darkened by a piece of a tile; strength 1 takes it as it is."""
+    piece = Image.blend(Image.new("L", piece.size, 128), piece, strength)
     return ImageChops.add(image, Image.merge("RGB", (piece, piece, piece)), 1.0, -128)

@@ -3,7 +3,7 @@
 from .bodywork import Placed, half_at, paint_vehicle
 from .canvas import Layer
 from .fleet import Vehicle
-from .geometry import Point, column_envelope, convex_hull
+from .geometry import Point, column_envelope, convex_hull, rectangle
 from .world import World
 
 
@@ -15,16 +15,15 @@ def add_vehicle(
     turn: float,
     lamps: bool = False,
     group: bool = False,
-) -> bool:
-    """Add a vehicle as one object (and its license plate as another); False if out of sight."""
+) -> None:
+    """Add a vehicle as one object and its license plate as another, unless it is too near."""
     place = Placed(world, x, z, turn)
     longest = max(abs(along) for body in vehicle.bodies for along, _ in body.profile)
-    width = max(body.half for body in vehicle.bodies)
-    corners = [(a, r) for a in (-longest, longest) for r in (-width, width)]
-    nearest = min(place.distance(a, r) for a, r in corners)
+    width = vehicle.half
+    corners = rectangle(-longest, -width, longest, width)
+    nearest = min(place.where(*corner)[1] for corner in corners)
     if z < 2.5 or (nearest < 1.2 and longest < 4):
-        return False
-    place.nearest = max(nearest, 1.2)
+        return
     segments: list[tuple[Point, Point]] = []
     for body in vehicle.bodies:
         left = [place.spot(a, h, -half_at(body, h)) for a, h in body.profile]
@@ -39,39 +38,33 @@ def add_vehicle(
             hub = [place.spot(along - r * 1.3, 0.4, side), place.spot(along + r * 1.3, 0.4, side)]
             segments += [(foot[0], foot[1]), (foot[0], hub[0]), (foot[1], hub[1])]
     outline = column_envelope(segments, 26 if world.camera.size(1, z) < 40 else 44)
-    depth = place.nearest if longest < 4 else place.nearest + 0.6
-    _shadow(world, place, longest, width, max(h for _, h in vehicle.bodies[0].profile))
+    depth = max(nearest, 1.2) + (0.0 if longest < 4 else 0.6)
+    _shadow(world, place, longest, width, vehicle.bodies[0].top)
     kept = world.add(
         vehicle.label + ("group" if group else ""), outline, depth,
         lambda layer: paint_vehicle(layer, world, vehicle, place, lamps),
     )
     if kept and vehicle.label in ("car", "truck", "bus") and world.camera.size(0.52, z) > 5:
         _add_plate(world, vehicle, place, depth)
-    return kept
 
 
 def _shadow(world: World, place: Placed, longest: float, width: float, tall: float) -> None:
-    def square(extra: float):
-        box = ((-longest, -width), (longest, -width), (longest, width), (-longest, width))
+    corners = rectangle(-longest, -width, longest, width)
+
+    def square(extra: float) -> list[Point]:
         return [
             place.spot(a + (extra if a > 0 else -extra), 0, r + (extra if r > 0 else -extra))
-            for a, r in box
+            for a, r in corners
         ]
 
     world.shadows.append((square(0.12), 0.42))
     world.shadows.append((square(-0.05), 0.85))
     if world.air.shadow > 0.3:
         reach = -world.air.side * tall * 0.8
-        project = world.camera.project
         moved = []
-        for along, right in (
-            (-longest, -width), (longest, -width), (longest, width), (-longest, width),
-        ):
-            px = place.x + along * place.dx + right * place.dz
-            pz = place.z + along * place.dz - right * place.dx
-            moved.append(project(px + reach, place.ground, pz + 0.2 * tall))
-        base = square(0.0)
-        world.shadows.append((convex_hull([*base, *moved]), world.air.shadow * 0.85))
+        for x, z in (place.where(*corner) for corner in corners):
+            moved.append(world.camera.project(x + reach, place.ground, z + 0.2 * tall))
+        world.shadows.append((convex_hull([*square(0.0), *moved]), world.air.shadow * 0.85))
 
 
 def _add_plate(world: World, vehicle: Vehicle, place: Placed, depth: float) -> None:

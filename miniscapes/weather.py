@@ -29,6 +29,11 @@ class Air:
     dark: bool  # lamps and windows are lit
     wet: bool  # the road mirrors
 
+    @property
+    def sky(self) -> Color:
+        """What a smooth surface mirrors."""
+        return tuple((a + b) // 2 for a, b in zip(self.horizon, self.zenith, strict=True))
+
     def shade(self, color: Color, distance: float, factor: float = 1.0) -> Color:
         """The colour of a surface at a distance, lit by `factor`."""
         fog = distance * self.density

@@ -1,16 +1,14 @@
 """What one scene is made of: labelled outlines in the order in which they hide each other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .camera import Camera, Street
-from .canvas import Layer
+from .canvas import Painter
 from .dice import Dice
 from .geometry import Pixel, Point, pixel_polygon
 from .styles import CityStyle
 from .weather import Air
-
-Painter = Callable[[Layer], None]
 
 # Paint order: what lies flat, then what stands on it by distance, then what belongs to the camera.
 GROUND, STANDING, FRAME = 0, 1, 2
@@ -24,7 +22,7 @@ class Item:
     polygon: list[Pixel]
     tier: int
     depth: float
-    paint: Painter | None
+    paint: Painter
 
 
 class World:
@@ -43,7 +41,7 @@ class World:
         label: str,
         outline: Sequence[Point],
         depth: float,
-        paint: Painter | None,
+        paint: Painter,
         tier: int = STANDING,
     ) -> bool:
         """Add an object; outlines that miss the image are dropped. True if it was kept."""
