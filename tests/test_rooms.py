@@ -20,7 +20,7 @@ LIMITS = {
     "widgets": (("seglib/widgets",), 600),
     "spine": (SPINE, 3_300),
     "study": (("study",), 3_500),
-    "miniscapes": (("miniscapes",), 5_100),
+    "miniscapes": (("miniscapes",), 4_600),
     "report": (("report",), 450),
     "tests": (("tests",), 10_200),
 }

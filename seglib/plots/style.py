@@ -196,4 +196,4 @@ def joint_legend(figure: Figure, where: str = "outside upper center") -> None:
     for axis in figure.axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    figure.legend(handles.values(), handles.keys(), loc=where, ncols=4)
+    figure.legend(handles.values(), handles.keys(), loc=where, ncols=5)
