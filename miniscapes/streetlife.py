@@ -1,6 +1,6 @@
 """What stands and moves in the street: trees, furniture, people, parked cars, traffic."""
 
-from .fleet import random_bus, random_car, random_caravan, random_trailer, random_truck
+from .fleet import Vehicle, random_bus, random_car, random_caravan, random_trailer, random_truck
 from .furniture import add_box, add_shelter
 from .geometry import HALF_TURN, QUARTER_TURN
 from .nature import add_tree
@@ -10,6 +10,16 @@ from .poles import add_lamp, add_pole
 from .signs import add_sign, add_traffic_light
 from .vehicles import add_vehicle
 from .world import World
+
+# What is there in the place of a car, and the share up to which a throw of the dice picks it.
+PARKED = ((0.01, random_caravan), (0.02, random_trailer), (0.024, random_truck))
+MOVING = ((0.01, random_truck), (0.022, random_bus))
+
+
+def _random_vehicle(world: World, others: tuple) -> Vehicle:
+    """A car, or seldom one of the `others`."""
+    roll = world.dice.random()
+    return next((other for share, other in others if roll < share), random_car)(world)
 
 
 def _blocked(plan: Plan, z: float, margin: float = 1.5) -> bool:
@@ -136,15 +146,7 @@ def add_parked(world: World, plan: Plan, side: int) -> None:
                 turn += QUARTER_TURN * sign * dice.uniform(0.7, 1.0)
             else:
                 turn += dice.around(0, 0.04)
-            roll = dice.random()
-            if roll < 0.01:
-                vehicle = random_caravan(world)
-            elif roll < 0.02:
-                vehicle = random_trailer(world)
-            elif roll < 0.024:
-                vehicle = random_truck(world)
-            else:
-                vehicle = random_car(world)
+            vehicle = _random_vehicle(world, PARKED)
             place = sign * (across + dice.around(0, 0.15))
             add_vehicle(world, vehicle, world.x(place, z), z, turn, group=z > 70)
         z += dice.uniform(5.2, 6.6) if not (bays and wide > 3.9) else dice.uniform(2.6, 3.2)
@@ -161,13 +163,7 @@ def add_traffic(world: World, plan: Plan) -> None:
         z = own if not oncoming else dice.uniform(8, 45)
         while z < 120:
             if dice.chance(0.5 * style.traffic):
-                roll = dice.random()
-                if roll < 0.010:
-                    vehicle = random_truck(world)
-                elif roll < 0.022:
-                    vehicle = random_bus(world)
-                else:
-                    vehicle = random_car(world)
+                vehicle = _random_vehicle(world, MOVING)
                 turn = world.street.heading(z) + (HALF_TURN if oncoming else 0.0)
                 add_vehicle(
                     world, vehicle, world.x(across, z), z + max(0, vehicle.front - 2.2),
