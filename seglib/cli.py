@@ -66,7 +66,7 @@ def train(
     ],
     *, data_from: Folder = None, device: Device = None,
     tracker: Annotated[str, arg(metavar="{none,wandb}")] = "none",
-    retrain: bool = False, compact: bool = False,
+    retrain: bool = False,
     workers: Annotated[int | None, option()] = None, compile: bool = False,
 ) -> None:
     """Train one run and record it: loads the record if there is one, resumes what was interrupted.
@@ -78,32 +78,21 @@ def train(
         data_from: Folder to make the dataset from, as in `seglib data NAME --from`.
         tracker: none, or wandb (offline unless WANDB_MODE says otherwise).
         retrain: Train even if the run is recorded.
-        compact: Leave the weights out of the record.
         workers: Processes that load data (default: none on a CPU, up to 8 for a GPU).
         compile: Compile the network first; pays on a GPU.
     """
     from .data import prepare
-    from .devices import choose_device, keep_memory
-    from .records import find_record, load_record
+    from .devices import keep_memory
     from .text import score_note
     from .training import fit
-    from .training.tracking import check_tracker
-    choose_device(device)
-    config = config.resolved()
-    retrain = retrain or os.environ.get("SEGLIB_RETRAIN") == "1"
     if workers is not None and workers < 0:
         raise ConfigError(f"workers {workers} must be 0 or more")
-    # A recorded run is loaded without its dataset.
-    if retrain or data_from is not None or find_record(config) is None:
-        check_tracker(tracker)  # all that can be refused, before the data are made
-        config.build_model(download=False)
-        if config.init_from is not None:
-            load_record(config.init_from).weights()
+    if data_from is not None:
         prepare(config.dataset, source=data_from)
     keep_memory()
     record = fit(
-        config, device=device, tracker=tracker, retrain=retrain,
-        keep_weights=not compact, workers=workers, compile_model=compile,
+        config, device=device, tracker=tracker, retrain=retrain or None, workers=workers,
+        compile_model=compile,
     )
     print(f"{record.id}: {score_note(record)} in {record.path}")
 
@@ -214,18 +203,17 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
           "seglib train --model timm --encoder resnet34")
 
 
-def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /, epochs: int = 1) -> None:
-    """Train the first epochs of a recorded run again and compare with its history.
+def verify(run: Positional[Annotated[str, arg(metavar="RUN")]], /) -> None:
+    """Train a recorded run up to its first validated epoch again and compare with its history.
 
     Every digit must be equal on the same processor and libraries; elsewhere they must be close.
 
     Args:
         run: Id of the run.
-        epochs: Epochs to repeat; more are added up to the first validated one.
     """
     from .records import load_record
     from .training.verify import repeat
-    print(repeat(load_record(run), epochs))
+    print(repeat(load_record(run)))
 
 
 def commands() -> dict[str, Callable[..., None]]:
@@ -265,7 +253,7 @@ def exit_code(call: Callable[[], Any]) -> int:
         return 0
     except KeyboardInterrupt:
         if not silent:
-            print("\nseglib: interrupted; the same command goes on from here", file=sys.stderr)
+            print("\nseglib: interrupted; a begun training goes on if repeated", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
@@ -301,6 +289,8 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
             return None
         name, rest = rest[0], ["--help"]
     command = known[choose("command", name, known)]
+    if "" in rest:  # a folder of that name would be the current one
+        raise ConfigError(f"an argument is empty (see: seglib {name} --help)")
     # as the shell does at the start of a word
     home = partial(re.sub, "(?<==)~.*", lambda match: os.path.expanduser(match[0]), count=1)
     rest = [home(word) if word.startswith("--") else os.path.expanduser(word) for word in rest]

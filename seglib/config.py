@@ -56,7 +56,7 @@ class RunConfig:
     model: str = "unet"  # Architecture: fcn, unet, vit, swin or timm; `seglib models` compares
     width: int | None = None  # Channels at full size (fcn and unet: 64; 16 suits a CPU; timm: 32)
     norm: bool | None = None  # Batch normalisation after convolutions (unet: yes; fcn: no)
-    skips: int | None = None  # Skip connections there are, from the coarsest (unet: 4; swin: 5)
+    skips: int | None = None  # Skip connections there are, from the coarsest (None: all)
     levels: int | None = None  # Times the size is halved (unet: 4)
     bottleneck: str | None = None  # Channels there, doubling or keeping those before (unet)
     dilation: int | None = None  # Spread of the kernels of stages 2 and 3 (fcn: 1)
@@ -128,13 +128,14 @@ class RunConfig:
         """
         spec, own = dataset_spec(self.dataset), self._own_options()
         size = self.image_size or spec.train_size
-        without_effect = {
+        without_effect = {name: getattr(self, name, None) == own[name] for name in own} | {
+            "skips": self.skips in (own.get("skips"), self.levels or own.get("levels")),
             "crop_size": self.crop_size == size, "decay_all": self.decay_all is False,
             "encoder_rate": self.encoder_rate == 1.0, "gamma": self.schedule == "one_cycle",
             "warm_up": self.schedule == "step" or self.warm_up == WARM_UP,
             "class_weights": "cross_entropy" not in self.loss, "with_val": self.with_val is False,
             "label_smoothing": "cross_entropy" not in self.loss,
-        } | {name: getattr(self, name, None) == default for name, default in own.items()}
+        }
         fields = dataclasses.fields(self)
         changes = {field.name: field.default for field in fields if without_effect.get(field.name)}
         changes |= {"image_size": size, "hold_out": self.hold_out and tuple(sorted(self.hold_out))}

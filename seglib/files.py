@@ -71,7 +71,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     An existing `target` is moved aside first, since no folder can be renamed over another. What a
     killed process left is removed. Processes that may want the same `target` must hold a lock.
     """
-    target = Path(target)
+    target = Path(os.path.realpath(target))  # a link to another disk stays one
     temporary, retired = (target.with_name(f".{target.name}.{end}") for end in ("tmp", "old"))
     for leftover in (temporary, retired):
         shutil.rmtree(leftover, ignore_errors=True)

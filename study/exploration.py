@@ -15,7 +15,7 @@ from scipy import ndimage
 from seglib import paths
 from seglib.data.datasets import DatasetSpec, fingerprint
 from seglib.data.images import read_instance_ids, read_label_ids, resize_mask
-from seglib.data.tree import IMAGE_FOLDER, SPLITS, Scene, has_coarse, has_instances, list_scenes
+from seglib.data.tree import IMAGE_FOLDER, SPLITS, Scene, has_instances, list_scenes
 from seglib.errors import ConfigError
 from seglib.evaluation import metrics
 from seglib.labels import IGNORE_INDEX, ClassSet
@@ -241,6 +241,11 @@ def _object_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any] 
         "tiny_people": float(tiny[people].mean()) if people.any() else None,
         "largest_tenth": float(largest.sum() / table["pixels"].sum()),
     }
+
+
+def has_coarse(root: Path, split: str = "train") -> bool:
+    """Whether a tree has the coarse masks of a split, and images to go with them."""
+    return all((Path(root) / part / split).is_dir() for part in (IMAGE_FOLDER, "gtCoarse"))
 
 
 def _coarse_facts(spec: DatasetSpec, scenes: Sequence[Scene]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Fixtures that several test files share."""
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -9,6 +10,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
+
+import miniscapes
 
 # Label ids, colours and instance flags are spelled out here, so that the fixture does not rest on
 # the code that it tests.
@@ -104,6 +107,8 @@ def tiny_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     anything works on a copy.
     """
     root = tmp_path_factory.mktemp("tiny_tree")
+    version = {"version": miniscapes.VERSION}
+    (root / "dataset.json").write_text(json.dumps(version))  # as if it were generated
     palette = np.zeros((256, 3))
     for number, rgb, _ in LABELS.values():
         palette[number] = rgb

@@ -112,6 +112,7 @@ def test_verify_repeats_the_record(cityscapes_home, capsys):
 )
 def test_options_that_cannot_work(cityscapes_home, capsys, option, value, expected):
     assert expected in refused(capsys, *SMALL, option, *value.split())
+    assert "an argument is empty" in refused(capsys, *SMALL, option, "")
 
 
 def test_datasets_that_are_not_there(seglib_home, monkeypatch, capsys):

@@ -22,7 +22,7 @@ LIMITS = {
     "study": (("study",), 3_500),
     "miniscapes": (("miniscapes",), 4_600),
     "report": (("report",), 450),
-    "tests": (("tests",), 10_200),
+    "tests": (("tests",), 10_300),
 }
 
 
@@ -95,4 +95,4 @@ def test_no_module_imports_itself_by_a_detour():
 def test_a_room_stays_as_small_as_promised(room):
     places, limit = LIMITS[room]
     lines = [file.read_text(encoding="utf-8").count("\n") for file in set(files(*places))]
-    assert 0 < sum(lines) <= limit
+    assert 0 < sum(lines) <= limit, "in a copy of your own, raise the limit in LIMITS"

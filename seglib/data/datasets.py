@@ -37,7 +37,7 @@ def generate(
     options = {"seed": seed, "size": size, "counts": counts}  # those that change the data
     try:
         miniscapes.generate(folder, **options, workers=workers, progress=progress)
-    except ValueError as problem:
+    except (ValueError, ChildProcessError) as problem:  # the latter where one was killed
         raise ConfigError(str(problem)) from None
     return {"version": miniscapes.VERSION, "options": options}
 
@@ -53,6 +53,7 @@ class DatasetSpec:
     # Writes the tree into an empty folder, from the keyword arguments of `prepare`, and returns
     # what the tree was made from, as JSON. Without it the tree is one that the user puts there.
     convert: Callable[..., dict[str, Any]] | None = None
+    like: str = ""  # the dataset whose scenes it has, too
     block: int = 1  # neighbouring scenes of a city (a video's frames) that intervals keep together
 
     def root(self) -> Path:
@@ -68,7 +69,8 @@ DATASETS: dict[str, DatasetSpec] = {
         DatasetSpec("miniscapes", CITYSCAPES_19, (256, 512), (160, 320), generate),
         # Train goes on from the same 320 scenes; val and test are the same.
         DatasetSpec("miniscapes2560", CITYSCAPES_19, (256, 512), (160, 320),
-                    functools.partial(generate, counts=miniscapes.COUNTS | {"train": 2560})),
+                    functools.partial(generate, counts=miniscapes.COUNTS | {"train": 2560}),
+                    like="miniscapes"),
         DatasetSpec("camvid", CAMVID_11, (360, 480), (240, 320), camvid.make_tree, block=20),
         DatasetSpec("cityscapes", CITYSCAPES_19, (1024, 2048), (512, 1024)),
     )
@@ -148,10 +150,9 @@ def _is_current(spec: DatasetSpec, marker: Path, options: dict[str, Any]) -> boo
     if generated and made.get("version") != miniscapes.VERSION:
         return False
     found = {**made.get("options", {}), "source": made.get("source", "unknown")}
-    found["download"] = "source" not in made
     # As JSON has it, so that a tuple equals the list it was stored as.
     for key, value in json.loads(json.dumps(options, default=str)).items():
-        if key != "workers" and value != found.get(key):
+        if key not in ("workers", "download") and value != found.get(key):
             what = f"was made with {key}={found.get(key)}, not {value}; use --force to make it anew"
             raise ConfigError(f"{marker.parent} {what}")
     return True

@@ -74,7 +74,9 @@ class TrainTransform:
         if window != size:
             image = functional.resize(image, size, InterpolationMode.BILINEAR, antialias=True)
             # Exact: plain nearest samples at pixel corners, which shifts the mask by half a pixel.
-            mask = functional.resize(mask, size, InterpolationMode.NEAREST_EXACT)
+            plain = mask.as_subclass(Tensor)[None]  # torchvision < 0.28 takes no mode for a Mask
+            plain = functional.resize(plain, size, InterpolationMode.NEAREST_EXACT)
+            mask = tv_tensors.Mask(plain[0])
         return image, mask
 
 

@@ -94,11 +94,6 @@ def list_scenes(
     return [Scene(root, split, city, name, mode) for name, city in sorted(images)]
 
 
-def has_coarse(root: Path, split: str = "train") -> bool:
-    """Whether a tree has the coarse masks of a split, and images to go with them."""
-    return all((Path(root) / part / split).is_dir() for part in (IMAGE_FOLDER, "gtCoarse"))
-
-
 def has_instances(scenes: Collection[Scene]) -> bool:
     """Whether scenes have masks of instance ids; DatasetError if some have and others lack them."""
     missing = [scene.instance_ids for scene in scenes if not scene.instance_ids.is_file()]
@@ -122,7 +117,7 @@ def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]
                 if stem in cities:
                     raise DatasetError(f"{path}: the same scene as in the city {cities[stem]}")
                 cities[stem] = os.path.basename(place)
-            elif f"_{folder.parent.name}" not in name:  # no other mask or polygons of a scene
+            elif f"_{folder.parent.name}" not in name or not name.endswith((".png", ".json")):
                 if not os.path.exists(path):
                     raise DatasetError(f"{path}: a link to nothing")
                 foreign += [name] if name.lower().endswith(SUFFIXES) else []

@@ -20,7 +20,8 @@ class Architecture(NamedTuple):
 MODELS: dict[str, Architecture] = {
     "fcn": Architecture(".fcn", "FCN", {"width": 64, "dropout": 0.0, "dilation": 1, "norm": False}),
     "unet": Architecture(".unet", "UNet", {
-        "width": 64, "norm": True, "skips": 4, "dropout": 0.0, "levels": 4, "bottleneck": "doubling"
+        "width": 64, "norm": True, "skips": None, "dropout": 0.0, "levels": 4,
+        "bottleneck": "doubling",
     }),
     "vit": Architecture(".vit", "ViT", {
         "size": "b16", "pretrained": False, "dropout": 0.0, "stochastic_depth": 0.1

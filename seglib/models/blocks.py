@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import ConfigError
+
 
 class Block(nn.Sequential):
     """3×3 convolution, batch normalisation (optional), ReLU: (N, C_in, H, W) → (N, C_out, H, W)."""
@@ -77,6 +79,8 @@ class Decoder(nn.ModuleList):
     ) -> None:
         *finer, deepest = levels
         used = len(finer) if skips is None else skips
+        if used > len(finer):
+            raise ConfigError(f"skips {skips}: this network has {len(finer)}")
         sizes = pairwise([deepest, *channels])
         super().__init__(
             Up(before, skip if number < used else 0, after, norm, light)

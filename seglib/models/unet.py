@@ -50,8 +50,8 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, num_classes: int, width: int, norm: bool, skips: int, dropout: float, levels: int,
-        bottleneck: str,
+        self, num_classes: int, width: int, norm: bool, skips: int | None, dropout: float,
+        levels: int, bottleneck: str,
     ) -> None:
         super().__init__()
         growth = BOTTLENECKS[choose("bottleneck of unet", bottleneck, BOTTLENECKS)]

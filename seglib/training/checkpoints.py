@@ -17,7 +17,8 @@ from ..paths import checkpoint_folder
 from ..provenance import RESULTS_VERSION
 
 NAMES = ("last.ckpt", "previous.ckpt")
-KEYS = "model optimizer scheduler scaler average data history epoch_seconds best next_epoch".split()
+KEYS = ("model optimizer scheduler scaler average data history machines epoch_seconds best "
+        "next_epoch").split()
 
 
 def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ from ..evaluation.metrics import mean_iou, pixel_accuracy
 from ..files import check_writable, locked
 from ..labels import IGNORE_INDEX
 from ..models.inspection import count_parameters
-from ..provenance import RESULTS_VERSION, describe_machine, versions
+from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
 from ..records import Record, find_record, save_record
 from ..text import score_note
 from .checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint, save_checkpoint
@@ -100,9 +100,9 @@ def fit(
         # Scored in the precision in which they are kept.
         weights = {name: half(tensor) for name, tensor in state.best["weights"].items()}
         state.model.load_state_dict(weights)
+        model = accelerator.unwrap_model(state.model, keep_fp32_wrapper=False)  # no autocast
         split = config.scored_split
-        found = split and evaluate(
-            state.model, config, split, progress=progress, accelerator=accelerator)
+        found = split and evaluate(model, config, split, progress=progress, accelerator=accelerator)
         if is_main:
             save_record(
                 config, history=state.history, scores={split: found.scores} if split else {},
@@ -235,6 +235,12 @@ def resume(state: TrainingState) -> None:
         state.load_state_dict(saved)
         begins = f"resumed after epoch {state.next_epoch} of {config.epochs}"
     accelerator.print(f"{config.run_id}: {begins} on {accelerator.device.type}")
+    here = {
+        **describe_machine(accelerator.device), "processes": accelerator.num_processes,
+        "compiled": any("_orig_mod" in name for name, _ in state.prepared.named_modules()),
+        "versions": versions(), "commit": commit(),
+    }
+    state.machines += [here] if here not in state.machines[-1:] else []
 
 
 def is_late(state: TrainingState, deadline: float) -> bool:
@@ -252,15 +258,13 @@ def half(tensor: Tensor) -> Tensor:
 
 def describe_run(state: TrainingState) -> dict[str, Any]:
     """What a record's `environment.json` holds: where, with what, how long."""
-    config, accelerator, seconds = state.config, state.accelerator, sum(state.epoch_seconds)
+    config, seconds = state.config, sum(state.epoch_seconds)
     images = config.epochs * (len(state.training) - len(state.training) % config.batch_size)
+    first, *others = state.machines
     return {
-        **describe_machine(accelerator.device), "processes": accelerator.num_processes,
-        "compiled": any("_orig_mod" in name for name, _ in state.prepared.named_modules()),
-        "versions": versions(), "commit": state.commit, "results_version": RESULTS_VERSION,
-        "data": state.data,
-        "parameters": count_parameters(state.model), "best_epoch": state.best["epoch"],
-        "seconds": round(seconds, 1), "epoch_seconds": state.epoch_seconds,
-        "images_per_second": round(images / max(seconds, 0.01), 2),
+        **first, **({"resumed_on": others} if others else {}), "results_version": RESULTS_VERSION,
+        "data": state.data, "parameters": count_parameters(state.model),
+        "best_epoch": state.best["epoch"], "epoch_seconds": state.epoch_seconds,
+        "seconds": round(seconds, 1), "images_per_second": round(images / max(seconds, 0.01), 2),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..errors import choose
 from ..labels import IGNORE_INDEX
+
+PARTS = ("cross_entropy", "dice", "iou")
 
 
 def cross_entropy(
@@ -50,24 +53,22 @@ def overlap_loss(logits: Tensor, mask: Tensor, kind: str) -> Tensor:
 
 
 class SegmentationLoss(nn.Module):
-    """The sum of the losses in a config's name; the rest, weights (C,), is of cross-entropy."""
+    """The sum of the losses in a name ("dice+iou"); the rest, weights (C,), is of cross-entropy."""
 
     def __init__(
         self, name: str, class_weights: Tensor | None = None, smoothing: float = 0.0
     ) -> None:
         super().__init__()
         self.smoothing = smoothing
-        self.parts = name.split("+")
+        self.parts = [choose("loss", part, PARTS) for part in name.split("+")]
         self.register_buffer("class_weights", class_weights)
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
-        losses = [
+        return sum(
             cross_entropy(logits, mask, self.class_weights, self.smoothing)
-            if part == "cross_entropy"
-            else overlap_loss(logits, mask, part)
+            if part == "cross_entropy" else overlap_loss(logits, mask, part)
             for part in self.parts
-        ]
-        return torch.stack(losses).sum()
+        )
 
 
 def sqrt_median_weights(pixels: Tensor) -> Tensor:

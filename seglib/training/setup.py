@@ -13,16 +13,16 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.contrib.concurrent import thread_map
 
+from .. import paths
 from ..config import RunConfig
 from ..data.cache import SceneCache, load_cache
-from ..data.datasets import dataset_spec, fingerprint
+from ..data.datasets import dataset_spec, fingerprint, prepare
 from ..data.images import read_instance_ids
 from ..data.transforms import TrainingSet, mix_seed
 from ..data.tree import has_instances, list_scenes
 from ..devices import is_native, memory_format
 from ..errors import ConfigError, DatasetError, RecordError
 from ..models import build_model
-from ..provenance import commit
 from ..records import Record, load_record
 from .checkpoints import KEYS
 from .losses import SegmentationLoss, sqrt_median_weights
@@ -46,7 +46,7 @@ class TrainingState:
     scaler: torch.amp.GradScaler  # of fp16; disabled in other precisions
     average: AveragedModel | None  # the running mean of the weights, with the config's `ema`
     data: dict[str, str]  # fingerprints of the masks that are learned from and scored, by split
-    commit: str | None = field(default_factory=commit)  # of the code that trains
+    machines: list[dict[str, Any]] = field(default_factory=list)  # and code, of each session
     history: list[dict[str, Any]] = field(default_factory=list)  # a row per validated epoch
     epoch_seconds: list[float] = field(default_factory=list)
     best: dict[str, Any] = field(default_factory=lambda: {"score": -math.inf, "weights": {}})
@@ -77,10 +77,10 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
 
     Its variables `ACCELERATE_*` have no say, so that a run's id stands for one result.
     """
-    if (size := os.environ.get("WORLD_SIZE", "1")) == "1":
-        # A notebook runs several configs in one process; the first one's settings must not stick.
-        AcceleratorState._reset_state(reset_partial_state=True)
-    elif "LOCAL_RANK" not in os.environ:  # accelerate would train alone
+    size = os.environ.get("WORLD_SIZE", "1")
+    # A notebook runs several configs in one process; the first one's settings must not stick.
+    AcceleratorState._reset_state(reset_partial_state=size == "1")
+    if size != "1" and "LOCAL_RANK" not in os.environ:  # accelerate would train alone
         hint = "without LOCAL_RANK; start with torchrun, or unset it"
         raise ConfigError(f"WORLD_SIZE is set ({size}) {hint}")
     if device.type == "cuda" and device.index is not None:
@@ -121,18 +121,21 @@ def new_state(
         initialize_from(model, config, load_record(config.init_from))
     model = model.to(device, memory_format=memory_format(device))
     bare_optimizer = build_optimizer(model, config, device)
-    # The caches come after what can be refused at once: they may take minutes to build.
+    # Data and caches come after what can be refused at once: they may take minutes to make.
+    prepare(config.dataset, progress=progress)
     hold_out, split = config.hold_out or (), config.scored_split
     training = [scene for part in config.trained_splits
                 for scene in list_scenes(root, part, config.mode, hold_out)]
     scored = list_scenes(root, split, hold_out=hold_out) if split else []
     if has_instances(scored):  # what scoring would refuse, it refuses now
         masks, title = [scene.instance_ids for scene in scored], "checking instance masks"
+        masks = masks[accelerator.process_index :: accelerator.num_processes]
         thread_map(read_instance_ids, masks, desc=title, disable=not progress, leave=False)
     count = min(len(training), config.train_images or len(training))
     epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
-    data = {part: fingerprint(root, part, config.mode) for part in config.trained_splits}
-    data |= {split: fingerprint(root, scored[0].split)} if split else {}
+    with accelerator.main_process_first():  # remembered for the others
+        data = {part: fingerprint(root, part, config.mode) for part in config.trained_splits}
+        data |= {split: fingerprint(root, scored[0].split)} if split else {}
     scenes = load_cache(training, size, classes, progress)
     validation = load_cache(scored, size, classes, progress) if scored else scenes.subset(0, 0)
     if config.train_images is not None:
@@ -186,14 +189,10 @@ def epoch_batches(
 def initialize_from(model: nn.Module, config: RunConfig, record: Record) -> None:
     """Copy a recorded run's weights into `model` of `config`, the class head's by classes' names.
 
-    Other classes keep fresh weights; other differences in shape raise `RecordError`.
+    Other classes keep fresh weights; other differences in shape raise `RecordError`, and a start
+    that was trained on what `config` scores `ConfigError`.
     """
-    if record.config.with_val and not config.with_val and record.config.dataset == config.dataset:
-        raise ConfigError(f"init_from {record.id}: was trained on val, which this run would score")
-    seen = set(config.hold_out or ()) - set(record.config.hold_out or ())
-    if seen and record.config.dataset == config.dataset:
-        cities = f"{', '.join(sorted(seen))}, which this run would hold out"
-        raise ConfigError(f"init_from {record.id}: was trained on {cities}")
+    refuse_seen(config, record)
     if problem := record.other_data():
         print(f"init_from: {problem}")
     source, old_names = record.weights(), record.dataset.class_set.names
@@ -211,6 +210,19 @@ def initialize_from(model: nn.Module, config: RunConfig, record: Record) -> None
             shapes = f"has shape {tuple(old.shape)}, this run needs {tuple(tensor.shape)}"
             raise RecordError(f"init_from {record.id}: {name!r} {shapes}")
         tensor.copy_(old)
+
+
+def refuse_seen(config: RunConfig, record: Record) -> None:
+    """Raise `ConfigError` if a start, or one before it, was trained on what `config` scores."""
+    start = record.config
+    own, theirs = (dataset_spec(each.dataset) for each in (config, start))
+    seen = sorted({*(config.hold_out or ())} - {*(start.hold_out or ())})
+    seen += ["val"] if start.with_val and not config.with_val else []
+    if seen and (own.like or own.name) == (theirs.like or theirs.name):
+        what = f"was trained on {', '.join(seen)}, which this run would score"
+        raise ConfigError(f"init_from {config.init_from}: {record.id} {what}")
+    if start.init_from and (paths.results_dir() / start.init_from).is_dir():  # else unknown
+        refuse_seen(config, load_record(start.init_from))
 
 
 def class_axes(config: RunConfig) -> dict[str, int]:

@@ -17,15 +17,11 @@ def check_tracker(name: str) -> None:
         hint = "install it with: pip install 'seglib[wandb]'"
         raise ConfigError(f"tracker 'wandb' is not installed; {hint}")
     import wandb  # optional
-    mode = choose("WANDB_MODE", wandb_mode(), ("online", "offline", "disabled"))
+    mode = os.environ.setdefault("WANDB_MODE", "offline")  # such a run can be synchronised later
+    choose("WANDB_MODE", mode, ("online", "offline", "disabled"))
     if mode == "online" and not wandb.login(prompt=False, verify=False):
         hint = "set WANDB_API_KEY or use 'offline'"
         raise ConfigError(f"WANDB_MODE is 'online' but there is no API key; {hint}")
-
-
-def wandb_mode() -> str:
-    """`WANDB_MODE`, offline by default: such a run can be synchronised later."""
-    return os.environ.get("WANDB_MODE", "offline")
 
 
 def start_tracker(name: str, config: RunConfig) -> AbstractContextManager:
@@ -37,7 +33,7 @@ def start_tracker(name: str, config: RunConfig) -> AbstractContextManager:
     try:
         return wandb.init(
             project="seglib", group=config.run_id, name=config.run_id,  # a group of sessions
-            config=config.to_dict(), mode=wandb_mode(), dir=paths.build_dir(),
+            config=config.to_dict(), mode=os.environ["WANDB_MODE"], dir=paths.build_dir(),
             settings=wandb.Settings(silent=True, console="off"),
         )
     except wandb.Error as problem:

@@ -71,6 +71,10 @@ def test_a_new_dataset_needs_one_entry_and_a_converter(home, monkeypatch, tmp_pa
     source.mkdir()
     root = prepare("toy", source, progress=False)
     assert root == prepare("toy") == home / "data" / "toy"
+    elsewhere = root.rename(tmp_path / "elsewhere")
+    root.symlink_to(elsewhere)  # a link to another disk stays one
+    assert prepare("toy", source, force=True, progress=False).is_symlink()
+    assert elsewhere.is_dir() and not [*root.parent.glob(".toy.[!l]*")]
     assert [scene.name for scene in list_scenes(root, "train")] == ["ulm_000003_000019"]
     made = {"name": "toy", "version": 3, "source": str(source)}
     assert json.loads((root / "dataset.json").read_text()) == made

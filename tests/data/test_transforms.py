@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from torchvision import tv_tensors
+from torchvision.transforms.v2 import functional
 
 from seglib.config import RunConfig
 from seglib.data.cache import SceneCache
@@ -29,6 +31,19 @@ def moved(seed: int = 0, axis: str = "x", **changes) -> tuple[torch.Tensor, torc
         mask = (image[1] / 5).to(torch.uint8)
     torch.manual_seed(seed)
     return TrainTransform(config)(image, mask)
+
+
+def test_a_mask_is_resized_as_a_plain_tensor(monkeypatch) -> None:
+    """For a `Mask`, torchvision before 0.28 ignores the mode and shifts it by half a pixel."""
+    resize, kinds = functional.resize, []
+
+    def seen(image, *arguments, **options):
+        kinds.append(type(image))
+        return resize(image, *arguments, **options)
+
+    monkeypatch.setattr(functional, "resize", seen)
+    moved(scale=(1.6, 1.6))
+    assert kinds == [tv_tensors.Image, torch.Tensor]
 
 
 def inside(mask: torch.Tensor) -> torch.Tensor:

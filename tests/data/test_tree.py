@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from trees import write_scene
 
-from seglib.data.tree import describe, has_coarse, has_instances, list_scenes
+from seglib.data.tree import describe, has_instances, list_scenes
 from seglib.errors import ConfigError, DatasetError
 
 ULM1, ULM2, AACHEN = (f"{name}_000019" for name in ("ulm_000001", "ulm_000002", "aachen_000001"))
@@ -66,7 +66,6 @@ def test_cities_are_held_out_of_train(root):
 
 
 def test_what_a_tree_has_is_asked_of_the_folder(root):
-    assert has_coarse(root) and not has_coarse(root, "val")
     scenes = list_scenes(root, "train")
     assert has_instances(scenes)
     scenes[1].instance_ids.unlink()

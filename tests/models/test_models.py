@@ -197,6 +197,9 @@ def test_skips_are_counted_from_the_coarsest(case):
     counts = range(len(build(case).decoder) + 1)
     joined = [[up.joins for up in build(case, skips=count).decoder] for count in counts]
     assert joined == [[True] * count + [False] * (len(counts) - 1 - count) for count in counts]
+    with pytest.raises(ConfigError, match=f"skips {len(counts)}: this network has {counts[-1]}"):
+        build(case, skips=len(counts))
+    assert all(up.joins for up in build("unet", levels=5).decoder)
 
 
 def test_swin_windows_that_fit_need_no_padding():

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seglib.config import CHOICES
+from seglib.errors import ConfigError
 from seglib.labels import IGNORE_INDEX
 from seglib.training.losses import SegmentationLoss, sqrt_median_weights
 
@@ -43,6 +44,12 @@ def test_value_by_hand(name: str) -> None:
     loss = SegmentationLoss(name)(logits_of(PROBABILITY), TRUTH)
     assert loss.shape == ()
     assert loss.item() == pytest.approx(BY_HAND[name], abs=1e-6)
+
+
+def test_another_loss_is_refused() -> None:
+    for name in ("focal", "Dice", "cross_entropy+", ""):
+        with pytest.raises(ConfigError, match="loss '.*' is unknown; choose one of: cross_entropy"):
+            SegmentationLoss(name)
 
 
 def test_class_weights_by_hand() -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import numpy as np
@@ -22,10 +23,10 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from seglib import cli, paths
+from seglib import cli, devices, paths
 from seglib.config import RunConfig
 from seglib.data.cache import SceneCache
-from seglib.data.datasets import DATASETS, DatasetSpec, fingerprint
+from seglib.data.datasets import DATASETS, DatasetSpec, dataset_spec, fingerprint
 from seglib.data.images import read_instance_ids, read_label_ids
 from seglib.data.transforms import TrainingSet
 from seglib.data.tree import list_scenes
@@ -39,7 +40,13 @@ from seglib.records import Record, load_record, save_record
 from seglib.training import checkpoints, loop, optim, setup
 from seglib.training.checkpoints import checkpoint_folder
 from seglib.training.loop import NonFiniteLoss, OutOfTime, fit
-from seglib.training.setup import epoch_batches, initialize_from, make_accelerator, new_state
+from seglib.training.setup import (
+    epoch_batches,
+    initialize_from,
+    make_accelerator,
+    new_state,
+    refuse_seen,
+)
 from seglib.training.verify import repeat
 
 # Batch normalisation, dropout, a schedule: whatever has a state that a checkpoint must hold.
@@ -206,6 +213,21 @@ def test_two_processes_share_the_work_of_one_run(home: Path) -> None:
 # --- the loop ---------------------------------------------------------------------------------
 
 
+def test_scores_are_of_the_precision_of_predictions(home: Path, monkeypatch) -> None:
+    """Where bf16 is imitated, networks are used in fp32: by `fit`, too, once it has trained."""
+    monkeypatch.setattr(devices, "is_native", lambda precision, device: precision == "fp32")
+    kinds = []
+
+    def seen(model, *arguments, **options):
+        layer = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
+        layer.register_forward_hook(lambda layer, given, out: kinds.append(out.dtype))
+        return evaluate(model, *arguments, **options)
+
+    monkeypatch.setattr(loop, "evaluate", seen)
+    train(changed(precision="bf16"))
+    assert {*kinds} == {torch.float32}
+
+
 @pytest.mark.parametrize("processes", [1, 2, 4])
 @pytest.mark.parametrize("accumulation", [1, 2])
 def test_batches_of_all_processes_are_a_partition(processes: int, accumulation: int) -> None:
@@ -325,13 +347,20 @@ def test_a_run_on_train_and_val_is_scored_on_test_alone(home: Path, capsys) -> N
         assert f"{record.id} was trained on val; score it on test" in capsys.readouterr().err
     assert score_split(record, "test", device="cpu", progress=False) and record.miou() > 0
     assert [*Record(record.path).scores] == ["test"]
-    with pytest.raises(ConfigError, match=f"init_from {record.id}: was trained on val, which this"):
+    with pytest.raises(ConfigError, match=f"{record.id} was trained on val, which this run would"):
         train(changed(init_from=record.id))
+    later = changed(dataset="camvid", model="unet", init_from=record.id)  # a start in between
+    larger = changed(dataset="miniscapes2560", with_val=True)  # the same val
+    for start, seen in ((later, record.id), (larger, larger.run_id)):
+        known = SimpleNamespace(id=start.run_id, config=start, dataset=dataset_spec(start.dataset))
+        with pytest.raises(ConfigError, match=f"init_from x: {seen} was trained on val"):
+            refuse_seen(changed(init_from="x"), known)
+        refuse_seen(changed(init_from="x", with_val=True), known)
 
 
 def test_a_city_that_the_start_was_trained_on_cannot_be_held_out(home: Path) -> None:
     record, held = train(), train(changed(hold_out=("southtown",)))
-    with pytest.raises(ConfigError, match=f"init_from {record.id}: was trained on southtown, "):
+    with pytest.raises(ConfigError, match=f"{record.id} was trained on southtown, which"):
         train(changed(init_from=record.id, hold_out=("southtown",)))
     train(changed(init_from=held.id, hold_out=("southtown",)))
 

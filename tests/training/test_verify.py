@@ -9,6 +9,8 @@ from runs import TINY, train
 
 from seglib.errors import RecordError
 from seglib.records import Record, history_text
+from seglib.training import loop
+from seglib.training.loop import OutOfTime
 from seglib.training.verify import repeat
 
 
@@ -31,6 +33,16 @@ def test_the_same_digits_are_one_line(record: Record) -> None:
         assert repeat(record, epochs) == expected
     other = edited(record, "environment.json", record.environment | {"processor": "an abacus"})
     assert repeat(other, 3) == expected
+
+
+def test_machines_of_later_sessions_are_recorded_and_do_not_matter(home, monkeypatch) -> None:
+    with pytest.raises(OutOfTime):
+        train(deadline=0.0)
+    monkeypatch.setattr(loop, "commit", lambda: "another")
+    record = train()
+    assert record.environment["commit"] != "another"
+    assert [each["commit"] for each in record.environment["resumed_on"]] == ["another"]
+    assert repeat(record) == f"{record.id}: 1 recorded rows repeated to every digit"
 
 
 def test_elsewhere_close_is_enough(record: Record) -> None:

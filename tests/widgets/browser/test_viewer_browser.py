@@ -282,18 +282,11 @@ def test_page_from_disk_loads_nothing_and_takes_names_as_text(disk, viewer) -> N
 
 
 @pytest.mark.parametrize("keys", ["", "b", "bpss", "no"])
-def test_redraw_takes_less_than_a_frame(disk, viewer, capsys, keys: str) -> None:
+def test_redraw_takes_less_than_a_frame(disk, viewer, keys: str) -> None:
     disk.keys(keys)
     measured = disk.page("measure", viewer, 40)
-    redraw, latency = sorted(measured["redraw"]), sorted(measured["latency"])
-    with capsys.disabled():
-        print(
-            f"\nviewer redraw with keys {keys!r} at {measured['width']}x{measured['height']}: "
-            f"median {statistics.median(redraw):.1f} ms, 95 % within {redraw[-3]:.1f} ms; "
-            f"from the slider to the pixels: median {statistics.median(latency):.1f} ms"
-        )
     assert measured["width"] * measured["height"] >= 1024 * 512
-    assert statistics.median(redraw) < 16
+    assert statistics.median(measured["redraw"]) < 16
 
 
 # --- in a notebook -----------------------------------------------------------------------------
