@@ -41,7 +41,7 @@ from study.plan import load_study
 
 REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
-DATASETS, MODELS, SPLITS = ("miniscapes", "camvid"), tuple(MODEL_NAMES), ("train", "val", "test")
+DATASETS, MODELS = ("miniscapes", "camvid"), ("fcn", "unet", "vit", "swin")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
 BASES = {"longer training, full": ":longer training", "2560": ":160"} | dict.fromkeys(
     ("fine-tuned", "full augmentation", "no augmentation", "longer training", "without ImageNet",
@@ -155,7 +155,7 @@ def data_numbers(dataset: str) -> Named:
     """What notebook 01 found of a dataset."""
     facts, spec = read_json(facts_file(dataset), RecordError), dataset_spec(dataset)
     shares = pd.Series(facts["shares"]["train"], spec.class_set.names).sort_values(ascending=False)
-    for split in SPLITS:
+    for split in ("train", "val", "test"):
         yield f"{split} scenes", number(facts["scenes"][split])
     yield "size", setting(spec.scene_size)
     yield "classes", number(len(shares))
@@ -263,7 +263,7 @@ def drive_numbers() -> Named:
     published = [name.split("/")[1:] for name in published_checksums() if "annot/" not in name]
     frames = Counter((name.split("_")[0], split) for split, name in published)
     for drive in {drive for drive, _ in frames}:
-        for split in SPLITS:
+        for split in ("train", "val", "test"):
             yield f"camvid/{drive}/{split}", number(frames[drive, split])
 
 

@@ -91,7 +91,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def stamp_all() -> None:
-        for path in options.notebooks or sorted((home() / "notebooks").glob("*.ipynb")):
+        if not (paths := options.notebooks or sorted((home() / "notebooks").glob("*.ipynb"))):
+            raise SeglibError(f"{home() / 'notebooks'}: no notebook there; name some")
+        for path in paths:
             state = "stamped" if stamp(path, options.address) else "already so"
             print(f"{path.name:40} {state}")
 

@@ -247,6 +247,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_intermixed_args(arguments)
     if options.html and options.command != "execute":
         parser.error(f"--html goes with execute, not with {options.command}")
+    other = os.environ.get("SEGLIB_DATASET", "miniscapes") != "miniscapes"
+    if options.command == "refresh" and other:
+        parser.error("committed notebooks show miniscapes; unset SEGLIB_DATASET, or use execute")
     ok, folder = True, home() / "notebooks"
     if not (paths := options.notebooks or sorted(folder.glob("*.ipynb"))):
         parser.error(f"{folder}: no notebook there; name some")

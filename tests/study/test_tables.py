@@ -170,6 +170,9 @@ def test_runs_on_train_and_val_stand_only_among_the_published_ones(runs):
 def test_the_committed_tables_are_those_of_the_committed_records(monkeypatch):
     monkeypatch.delenv("SEGLIB_HOME", raising=False)
     table = tables.summary()
+    known = (paths.results_dir() / "summary.csv").read_text("utf-8")
+    others = [run for run in table["run"] if run not in known]
+    assert not others, "not in results/summary.csv; run `make tables`, or move them elsewhere"
     text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     assert text.encode() == (paths.results_dir() / "summary.csv").read_bytes()
     readme = (paths.home() / "README.md").read_text(encoding="utf-8")

@@ -204,9 +204,14 @@ def test_execute_writes_a_copy_and_a_page(tmp_path, seglib_home, monkeypatch, ca
     assert capsys.readouterr().out.startswith("small.ipynb")
 
 
-def test_a_failing_cell_keeps_the_file_and_ends_in_one_line(tmp_path, seglib_home, capsys):
+def test_what_fails_keeps_the_file_and_ends_in_one_line(tmp_path, seglib_home, capsys, monkeypatch):
     path = small_notebook(tmp_path, "1 / 0")
     before = path.read_bytes()
+    monkeypatch.setenv("SEGLIB_DATASET", "camvid")
+    with pytest.raises(SystemExit):
+        notebooks.main(["refresh", str(path)])
+    assert "committed notebooks show miniscapes; unset SEGLIB_DATASET" in capsys.readouterr().err
+    monkeypatch.delenv("SEGLIB_DATASET")
     assert notebooks.main(["refresh", str(path)]) == 1
     assert path.read_bytes() == before
     last = capsys.readouterr().err.splitlines()[-1]
