@@ -253,7 +253,7 @@ def exit_code(call: Callable[[], Any]) -> int:
         return 0
     except KeyboardInterrupt:
         if not silent:
-            print("\nseglib: interrupted; a begun training goes on if repeated", file=sys.stderr)
+            print("\nseglib: interrupted; a training goes on when it is run again", file=sys.stderr)
         return 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit

@@ -249,7 +249,7 @@ def test_interrupted_it_ends_in_one_line_and_leaves_no_kernel(tmp_path, seglib_h
         time.sleep(0.1)
     process.send_signal(number)
     assert process.communicate()[1].strip().splitlines() == [
-        "seglib: interrupted; the same command goes on from here"
+        "seglib: interrupted; a training goes on when it is run again"
     ]
     assert process.returncode == 1
     with pytest.raises(ProcessLookupError):
