@@ -289,7 +289,7 @@ def parse(arguments: list[str]) -> Callable[[], Any] | None:
             return None
         name, rest = rest[0], ["--help"]
     command = known[choose("command", name, known)]
-    if "" in rest:  # a folder of that name would be the current one
+    if "" in rest:  # as a path, the current folder
         raise ConfigError(f"an argument is empty (see: seglib {name} --help)")
     # as the shell does at the start of a word
     home = partial(re.sub, "(?<==)~.*", lambda match: os.path.expanduser(match[0]), count=1)

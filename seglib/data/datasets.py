@@ -53,8 +53,8 @@ class DatasetSpec:
     # Writes the tree into an empty folder, from the keyword arguments of `prepare`, and returns
     # what the tree was made from, as JSON. Without it the tree is one that the user puts there.
     convert: Callable[..., dict[str, Any]] | None = None
-    like: str = ""  # the dataset whose scenes it has, too
     block: int = 1  # neighbouring scenes of a city (a video's frames) that intervals keep together
+    like: str = ""  # the dataset whose scenes it has, too
 
     def root(self) -> Path:
         """The root of its tree, whether or not it is there yet (`prepare` makes it)."""

@@ -225,7 +225,7 @@ def announce(record: Record) -> Record:
 
 
 def resume(state: TrainingState) -> None:
-    """Go on from the run's checkpoint if there is one; says so, or that training begins."""
+    """Go on from the run's checkpoint if there is one, say so, and note the machine."""
     config, accelerator = state.config, state.accelerator
     saved, passed_over = load_checkpoint(config.run_id, state.data)
     for line in passed_over:

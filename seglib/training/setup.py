@@ -115,14 +115,13 @@ def new_state(
     """A run before its first epoch: network and optimiser, scenes at the run's size, loss."""
     torch.manual_seed(config.seed)
     model, device = config.build_model(download=config.init_from is None), accelerator.device
-    spec, size = dataset_spec(config.dataset), config.image_size
-    root, classes = spec.root(), spec.class_set
+    classes, size = dataset_spec(config.dataset).class_set, config.image_size
     if config.init_from is not None:
         initialize_from(model, config, load_record(config.init_from))
     model = model.to(device, memory_format=memory_format(device))
     bare_optimizer = build_optimizer(model, config, device)
     # Data and caches come after what can be refused at once: they may take minutes to make.
-    prepare(config.dataset, progress=progress)
+    root = prepare(config.dataset, progress=progress)
     hold_out, split = config.hold_out or (), config.scored_split
     training = [scene for part in config.trained_splits
                 for scene in list_scenes(root, part, config.mode, hold_out)]

@@ -38,6 +38,10 @@ def street(tmp_path):
     return write_scene(tmp_path, labels, instances)
 
 
+def test_coarse_masks_are_looked_for_by_split(tiny_tree):
+    assert exploration.has_coarse(tiny_tree) and not exploration.has_coarse(tiny_tree, "test")
+
+
 def test_pixel_counts_and_shares(street):
     counts = exploration.pixel_counts([street], CITYSCAPES_19)
     assert counts.shape == (1, 20)
