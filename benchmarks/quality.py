@@ -1,12 +1,14 @@
 """CamVid's test mIoU for the same minutes of training on this machine, with two starts.
 
 Ours are the recorded recipes, the U-Net from scratch and the network with the pretrained encoder,
-three seeds each: for the minutes that the records took, and for ten with as many epochs as fit. The
-peers are `segmentation_models_pytorch.Unet` from scratch, and with the same encoder and the same
-ImageNet weights, trained once with the settings of that project's own CamVid example (Adam at 2e-4,
-cosine to 1e-5 over the run, Dice loss over twelve classes, batches of 32 crops of 320×320, its
-augmentations, Lightning). They stop by the clock, which their schedule follows too. Everyone is
-scored by our evaluator on the eleven classes, void left out, which spares the peers their twelfth.
+three seeds each: the study's records, and runs of as many epochs as fit into ten minutes. The peers
+are `segmentation_models_pytorch.Unet` from scratch, and with the same encoder and the same ImageNet
+weights, trained once with the settings of that project's own CamVid example (Adam at 2e-4, cosine
+to 1e-5 over the run, Dice loss over twelve classes, batches of 32 crops of 320×320, its
+augmentations, Lightning). They stop by the clock, which their schedule follows too, after as long
+as our epochs take on this machine, by one measured here: a record may come from a faster one.
+Everyone is scored by our evaluator on the eleven classes, void left out, which spares the peers
+their twelfth.
 
 Interrupted, a run goes on from its last epoch, and the seconds before count.
 """
@@ -40,7 +42,7 @@ from seglib.files import read_json, write_json
 from seglib.labels import CAMVID_11, IGNORE_INDEX
 from seglib.models.pretrained import load_published
 from seglib.recipes import recipe
-from seglib.records import Record, load_record
+from seglib.records import Record, find_record
 from seglib.text import network_name
 from seglib.training.checkpoints import remove_checkpoint
 from seglib.training.loop import OutOfTime, fit
@@ -56,7 +58,7 @@ VALIDATION = 1.06  # how much longer our epochs take with those validations that
 
 
 def measure(repetitions: int, minutes: int | None = None) -> list[Comparison]:
-    """Trainings of so many `minutes` (None: of those that the records took).
+    """Trainings of so many `minutes` (None: of the recorded epochs, as long as they take here).
 
     `repetitions` is not used: an hour is not spent twice.
     """
@@ -64,11 +66,13 @@ def measure(repetitions: int, minutes: int | None = None) -> list[Comparison]:
     prepare("camvid")
     rows = []
     for model, encoder in PEERS.items():
-        ours = [_ours(recipe("camvid", model, seed=seed), minutes) for seed in SEEDS]
-        own = [record.environment["seconds"] / 60 for record in ours]
-        length = minutes or round(sum(own) / len(own))
+        config = recipe("camvid", model)
+        pace = _epoch_seconds(config)
+        if minutes is not None:
+            config = dataclasses.replace(config, epochs=max(1, round(60 * minutes / pace)))
+        length = minutes or round(config.epochs * pace / 60)
+        ours = [_trained(dataclasses.replace(config, seed=seed)) for seed in SEEDS]
         peer = _once(f"{encoder}-{length}", partial(_train_peer, encoder, length))
-        config = ours[0].config
         work = cost(config.build_model(download=False), config.image_size)
         rows.append(
             Comparison(
@@ -77,7 +81,8 @@ def measure(repetitions: int, minutes: int | None = None) -> list[Comparison]:
                 *("%", "higher", [100 * record.miou("test") for record in ours]),
                 f"{network_name(config)}: {work}, {config.epochs} epochs, {len(SEEDS)} seeds",
                 *([peer["miou"]], _way(peer)),
-                note=f"trained {sum(own) / len(own):.1f} min against {peer['minutes']:.1f} min",
+                note=f"{config.epochs * pace / 60:.1f} min, at {pace:.1f} s an epoch here, "
+                f"against {peer['minutes']:.1f} min",
                 why="An encoder at a lower resolution sees more images in the same time.",
             )
         )
@@ -101,20 +106,15 @@ def _once(name: str, train) -> dict[str, Any]:
 # --- ours ----------------------------------------------------------------------------------------
 
 
-def _ours(config: RunConfig, minutes: int | None) -> Record:
-    """The study's record, or one of fewer epochs that is trained here, scored on test."""
-    if minutes is None:
-        return load_record(config.run_id)
-    record = fit(
-        dataclasses.replace(config, epochs=_epochs(config, minutes)),
-        device="cpu", results=FOLDER / "results",
-    )
+def _trained(config: RunConfig) -> Record:
+    """The study's record of a run, or one that is trained here, scored on test."""
+    record = find_record(config) or fit(config, device="cpu", results=FOLDER / "results")
     score_split(record, "test", device="cpu")
     return record
 
 
-def _epochs(base: RunConfig, minutes: int) -> int:
-    """How many epochs it takes, by one measured once and kept: a resumed run keeps its length."""
+def _epoch_seconds(base: RunConfig) -> float:
+    """What an epoch takes here, measured once and kept: a resumed run keeps its length."""
     path = FOLDER / f"pace-{base.model}.json"
     if not path.exists():
         for split in ("train", "val"):
@@ -122,7 +122,7 @@ def _epochs(base: RunConfig, minutes: int) -> int:
         with quiet():
             epoch_seconds = seconds(lambda: _one_epoch(base)) * VALIDATION
         write_json(path, {"epoch_seconds": epoch_seconds})
-    return max(1, round(60 * minutes / read_json(path)["epoch_seconds"]))
+    return read_json(path)["epoch_seconds"]
 
 
 def _one_epoch(base: RunConfig) -> None:

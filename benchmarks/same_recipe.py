@@ -68,12 +68,9 @@ def measure(repetitions: int, base: RunConfig | None = None) -> list[Comparison]
                  for runs in (ours, theirs)]
     names = "seglib's U-Net", f"smp.Unet(tu-{base.model_options()['encoder']})"
     ways = [f"{name}: {words}" for name, words in zip(names, costs, strict=True)]
-    minutes = [sum(record.environment["seconds"] for record in runs) / 60 / repetitions
-               for runs in (ours, theirs)]
     return [Comparison(
         f"CamVid test mIoU, one encoder and one recipe of {base.epochs} epochs",
         *("%", "higher", values[0], ways[0], values[1], ways[1]),
-        note=f"trained {minutes[0]:.0f} min against {minutes[1]:.0f} min a run",
         why="Seeds of one network differ by about as much.",
     )]
 
