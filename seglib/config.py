@@ -24,18 +24,19 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 # Fields, what their values must fulfil (None always may be), and that in words.
 RULES: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
-    ("width levels dilation epochs batch_size accumulation", lambda v: v >= 1, "1 or more"),
+    ("width dilation epochs batch_size accumulation", lambda v: v >= 1, "1 or more"),
     ("train_images validate_every", lambda v: v >= 1, "1 or more"),
     ("learning_rate encoder_rate clip_norm", lambda v: 0 < v < math.inf, "above 0"),
     ("weight_decay rotation", lambda v: 0 <= v < math.inf, "0 or more"),
     ("dropout stochastic_depth warm_up", lambda v: 0 <= v < 1, "at least 0 and below 1"),
     ("ema label_smoothing", lambda v: 0 < v < 1, "between 0 and 1"),
     ("freeze skips", lambda v: v >= 0, "0 or more"),
+    ("levels", lambda v: 1 <= v <= 6, "1 to 6"),
     ("hold_out", lambda v: len(set(v)) == len(v) > 0, "names of cities, each once"),
     ("jitter", lambda v: 0 <= v <= 1, "between 0 and 1"),
     ("gamma", lambda v: 0 < v <= 1, "above 0 and at most 1"),
     ("scale", lambda v: 0 < v[0] <= v[1] < math.inf, "two numbers, 0 < lowest <= highest"),
-    ("window", lambda v: min(v) > 0, "a height and a width in tokens above 0"),
+    ("window", lambda v: 1 <= min(v) <= max(v) <= 32, "a height and a width of 1 to 32 tokens"),
     ("image_size crop_size", lambda v: min(v) > 0, "a height and a width in pixels above 0"),
     ("init_from", lambda v: v and not set("/\\") & set(v), "the id of a recorded run"),
     ("seed", lambda v: 0 <= v < 2**63, "at least 0 and below 2**63"),

@@ -23,8 +23,8 @@ FIELDS = [field.name for field in dataclasses.fields(RunConfig)]
 
 BAD_VALUES = {
     "dataset": [None, 3], "model": [None, 3, ["unet"]], "width": [0, -1, 1.5, "16", True, NAN],
-    "norm": ["yes", 1], "skips": ["no", -1, True], "levels": [0, "4"], "bottleneck": [3],
-    "dilation": [0], "window": [0, (7,), (0, 7), 7], "size": [3], "encoder": [3],
+    "norm": ["yes", 1], "skips": ["no", -1, True], "levels": [0, 7, "4"], "bottleneck": [3],
+    "dilation": [0], "window": [0, (7,), (0, 7), (7, 33), 7], "size": [3], "encoder": [3],
     "freeze": [-1, 1.5], "frozen_norm": [1],
     "pretrained": [1], "stochastic_depth": [-0.1, 1.0, NAN, "0.1"],
     "dropout": [-0.1, 1.0, NAN, "0.1", None], "init_from": [7, "", "../runs/a"],

@@ -174,8 +174,7 @@ def epoch_batches(
     """
     size, parts = config.batch_size, config.accumulation * processes
     if size % parts:
-        needed = f"a multiple of {parts} (accumulated parts x processes)"
-        raise ConfigError(f"batch_size {size} must be {needed}")
+        raise ConfigError(f"batch_size {size} must be a multiple of {parts} (parts x processes)")
     if size > count:
         split = f"the training split of {count} images; use at most {count}"
         raise ConfigError(f"batch_size {size} is larger than {split}")

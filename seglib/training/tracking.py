@@ -14,14 +14,12 @@ def check_tracker(name: str) -> None:
     if choose("tracker", name, ("none", "wandb")) == "none":
         return
     if importlib.util.find_spec("wandb") is None:
-        hint = "install it with: pip install 'seglib[wandb]'"
-        raise ConfigError(f"tracker 'wandb' is not installed; {hint}")
+        raise ConfigError("tracker 'wandb' is not installed: pip install 'seglib[wandb]'")
     import wandb  # optional
-    mode = os.environ.setdefault("WANDB_MODE", "offline")  # such a run can be synchronised later
+    mode = os.environ.get("WANDB_MODE", "offline")  # such a run can be synchronised later
     choose("WANDB_MODE", mode, ("online", "offline", "disabled"))
     if mode == "online" and not wandb.login(prompt=False, verify=False):
-        hint = "set WANDB_API_KEY or use 'offline'"
-        raise ConfigError(f"WANDB_MODE is 'online' but there is no API key; {hint}")
+        raise ConfigError("WANDB_MODE 'online' needs a WANDB_API_KEY; or use 'offline'")
 
 
 def start_tracker(name: str, config: RunConfig) -> AbstractContextManager:
@@ -33,8 +31,8 @@ def start_tracker(name: str, config: RunConfig) -> AbstractContextManager:
     try:
         return wandb.init(
             project="seglib", group=config.run_id, name=config.run_id,  # a group of sessions
-            config=config.to_dict(), mode=os.environ["WANDB_MODE"], dir=paths.build_dir(),
-            settings=wandb.Settings(silent=True, console="off"),
+            dir=paths.build_dir(), mode=os.environ.get("WANDB_MODE", "offline"),
+            config=config.to_dict(), settings=wandb.Settings(silent=True, console="off"),
         )
     except wandb.Error as problem:
         reason = " ".join(str(problem).split())
