@@ -56,7 +56,9 @@ def measure(
     origin = origin_of(record)
     if record.config.with_val:
         raise RecordError(f"{record.id}: was trained on val, by which measuring judges a run")
-    if problem := record.other_data(*scored_splits(record)):
+    if not (splits := scored_splits(record)) and {*(PARTS if parts is None else parts)} != {"cost"}:
+        raise RecordError(f"{record.id}: score it first: seglib evaluate {record.id} --split val")
+    if problem := record.other_data(*splits):
         raise RecordError(problem)
     check_writable(record.path, "SEGLIB_RESULTS")
     lock = checkpoints_dir() / f"{record.id}.measure.lock"
@@ -169,8 +171,7 @@ def robustness(record: Record, device: str | None, progress: bool) -> dict[str, 
         found = only_classes(scores(kind, strength), present)
         loss = list(intervals.paired_difference(clean, found)[:3])
         levels[kind].append({"strength": strength, **main_scores(found), "loss": loss})
-    names = [scene.name for scene in scenes]
-    return {"split": split, "scenes": names, "classes": clean["classes"],
+    return {"split": split, "scenes": [scene.name for scene in scenes], "classes": clean["classes"],
             "clean": main_scores(clean), "corruptions": levels}
 
 

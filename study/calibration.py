@@ -26,18 +26,18 @@ Sample = tuple[list[str], Tensor, Tensor]
 
 
 def reliability_counts(
-    truth: np.ndarray, guess: np.ndarray, sure: np.ndarray, *more: np.ndarray
+    truth: np.ndarray, predicted: np.ndarray, confidence: np.ndarray, *more: np.ndarray
 ) -> np.ndarray:
     """Pixels of one image by confidence, float64 (BINS, 3): how many, their sum, how many right.
 
-    `truth`, `guess`: class indices (H, W); truth may be 255, which is not counted. `sure`: float
-    (H, W), the probability (0 to 1) of the guess. `more` (H, W) are summed up in further columns.
-    Bins are of equal width and hold their upper edge.
+    `truth`, `predicted`: class indices (H, W); 255 in truth is not counted. `confidence`: float
+    (H, W), the probability (0 to 1) of what is predicted. `more` (H, W) are summed up in further
+    columns. Bins are of equal width and hold their upper edge.
     """
     scored = truth != IGNORE_INDEX
-    right, sure = (truth == guess)[scored], sure[scored].astype(np.float64)
-    place = np.clip(np.ceil(sure * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    columns = (None, sure, right, *(each[scored] for each in more))
+    right, confidence = (truth == predicted)[scored], confidence[scored].astype(np.float64)
+    place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    columns = (None, confidence, right, *(each[scored] for each in more))
     return np.stack([np.bincount(place, each, BINS) for each in columns], axis=1)
 
 
@@ -108,10 +108,10 @@ def counts_at(logits: Tensor, truth: Tensor, temperatures: Sequence[float]) -> n
     """`reliability_counts` of every scene at its temperature, with losses (N, BINS, 4)."""
     tables = []
     for logit, true, temperature in zip(logits, truth, temperatures, strict=True):
-        chances = (logit / temperature).log_softmax(1)
-        sure, guess = chances.exp().max(1)
-        loss = functional.nll_loss(chances, true, ignore_index=IGNORE_INDEX, reduction="none")
-        tables.append(reliability_counts(*(x.numpy() for x in (true, guess, sure, loss))))
+        logs = (logit / temperature).log_softmax(1)
+        confidence, predicted = logs.exp().max(1)
+        loss = functional.nll_loss(logs, true, ignore_index=IGNORE_INDEX, reduction="none")
+        tables.append(reliability_counts(*(x.numpy() for x in (true, predicted, confidence, loss))))
     return np.stack(tables)
 
 

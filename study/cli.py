@@ -27,14 +27,14 @@ def measure(
     What is there and still holds is not made again.
 
     Args:
-        runs: Ids of the runs (default: all that keep their weights and left val alone).
+        runs: Ids of the runs (default: all that keep their weights and trained on train alone).
         part: Only these parts, and anew: calibration, boundaries, cost, robustness.
     """
     from seglib.records import list_records, load_record
     from study.beyond_scores import measure as measure_record
     records = [load_record(run) for run in runs] if runs else list_records()
     if not runs:
-        records = [r for r in records if r.weights_path.exists() and not r.config.with_val]
+        records = [r for r in records if r.weights_path.exists() and r.config.scored_split == "val"]
         if not records:
             print("no recorded run keeps its weights, which measuring needs")
     for record in records:
@@ -83,7 +83,7 @@ def study(
 
     Args:
         scale: cpu (what results/ holds) or gpu (the full-size study).
-        dataset: Only runs on these datasets: miniscapes, camvid, cityscapes.
+        dataset: Only runs on these datasets: miniscapes, miniscapes2560, camvid, cityscapes.
         group: Only these groups of the plan, as --list names them.
         budget: Stop after this time, as in 45m or 2h; a run that does not fit is left half done.
         plan: Another plan of runs, a file like study/plan.toml.

@@ -72,7 +72,7 @@ def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
     runs = pd.DataFrame(rows, columns=[*terms, "factor", "level", "run", "miou"])
     unchanged = runs.loc[runs["factor"].isna(), [*terms, "run", "miou"]]
     unchanged = unchanged.rename(columns={"run": "base", "miou": "usual"})
-    table = runs.dropna(subset=["factor", "miou"]).merge(unchanged, on=terms)
+    table = runs.dropna(subset=["factor", "miou"]).merge(unchanged, on=terms, validate="m:1")
     table["gain"] = table["miou"] - table.pop("usual")
     return table.assign(is_base=table["run"] == table["base"]).drop(columns="group")
 

@@ -137,8 +137,8 @@ def fine_coarse_agreement(
 
     Columns `class`; `fine_pixels`; `covered`: share of these that coarse labels at all; `recall`:
     share that coarse labels with the same class; `precision`: share of the class's coarse pixels
-    that fine labels the same, where fine is not void, NaN without any. Raises `ConfigError` if the
-    scenes differ.
+    that fine labels the same, where fine is not void, NaN without any. Raises `ConfigError` if a
+    scene's name differs.
     """
     for exact, rough in zip(fine, coarse, strict=True):
         if exact.name != rough.name:

@@ -24,7 +24,6 @@ PLAN = Path(__file__).with_name("plan.toml")
 SCALES = ("cpu", "gpu")
 # TOML has no None, so `false` stands for a field left empty, but not in these.
 BOOLEAN = {name for name, hint in get_type_hints(RunConfig).items() if hint in (bool, bool | None)}
-
 NAMED = {"per_model": MODELS, "per_dataset": DATASETS}  # tables by name, and the names
 
 
@@ -81,7 +80,7 @@ class StudyRun:
     factor: str | None = None  # what is varied one at a time, and to which level
     level: str | None = None
     weights: bool = True  # whether the record keeps its weights
-    starts: bool = False  # whether a run that is still to come starts from them
+    followers: tuple[RunConfig, ...] = ()  # runs of the whole plan that start from its weights
     predictions: bool = True  # and what it predicts for a dozen scenes
     splits: tuple[str, ...] = ()  # scored besides val
     measured: bool = False  # whether the record holds all of `beyond_scores`
@@ -147,16 +146,19 @@ def load_study(
 
 
 def _with_all_that_is_asked(entries: Sequence[Entry]) -> Iterator[Entry]:
-    """Each run with what any of its groups asks of it, so that none drops what another needs."""
+    """Each run with what the whole plan asks of it, so that no group drops what another needs."""
     ids = [entry.id for entry in entries]  # each a hash of many values: once
     runs: dict[str, list[StudyRun]] = {}
+    followers: dict[str | None, dict[str, RunConfig]] = {}  # by the run that they start from
     for name, entry in zip(ids, entries, strict=True):
         runs.setdefault(name, []).append(entry)
+        followers.setdefault(entry.config.init_from, {})[name] = entry.config
     for entry, same in zip(entries, map(runs.get, ids), strict=True):
         if isinstance(entry, StudyRun):
             flags = {name: any(getattr(each, name) for each in same)
                      for name in ("weights", "predictions", "measured")}
             splits = tuple(dict.fromkeys(split for each in same for split in each.splits))
+            flags["followers"] = tuple(followers.get(entry.id, {}).values())
             entry = replace(entry, splits=splits, **flags)
         yield entry
 

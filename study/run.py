@@ -1,6 +1,5 @@
 """What there is of the plan's runs, read from the records, and the work itself: `seglib study`."""
 
-import dataclasses
 import itertools
 import math
 import re
@@ -11,14 +10,13 @@ from typing import Any, NamedTuple
 
 from seglib import paths
 from seglib.data.datasets import prepare
-from seglib.errors import ConfigError, DatasetError, printable
-from seglib.provenance import RESULTS_VERSION
+from seglib.errors import ConfigError, DatasetError, RecordError, printable
 from seglib.records import find_record
 from seglib.text import score_note
 
 from .halving import SweepPlan, run_sweep, runs_done, sweep_table
 from .measurements import PARTS, missing_parts
-from .plan import Entry, StudySweep
+from .plan import Entry, StudyRun, StudySweep
 
 UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}  # seconds
 
@@ -44,8 +42,8 @@ def status(entry: Entry) -> Status:
     if record is not None:
         missing = [split for split in entry.splits if split not in record.packed_scores]
         lacking = missing_parts(record) if entry.measured else []
-        kept = entry.weights or entry.starts
-        if (kept or missing or lacking) and not record.weights_path.exists():
+        wanted = entry.weights or is_start(entry) or missing or lacking
+        if wanted and not record.weights_path.exists():
             return Status("no weights", "recorded without its weights")
         if missing:
             return Status("not scored", f"on {', '.join(missing)}")
@@ -56,21 +54,23 @@ def status(entry: Entry) -> Status:
     if paths.checkpoint_folder(entry.id).is_dir():
         from seglib.training.checkpoints import load_checkpoint  # here and below: it needs PyTorch
         state, _ = load_checkpoint(entry.id)
-        if state and state.get("results_version") == RESULTS_VERSION:
+        if state:
             epochs = f"after epoch {state['next_epoch']} of {entry.config.epochs}"
             return Status("interrupted", epochs)
     return Status("missing")
 
 
 def unique(entries: Sequence[Entry]) -> list[Entry]:
-    """Every run once, in its first place, and whether one still to come starts from its weights."""
+    """Every run once, in its first place."""
     chosen: dict[str, Entry] = {}
     for entry in entries:
         chosen.setdefault(entry.id, entry)
-    to_come = [each.config for each in chosen.values() if find_record(each.config) is None]
-    for start in chosen.keys() & {config.init_from for config in to_come}:
-        chosen[start] = dataclasses.replace(chosen[start], starts=True)
     return list(chosen.values())
+
+
+def is_start(entry: StudyRun) -> bool:
+    """Whether a run that is still to come starts from this one's weights."""
+    return any(find_record(config) is None for config in entry.followers)
 
 
 def listing(entries: Sequence[Entry]) -> str:
@@ -110,8 +110,8 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
 
     `deadline` is a time of `time.monotonic`; one epoch is trained even after it. Stopped or killed
     at any moment, the same call goes on from there. A dataset that isn't there is passed over with
-    one line, as is a run that diverges. `options` (`device`, `progress`) go to `training.fit`,
-    scoring and measuring.
+    one line, as is a run that diverges or whose start is missing. `options` (`device`, `progress`)
+    go to `training.fit`, scoring and measuring.
     """
     from seglib.training.loop import NonFiniteLoss, OutOfTime
     absent, worked = set(), False
@@ -133,7 +133,7 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
             _drop_weights(unique(entries))
         except OutOfTime:
             break
-        except (NonFiniteLoss, DatasetError) as problem:
+        except (NonFiniteLoss, DatasetError, RecordError) as problem:
             print(f"{entry.id}: passed over: {problem}")
     return sum(not status(entry).is_done for entry in unique(entries))
 
@@ -151,14 +151,14 @@ def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
     if retrain or find_record(entry.config) is None:
         ours.parent.mkdir(parents=True, exist_ok=True)
         ours.touch()
-    keep_weights = entry.weights or entry.starts or bool(entry.splits) or entry.measured
+    keep_weights = entry.weights or is_start(entry) or bool(entry.splits) or entry.measured
     record = fit(entry.config, retrain=retrain or None, keep_weights=keep_weights,
                  deadline=deadline, **options)
     for split in entry.splits:
         score_split(record, split, **options)
     if entry.measured and missing_parts(record):
         measure(record, **options)
-    if not entry.predictions:
+    if ours.exists() and not entry.predictions:
         for folder in ("predictions", "measurements/confidence"):
             shutil.rmtree(record.path / folder, ignore_errors=True)
 
@@ -167,7 +167,7 @@ def _drop_weights(entries: Sequence[Entry]) -> None:
     """Delete weights that were kept to score, to measure or to start another run with."""
     for entry in entries:
         ours = paths.checkpoints_dir() / f"{entry.id}.ours"  # there is none of a sweep
-        if ours.exists() and status(entry).is_done and not entry.starts:
+        if ours.exists() and status(entry).is_done and not is_start(entry):
             if not entry.weights:
                 find_record(entry.config).weights_path.unlink(missing_ok=True)
             ours.unlink()

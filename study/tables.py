@@ -143,6 +143,7 @@ def main_runs(table: pd.DataFrame) -> pd.DataFrame:
     entries = [e for scale in SCALES for e in load_study(scale) if isinstance(e, StudyRun)]
     compared = {e.id for e in entries if e.compared or e.config.with_val or e.config.init_from}
     table = table[~table["run"].isin({entry.id for entry in entries} - compared)]
+    table = table[table["scored_on"] != "held_out"]
     keys = ["dataset", "model", "start", "trained"]
     ranked = table.assign(planned=table["run"].isin(compared), scored=table["scored_on"].notna())
     ranked = ranked.sort_values(["scored", "planned", "val_miou"], ascending=False, kind="stable")
@@ -244,13 +245,13 @@ def replace_section(text: str, section: str, where: str = "README.md") -> str:
 
 
 def write_tables() -> None:
-    """Write `results/summary.csv` and, where there is one, the table in README.md; print both."""
+    """Write `results/summary.csv` and, of the project's own results, README.md's table; say so."""
     table = summary()
     target, readme = paths.results_dir() / "summary.csv", paths.home() / "README.md"
     with atomic_path(target) as temporary:
         table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
     print(f"{target.parent.name}/{target.name}: {len(table)} runs")
-    if readme.exists():
+    if readme.exists() and target.parent == paths.home() / "results":
         text = readme.read_text(encoding="utf-8")
         text = replace_section(text, readme_section(table), str(readme))
         with atomic_path(readme) as temporary:

@@ -138,7 +138,8 @@ def measure_quietly(record: Record, parts=None) -> list[str]:
     return beyond.measure(record, parts, device="cpu", progress=False)
 
 
-def test_measurements_agree_with_the_scores_of_the_record(record: Record) -> None:
+def test_measurements_agree_with_the_scores_of_the_record(record: Record, monkeypatch) -> None:
+    monkeypatch.setattr(beyond, "BATCH", 2)  # of three scenes
     assert beyond.missing_parts(record) == list(beyond.PARTS)
     assert measure_quietly(record) == list(beyond.PARTS)
     assert beyond.missing_parts(record) == [] and measure_quietly(record) == []
@@ -217,6 +218,10 @@ def test_what_cannot_be_measured_is_one_line(record: Record, capsys) -> None:
     both = fit(dataclasses.replace(TINY, with_val=True), device="cpu", progress=False)
     with pytest.raises(RecordError, match=f"{both.id}: was trained on val, by which measuring"):
         measure_quietly(both)
+    held = fit(dataclasses.replace(TINY, hold_out=("southtown",)), device="cpu", progress=False)
+    with pytest.raises(RecordError, match=f"{held.id}: score it first: seglib evaluate {held.id}"):
+        measure_quietly(held)
+    assert not (held.path / "measurements").exists() and measure_quietly(held, ["cost"]) == ["cost"]
     record.weights_path.unlink()
     with pytest.raises(RecordError, match="recorded without its weights"):
         measure_quietly(record)

@@ -90,7 +90,12 @@ def test_the_committed_records_are_those_of_the_plan(monkeypatch):
     entries = load_study("cpu")
     recorded = {record.id for record in list_records()}
     assert recorded and recorded <= {entry.id for entry in entries if isinstance(entry, StudyRun)}
-    assert all(entry.plan.folder.is_dir() for entry in entries if isinstance(entry, StudySweep))
+    for entry in entries:
+        if entry.id in recorded or isinstance(entry, StudySweep):
+            assert status(entry).is_done, entry
+        if entry.id in recorded and not entry.config.with_val:
+            kept = find_record(entry.config).predictions("val")
+            assert len(kept) == (12 if entry.predictions else 0), entry
 
 
 def test_ablations_change_one_thing_each(seglib_home):
@@ -224,12 +229,23 @@ def test_weights_that_the_user_trained_stay(cityscapes_home, plan):
     assert find_record(entry.config).weights_path.exists()
 
 
-def test_weights_stay_until_the_runs_that_start_from_them_are_recorded(cityscapes_home, plan):
+def test_what_starts_from_a_run_is_known_whatever_part_of_the_plan_is_asked_for(seglib_home):
+    (start,) = {entry for entry in load_study(datasets=["miniscapes2560"]) if entry.followers}
+    assert [config.dataset for config in start.followers] == ["camvid"]
+
+
+def test_weights_stay_until_the_runs_that_start_from_them_are_recorded(
+    cityscapes_home, plan, capsys
+):
     entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
-    entries = [dataclasses.replace(entry, config=dataclasses.replace(entry.config, **changes))
-               for changes in ({}, {"init_from": entry.id}, {"init_from": entry.id, "seed": 1})]
+    others = [dataclasses.replace(entry, config=dataclasses.replace(entry.config, **changes))
+              for changes in ({"init_from": entry.id}, {"init_from": entry.id, "seed": 1})]
+    assert run_study(others, device="cpu", progress=False) == 2
+    assert capsys.readouterr().out.count(f"passed over: run '{entry.id}' has no record in") == 2
     assert run_study([entry], device="cpu", progress=False) == 0
     weights = find_record(entry.config).weights_path
+    entry = dataclasses.replace(entry, followers=tuple(other.config for other in others))
+    entries = [entry, *others]
     assert [status(each).state for each in unique(entries)] == ["no weights", "missing", "missing"]
     assert run_study(entries, device="cpu", progress=False, deadline=0.0) == 3
     while run_study(entries, device="cpu", progress=False, deadline=0.0):
