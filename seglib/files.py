@@ -23,11 +23,12 @@ _HELD = "SEGLIB_HELD_LOCKS"  # "PID PATH" lines; processes inherit it from those
 def locked(path: Path, what: str) -> Iterator[None]:
     """Hold a lock file; where another process holds it, say so in one line and wait.
 
-    `what`: what its holder does, as in "trains NAME". Raises SeglibError where the wait would never
-    end, as in a DataLoader's worker that runs its script anew, or the folder can't be written.
+    `what`: what its holder does, as in "trains NAME". A process may hold it several times. Raises
+    SeglibError where the wait would never end, as in a DataLoader's worker that runs its script
+    anew, or the folder can't be written.
     """
     path = Path(path).absolute()
-    lock, mine = FileLock(path), f"{os.getpid()} {path}\n"
+    lock, mine = FileLock(path, is_singleton=True), f"{os.getpid()} {path}\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

@@ -16,6 +16,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +35,7 @@ from seglib.provenance import RESULTS_VERSION, commit
 from seglib.records import Record, find_record, save_record, write_scores
 from seglib.text import setting_name, setting_value
 
-SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "category_miou", "miiou", "loss")
+SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "category_miou", "miiou")
 FIXED = ("dataset", "model", "train_images", "epochs", "with_val")  # what candidates share
 
 
@@ -57,7 +58,7 @@ class SweepPlan:
     grid: dict[str, tuple[Any, ...]]  # values by field of the config: each combination is tried
     first_images: int = 24  # training images on the first rung; they double, the last rung has all
     halvings: int = 4  # how often the worse half is dropped: there is one more rung than that
-    score: str = "miou"  # one of `SCORES` on val (loss: the lowest wins), or iou:NAME of a class
+    score: str = "miou"  # one of `SCORES` on val, or iou:NAME of a class
 
     def __post_init__(self) -> None:
         swept = [each.name for each in fields(RunConfig) if each.name not in FIXED]
@@ -127,10 +128,7 @@ def score_of(record: Record, name: str) -> float:
     kind, _, label = name.partition(":")  # of "iou:pole"
     if scores["miou"] is None:
         return -math.inf
-    if name == "loss":
-        value = -record.history["val_loss"].min()
-    else:
-        value = scores[kind][scores["classes"].index(label)] if label else scores[kind]
+    value = scores[kind][scores["classes"].index(label)] if label else scores[kind]
     return -math.inf if pd.isna(value) else float(value)
 
 
@@ -192,17 +190,15 @@ def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: Iterable[int]) -> 
     """
     taken = []
     for candidate in candidates:
-        lock = Path(f"{paths.checkpoint_folder(plan.config(rung, candidate).run_id)}.lock")
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        name = f"{paths.checkpoint_folder(plan.config(rung, candidate).run_id)}.lock"
+        paths.checkpoints_dir().mkdir(parents=True, exist_ok=True)
+        lock = FileLock(Path(name).absolute(), is_singleton=True)  # `fit` takes it once more
         try:
             # The processes of one training must keep to the same order.
-            if "WORLD_SIZE" not in os.environ:
-                with FileLock(lock, timeout=0):
-                    pass
+            with nullcontext() if "WORLD_SIZE" in os.environ else lock.acquire(timeout=0):
+                yield candidate
         except Timeout:
             taken.append(candidate)
-        else:
-            yield candidate
     yield from taken
 
 
