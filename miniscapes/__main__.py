@@ -28,7 +28,7 @@ def main() -> int:
         parser.error(f"--scenes takes at most {len(COUNTS)} numbers, one for each split")
     counts = dict(zip(COUNTS, options.scenes, strict=False))
     try:
-        out = Path(os.path.expanduser(options.out))
+        out = Path(os.path.expanduser(options.out)).resolve()  # through links, and not "."
         if out.exists() and (not out.is_dir() or any(os.scandir(out))):
             parser.error(f"{out}: is not an empty folder")
         # The tree appears as a whole or not at all.

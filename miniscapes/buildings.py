@@ -83,8 +83,8 @@ def add_house(world: World, house: House) -> None:
         ]
         outline = [project(x, street.ground(z), z) for x, z in shadow]
         world.shadows.append((outline, world.air.shadow * 0.72))
-    if house.ridge and house.seed[9] < 0.6 and house.near > 12:
-        z = house.near + (house.far - house.near) * (0.25 + 0.5 * house.seed[10])
+    if house.ridge and house.draws[9] < 0.6 and house.near > 12:
+        z = house.near + (house.far - house.near) * (0.25 + 0.5 * house.draws[10])
         x = street.center(z) + sign * (house.across + house.depth * 0.5)
         height = base + top + house.ridge
         chimney = [

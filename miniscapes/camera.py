@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from .dice import Dice
 from .geometry import Point
 
-# Nothing nearer than this is drawn, in metres.
+# What is nearer than this, in metres, is drawn at this distance.
 NEAR = 1.0
 
 

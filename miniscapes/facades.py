@@ -22,7 +22,7 @@ class House:
     roof: Color
     ridge: float  # height of the roof above the eaves, 0 for a flat one
     depth: float  # from the front to the back
-    seed: tuple[float, ...]
+    draws: tuple[float, ...]  # 0 to 1, of details
 
 
 class Wall:
@@ -51,16 +51,16 @@ def paint_facade(
     layer: Layer, wall: Wall, house: House, light: float, sparse: bool = False
 ) -> None:
     """Windows, doors, balconies and shops of one wall; `sparse` for a wall without a street."""
-    world, seed = wall.world, house.seed
+    world, draws = wall.world, house.draws
     air, camera = world.air, world.camera
     floor_height = house.height / house.floors
     nearest = camera.size(1.0, wall.distance(0.0))
     if nearest < 1.5:
         return
     wide = {"modern": 2.2, "panel": 1.8, "house": 1.2}.get(house.kind, 1.05)
-    pitch = {"modern": 2.5, "panel": 3.2}.get(house.kind, 2.1 + 0.9 * seed[0])
+    pitch = {"modern": 2.5, "panel": 3.2}.get(house.kind, 2.1 + 0.9 * draws[0])
     columns = max(1, int(wall.length / pitch))
-    glass = (66, 78, 92) if seed[1] < 0.6 else (48, 54, 62)
+    glass = (66, 78, 92) if draws[1] < 0.6 else (48, 54, 62)
     lit = 0.35 if air.dark else 0.0
     shop = house.kind == "shop" and not sparse
     frame = house.trim
@@ -71,7 +71,7 @@ def paint_facade(
         left, right = middle - half, middle + half
         if camera.size(wide, z) < 0.8 and column % 2:
             continue  # too far to tell one window from its neighbour
-        if sparse and (column + int(seed[2] * 3)) % 2:
+        if sparse and (column + int(draws[2] * 3)) % 2:
             continue
         small = camera.size(0.1, z) < 0.45
         for floor in range(house.floors):
@@ -79,7 +79,7 @@ def paint_facade(
                 continue
             low = floor * floor_height + 0.95
             high = low + min(floor_height - 1.35, 1.75 if house.kind != "modern" else 2.0)
-            door = floor == 0 and column == int(seed[3] * columns) and not sparse
+            door = floor == 0 and column == int(draws[3] * columns) and not sparse
             if door:
                 low, high = 0.0, 2.3
             if not small:
@@ -87,7 +87,7 @@ def paint_facade(
                 casing = wall.quad(left - rim, right + rim, low - 0.18, high + 0.16)
                 layer.polygon(casing, air.shade(frame, z, light))
             if door:
-                wood = ((96, 62, 40), (58, 72, 66), (84, 40, 38))[int(seed[4] * 3)]
+                wood = ((96, 62, 40), (58, 72, 66), (84, 40, 38))[int(draws[4] * 3)]
                 layer.polygon(wall.quad(left, right, low, high), air.shade(wood, z, light))
                 continue
             chance = layer.dice.random()
@@ -112,10 +112,10 @@ def paint_facade(
             if house.kind in ("old", "shop"):
                 sill = wall.quad(middle - half * 1.3, middle + half * 1.3, low - 0.3, low - 0.16)
                 layer.polygon(sill, air.shade(scaled(frame, 0.72), z, light))
-            if house.kind in ("panel", "modern") and seed[5] < 0.5 and column % 2 and floor:
+            if house.kind in ("panel", "modern") and draws[5] < 0.5 and column % 2 and floor:
                 _balcony(layer, wall, middle, half, low, z, house, light)
     panel = house.kind == "panel"
-    if not sparse and (panel or (seed[6] < 0.5 and house.kind != "modern")):
+    if not sparse and (panel or (draws[6] < 0.5 and house.kind != "modern")):
         color = scaled(house.color, 0.82) if panel else house.trim
         for floor in range(1, house.floors):
             y = floor * floor_height
@@ -128,7 +128,7 @@ def paint_facade(
 def _balcony(layer: Layer, wall: Wall, middle, half, low, z, house: House, light: float) -> None:
     air = wall.world.air
     slab = wall.quad(middle - half * 1.25, middle + half * 1.25, low - 0.95, low + 0.1)
-    tone = house.trim if house.seed[7] < 0.5 else scaled(house.color, 0.6)
+    tone = house.trim if house.draws[7] < 0.5 else scaled(house.color, 0.6)
     layer.polygon(slab, air.shade(tone, z, light * 0.92))
     under = wall.quad(middle - half * 1.25, middle + half * 1.25, low - 1.15, low - 0.95)
     layer.polygon(under, air.shade((70, 68, 66), z, light))
@@ -147,14 +147,14 @@ def _shops(layer: Layer, wall: Wall, house: House, floor_height: float, light: f
     for index in range(count):
         left, right = index / count + 0.02, (index + 1) / count - 0.02
         z = wall.distance((left + right) / 2)
-        sign = SIGNS[int((house.seed[8] * 97 + index * 3.7) % len(SIGNS))]
+        sign = SIGNS[int((house.draws[8] * 97 + index * 3.7) % len(SIGNS))]
         layer.polygon(wall.quad(left, right, 0.0, top), air.shade((70, 66, 64), z, light))
         inside = air.glow((240, 214, 160), z) if air.dark else air.shade((92, 98, 104), z, light)
         layer.polygon(wall.quad(left + 0.01, right - 0.01, 0.35, top - 0.8), inside)
         if camera.size(1, z) > 5:
             for part in range(6):
                 a = left + (right - left) * (0.08 + 0.15 * part)
-                tone = SIGNS[int((house.seed[9] * 61 + part * 2 + index) % len(SIGNS))]
+                tone = SIGNS[int((house.draws[9] * 61 + part * 2 + index) % len(SIGNS))]
                 high = 0.7 + 1.1 * ((part * 37 + index * 11) % 10) / 10
                 layer.glaze(wall.quad(a, a + (right - left) * 0.1, 0.4, high), tone, 110)
             door = left + (right - left) * 0.46
@@ -168,7 +168,7 @@ def _shops(layer: Layer, wall: Wall, house: House, floor_height: float, light: f
                 left + (right - left) * 0.2, right - (right - left) * 0.25, top - 0.55, top - 0.3
             )
             layer.glaze(letters, air.shade(ink, z, light), 200)
-        if house.seed[7] < 0.35:
+        if house.draws[7] < 0.35:
             awning = wall.quad(left, right, top - 1.3, top - 0.7)
             layer.polygon(awning, air.shade(sign, z, light))
             for part in (0, 2, 4):

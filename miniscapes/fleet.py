@@ -47,7 +47,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Vehicle:
-    """What to draw: parts, wheels, and where the lamps are."""
+    """What to draw: parts, wheels, doors, stripe."""
 
     label: str
     bodies: tuple[Body, ...]
@@ -170,7 +170,7 @@ def random_bus(world: World) -> Vehicle:
 
 
 def random_tram(world: World) -> Vehicle:
-    """A tram of two or three cars."""
+    """A tram of one or two cars."""
     dice = world.dice
     color = dice.tint(dice.pick(TRAM_PAINTS), 12)
     cars, long = dice.integer(1, 2), dice.uniform(8.5, 11)

@@ -40,7 +40,6 @@ def wet_ground(canvas: Canvas, horizon: float, ground: Image.Image) -> None:
     clip = ground.crop((0, row // SCALE, ground.width, ground.height))
     clip = clip.resize((image.width, below)).filter(ImageFilter.BoxBlur(1))
     puddles = window("stains", image.width, below, image.width / 300, 17, 91)
-    puddles = puddles.resize((image.width, below))
     strength = puddles.point([max(50, min(150, v - 60)) for v in range(256)])
     image.paste(mirror, (0, row), ImageChops.multiply(clip, strength))
 

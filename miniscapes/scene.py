@@ -76,7 +76,7 @@ def _add_sky(world: World) -> None:
 
 
 def _add_guest(world: World, plan: Plan, guest: str) -> None:
-    """The rare thing that this scene is sure to have."""
+    """The rare thing that this scene is to have; a bus or truck, where there is room, mostly."""
     dice = world.dice
     z = dice.uniform(11, 26)
     lane = plan.half_road / plan.lanes * 0.5

@@ -29,7 +29,7 @@ DARK = ((46, 68, 46), (52, 76, 50), (60, 80, 56), (44, 62, 50))
 
 @dataclass(frozen=True)
 class CityStyle:
-    """What scenes of one city have in common. Lengths are in metres, shares in 0..1."""
+    """What scenes of one city have in common. Lengths are in metres, shares and factors from 0."""
 
     facades: tuple[Color, ...] = PLASTER
     roofs: tuple[Color, ...] = TILES
@@ -47,10 +47,10 @@ class CityStyle:
         }
     )
     parked: float = 0.55
-    traffic: float = 0.8
+    traffic: float = 0.8  # as the next two: a factor of how many there are
     people: float = 0.6
     bicycles: float = 0.4
-    tram: float = 0.08
+    tram: float = 0.08  # twice the share of streets with a tram
     asphalt: Color = (104, 102, 104)
     paving: Color = (150, 142, 136)
     cobbles: float = 0.1
