@@ -86,8 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name}: {took:.0f} s", flush=True)
         if not options.dry:
             save_result(name, repetitions, took, rows)
-    if not options.dry:
-        write_readme(load_results())
+            write_readme(load_results())
     return 0
 
 

@@ -11,7 +11,7 @@ import torch
 from .loops import cached, fit_epoch, training_config
 from .measuring import Comparison, interleave
 
-SPIN = "while True: pass"
+SPIN = "import os; p = os.getppid()\nwhile os.getppid() == p: pass"  # no longer than we live
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ from seglib.data.transforms import to_device
 from seglib.data.tree import list_scenes
 from seglib.devices import autocast, choose_device, is_native, memory_format
 from seglib.evaluation.predictor import Predictor
-from seglib.files import read_json, write_json
+from seglib.files import atomic_path, read_json, write_json
 from seglib.models import MODELS, build_model
 from seglib.models.inspection import multiply_adds
 from seglib.provenance import describe_machine, versions
@@ -456,7 +456,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--merge", type=Path, metavar="FILE", help="a gpu.json made elsewhere")
     options = parser.parse_args(arguments)
     if options.merge:
-        write_results(load_results() | {"gpu": read_json(options.merge)})
+        found = read_json(options.merge)
+        if failed := [what for what, check in found["checks"].items() if not check["passed"]]:
+            parser.error(f"{options.merge}: failed: {'; '.join(failed)}")
+        write_results(load_results() | {"gpu": found})
         write_readme(load_results())
         return 0
     if not options.toy and choose_device().type != "cuda":
@@ -468,7 +471,8 @@ def main(arguments: list[str] | None = None) -> int:
     plain = json.dumps(result, default=float)
     write_json(options.output / "gpu.json", json.loads(plain, parse_constant=lambda _: None))
     rows = [Comparison(**row) for row in result["rows"]]
-    (options.output / "gpu.md").write_text("\n".join(table(rows)) + "\n", encoding="utf-8")
+    with atomic_path(options.output / "gpu.md") as temporary:
+        temporary.write_text("\n".join(table(rows)) + "\n", encoding="utf-8")
     failed = [what for what, check in result["checks"].items() if not check["passed"]]
     print(f"{len(result['checks']) - len(failed)} checks passed, {len(failed)} failed; "
           f"{len(rows)} rows in {options.output / 'gpu.json'}, {result['seconds']} s")

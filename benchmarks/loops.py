@@ -18,7 +18,7 @@ from seglib.data.cache import SceneCache, load_cache
 from seglib.data.datasets import dataset_spec, prepare
 from seglib.data.transforms import TrainingSet, normalize
 from seglib.data.tree import list_scenes
-from seglib.devices import autocast, memory_format
+from seglib.devices import autocast, inference_precision, memory_format
 from seglib.models import build_model
 from seglib.recipes import recipe
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint, remove_checkpoint
@@ -37,6 +37,7 @@ CPU = torch.device("cpu")
 def training_config(model: str = "unet", images: int = IMAGES, **options) -> RunConfig:
     """The recipe of a network on MiniScapes, for a few images and with options of choice."""
     prepare("miniscapes")
+    options["precision"] = inference_precision("bf16", CPU)  # which a machine may only imitate
     return recipe(
         "miniscapes", model, train_images=images, epochs=2, validate_every=2, **options
     )

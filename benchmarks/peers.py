@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-# Encoders of `smp.Unet`, and the width at which our U-Net costs as many multiply-adds.
-WIDTHS = {"resnet18": 22, "mobilenet_v2": 17}
+# An encoder of `smp.Unet`, and the width at which our U-Net costs as many multiply-adds.
+WIDTHS = {"mobilenet_v2": 17}
 # The same encoders of timm's, and the width at which our decoder brings them to the same work.
 SAME_ENCODERS = {"resnet18": ("resnet18", 68), "mobilenet_v2": ("mobilenetv2_100", 81)}
 

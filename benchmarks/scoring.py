@@ -26,6 +26,7 @@ from seglib.data.tree import list_scenes
 from seglib.evaluation.metrics import ScoreAccumulator, confusion_matrix, iou_per_class
 from seglib.evaluation.predictor import Predictor
 from seglib.evaluation.truths import read_truth
+from seglib.files import atomic_path
 from seglib.labels import CITYSCAPES_19
 from seglib.recipes import recipe
 from seglib.records import find_record
@@ -129,7 +130,8 @@ def _files() -> tuple[Path, Path]:
         for file in (scene.label_ids, scene.instance_ids):
             shutil.copy(file, folder)
         indices = predictor(read_photo(scene.image)).indices
-        Image.fromarray(CITYSCAPES_19.decode(indices)).save(target)
+        with atomic_path(target) as temporary:
+            Image.fromarray(CITYSCAPES_19.decode(indices)).save(temporary, format="png")
     return truth, predictions
 
 

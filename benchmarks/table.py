@@ -121,4 +121,6 @@ def _machines(results: dict[str, dict[str, Any]]) -> list[str]:
         names.setdefault(line, []).append(
             f"{name} ({result['repetitions']} repetitions, {result['measured']})"
         )
-    return [f"- {line}.\n  Measured: {', '.join(measured)}." for line, measured in names.items()]
+    lines = [f"- {line}.\n  Measured: {', '.join(measured)}." for line, measured in names.items()]
+    left = [part for result in results.values() for part in result.get("left_out", [])]
+    return [*lines, *([f"- Left out on the GPU: {', '.join(left)}."] if left else [])]

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu, measuring
+from benchmarks import gpu, measuring, table
 from benchmarks.__main__ import JOBS, main
 from benchmarks.measuring import Comparison, interleave, own_home, peak_megabytes
 from benchmarks.table import render
 from seglib import paths
 from seglib.config import RunConfig
-from seglib.files import read_json
+from seglib.files import read_json, write_json
 
 
 def test_ratios_are_above_one_where_we_do_better() -> None:
@@ -101,6 +101,8 @@ def test_the_committed_page_is_that_of_the_committed_results() -> None:
 def test_every_measurement_has_its_module_and_mistakes_are_one_line(capsys) -> None:
     for job in JOBS.values():
         assert importlib.util.find_spec(f"benchmarks.{job.module}"), job
+        if importlib.util.find_spec("lightning"):  # with the extra bench they can be imported
+            assert importlib.import_module(f"benchmarks.{job.module}").measure
     wrong = {"'speed' is unknown": ["speed"], "must be 1 or more": ["input", "--repetitions", "0"]}
     for words, arguments in wrong.items():
         with pytest.raises(SystemExit) as caught:
@@ -132,8 +134,11 @@ def test_a_peer_is_trained_by_our_recipe(home: Path, tmp_path: Path, monkeypatch
 
 
 @pytest.mark.slow
-def test_the_script_for_a_gpu_measures_all_its_parts_on_a_cpu(tmp_path: Path, capsys) -> None:
-    assert gpu.main(["--toy", "--output", str(tmp_path)]) == 0, capsys.readouterr().out
+def test_the_script_for_a_gpu_measures_all_its_parts_and_they_merge(
+    tmp_path: Path, capsys, monkeypatch
+) -> None:
+    options = ["--toy", "--minutes", "120", "--output", str(tmp_path)]
+    assert gpu.main(options) == 0, capsys.readouterr().out
     found = read_json(tmp_path / "gpu.json")
     assert found["left_out"] == [] and all(check["passed"] for check in found["checks"].values())
     for part in ("timm: trains in bf16", "resumed: the same weights, bit for bit"):
@@ -141,7 +146,19 @@ def test_the_script_for_a_gpu_measures_all_its_parts_on_a_cpu(tmp_path: Path, ca
     titles = {row["title"] for row in found["rows"]}
     assert {"Training on a GPU", "Memory of training on a GPU"} < titles and len(titles) == 6
     assert len((tmp_path / "gpu.md").read_text().splitlines()) == 2 + len(found["rows"])
-    assert "Training on a GPU" in render({"gpu": found})
+    monkeypatch.setattr(measuring, "RESULTS", tmp_path / "results.json")
+    monkeypatch.setattr(table, "FOLDER", tmp_path)
+    row = Comparison("Speed", "images/s", "higher", [2.0], "seglib")
+    measuring.save_result("training", 1, 60.0, [row])
+    assert gpu.main(["--merge", str(tmp_path / "gpu.json")]) == 0
+    kept = read_json(tmp_path / "results.json")
+    assert sorted(kept) == ["gpu", "training"] and kept["gpu"]["rows"] == found["rows"]
+    assert "Training on a GPU" in (tmp_path / "README.md").read_text(encoding="utf-8")
+    found["checks"]["timm: trains in bf16"]["passed"] = False
+    write_json(tmp_path / "failed.json", found)
+    with pytest.raises(SystemExit):
+        gpu.main(["--merge", str(tmp_path / "failed.json")])
+    assert "failed.json: failed: timm: trains in bf16" in capsys.readouterr().err
     assert not [path for path in tmp_path.iterdir() if path.suffix not in (".md", ".json")]
 
 
