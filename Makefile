@@ -95,5 +95,5 @@ clean: ## Remove build/ (executed notebooks, offline W&B runs) and caches; keeps
 	rm -rf build .pytest_cache .ruff_cache .hypothesis
 	find seglib study miniscapes tools report tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-distclean: clean ## Also remove the environment, the generated dataset and the resized copies
-	rm -rf $(VENV) data/miniscapes data/cache
+distclean: clean ## Also remove the environment, the generated datasets, the resized copies and what benchmarks made
+	rm -rf $(VENV) data/miniscapes data/miniscapes2560 data/cache benchmarks/data

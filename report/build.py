@@ -28,7 +28,7 @@ from seglib.data.camvid import published_checksums
 from seglib.data.datasets import dataset_spec
 from seglib.errors import RecordError, SeglibError, choose
 from seglib.evaluation.intervals import holm, paired_difference
-from seglib.files import read_json, sha256_of
+from seglib.files import atomic_path, read_json, sha256_of
 from seglib.records import Record, find_record
 from seglib.text import DATASET_NAMES, MODEL_NAMES, score_text, setting_name, setting_value
 from study import comparison, effects, gallery, tables
@@ -395,9 +395,9 @@ def generate(folder: Path, numbers: Numbers) -> None:
     files["table-published.tex"] = published_table()
     planned = [(e.group, e.config.dataset, e.config.model, e.label, e.id) for e in load_study()]
     files["runs.csv"] = pd.DataFrame(planned).to_csv(index=False, header=False, lineterminator="\n")
-    folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.items():
-        (folder / name).write_text(content, encoding="utf-8")
+        with atomic_path(folder / name) as temporary:
+            temporary.write_text(content, encoding="utf-8")
 
 
 # --- the PDF -------------------------------------------------------------------------------------
@@ -422,12 +422,11 @@ def compile_pdf(engine: str, folder: Path) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     command = [engine, *ENGINES[engine], f"--outdir={folder}", "main.tex"]
     done = subprocess.run(command, cwd=REPORT, env=os.environ | ENVIRONMENT, capture_output=True)
-    file = folder / "main.log"
-    log = file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
     if done.returncode:
-        errors = re.findall(r"^(?:! |l\.\d).*", log, re.MULTILINE)
-        raise SeglibError(f"{file}: LaTeX stopped: {' '.join(errors[:2])}")
-    return list(dict.fromkeys(WARNING.findall(log)))
+        output = (done.stdout + done.stderr).decode(errors="replace")
+        said = re.findall(r"^(?:! |l\.\d|error: ).*", output, re.MULTILINE)[:2] or [output[-200:]]
+        raise SeglibError(f"{folder / 'main.log'}: LaTeX stopped: {' '.join(said)}")
+    return [*dict.fromkeys(WARNING.findall((folder / "main.log").read_text("utf-8", "replace")))]
 
 
 def main() -> None:
@@ -441,7 +440,8 @@ def main() -> None:
         print(f"{PDF} is not made anew: there is no LaTeX here; apt-get install {PACKAGES}")
     else:
         warnings = compile_pdf(engine, folder)
-        shutil.copyfile(folder / "main.pdf", PDF)
+        with atomic_path(PDF) as temporary:
+            shutil.copyfile(folder / "main.pdf", temporary)
         checksums.write_text(inputs())
         print(*warnings, f"{PDF} is made anew", sep="\n")
 

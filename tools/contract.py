@@ -146,7 +146,8 @@ def _check_rhythm(cells: list[dict[str, Any]]) -> Iterator[str]:
         if number > 3 and cells[number - 2]["cell_type"] != "markdown":
             yield f"cell {number}: code that no markdown cell introduces"
     if lines and statistics.median(lines) > MAX_MEDIAN_LINES:
-        yield f"code cells have a median of {statistics.median(lines):g} lines; at most 10"
+        most = f"at most {MAX_MEDIAN_LINES}"
+        yield f"code cells have a median of {statistics.median(lines):g} lines; {most}"
     if len(texts) <= len(lines):
         yield f"{len(texts)} markdown cells for {len(lines)} code cells; more are asked"
 

@@ -123,8 +123,8 @@ def execute(
         asyncio.run(client.run(environment, silence))
     except TimeoutError:
         raise SeglibError(f"{path.name}: not a word from it for {silence:g} s") from None
-    except RuntimeError:  # DeadKernelError, and that of one that has not started in time
-        raise SeglibError(f"{path.name}: its kernel died (out of memory?)") from None
+    except RuntimeError as problem:  # DeadKernelError, and that of one that has not started in time
+        raise SeglibError(f"{path.name}: its kernel died (out of memory?): {problem}") from None
     except CellExecutionError as problem:
         print(problem.traceback, file=sys.stderr)
         raise SeglibError(f"{path.name}: {problem.ename}: {problem.evalue}") from None
