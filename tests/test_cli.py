@@ -47,7 +47,13 @@ def test_train_evaluate_and_list(cityscapes_home, capsys):
 
     assert cli.main(["evaluate", "--split", "test", "--export", str(cityscapes_home / "out")]) == 0
     printed = capsys.readouterr().out
-    assert "95 % interval" in printed and "road" in printed and record.id in printed
+    (record,) = list_records()
+    lines, scores = [line.split() for line in printed.splitlines()], record.scores["test"]
+    cells = {"road": [scores["iou"][0], None], "car": [scores["iou"][13], scores["iiou"][13]],
+             "mean": [scores["miou"], scores["miiou"]]}
+    for row, values in cells.items():
+        assert [row, *("n/a" if v is None else f"{100 * v:.1f}" for v in values)] in lines
+    assert "95 % interval" in printed and record.id in printed
     kept = record.predictions("test")
     assert len(list((cityscapes_home / "out").glob("*_labelIds.png"))) == len(kept) == 3
     for name, label_ids in kept.items():

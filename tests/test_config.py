@@ -76,7 +76,7 @@ def test_ids_are_the_recorded_ones() -> None:
     assert RunConfig(precision="fp32").run_id == "miniscapes-unet-c7f91f31"
     files = sorted(Path(__file__).parents[1].glob("results/*/config.json"))
     configs = [RunConfig.from_dict(json.loads(file.read_text())) for file in files]
-    assert [config.run_id for config in configs] == [file.parent.name for file in files]
+    assert files and [config.run_id for config in configs] == [file.parent.name for file in files]
 
 
 def test_the_same_run_written_otherwise_has_the_same_id() -> None:

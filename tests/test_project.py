@@ -6,11 +6,12 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from seglib import cli
+from seglib import cli, paths
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -48,6 +49,18 @@ def test_the_readme_s_commands_exist():
     lines = [shlex.split(line, comments=True) for line in re.findall("^seglib (.+)", shown, re.M)]
     for words in lines:
         assert "--help" in words or cli.parse(words), words
+
+
+def test_an_installed_package_has_its_files_and_a_home(tmp_path, monkeypatch):
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    shipped = options["setuptools"]["package-data"]
+    for package, patterns in shipped.items():
+        kinds = {file.suffix for file in tracked_files() if file.is_relative_to(ROOT / package)}
+        assert kinds - {".py"} == {Path(pattern).suffix for pattern in patterns}
+    monkeypatch.setattr(paths, "__file__", str(tmp_path / "seglib" / "paths.py"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.delenv("SEGLIB_HOME", raising=False)
+    assert paths.home() == tmp_path / "share" / "seglib"
 
 
 def test_the_readme_s_links_lead_to_files():

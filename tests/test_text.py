@@ -51,7 +51,7 @@ def test_absent_class_and_unknown_metric():
 def test_difference_text_has_signs():
     worse = paired_difference(scores(3), scores(0))
     text = difference_text(worse)
-    assert text.startswith(f"{100 * worse.difference:+.1f} points (−".replace("−", "-"))
+    assert text.startswith(f"{100 * worse.difference:+.1f} points (-")
     assert difference_text((0.052, 0.031, 0.074)) == "+5.2 points (+3.1 to +7.4)"
     assert difference_text((float("nan"),) * 3) == "absent"
 

@@ -11,7 +11,7 @@ import numpy as np
 MODULE = "cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling"
 
 
-def official_scores(truth: Path, predictions: Path, *, instances: bool = True) -> dict[str, Any]:
+def official_scores(truth: Path, predictions: Path) -> dict[str, Any]:
     """Score the label-id PNG files in `predictions` against every `*_labelIds.png` below `truth`.
 
     Files are paired by the evaluator's own rule (`{city}_{sequence}_{frame}*.png`), and instance
@@ -22,7 +22,7 @@ def official_scores(truth: Path, predictions: Path, *, instances: bool = True) -
     """
     evaluator = importlib.import_module(MODULE)
     args = copy.copy(evaluator.args)
-    args.quiet, args.JSONOutput, args.evalInstLevelScore = True, False, instances
+    args.quiet, args.JSONOutput, args.evalInstLevelScore = True, False, True
     args.predictionPath, args.predictionWalk = str(predictions), None
     truth_files = sorted(str(path) for path in Path(truth).rglob("*_labelIds.png"))
     # The evaluator (2.3.0) still calls a function that numpy dropped.

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -169,6 +170,24 @@ def test_worker_processes_change_nothing(home: Path, monkeypatch, capsys) -> Non
     assert capsys.readouterr().out.count("training 4 epochs") == 2  # not loaded
 
 
+def test_compiling_changes_nothing_and_is_recorded(home: Path, tmp_path, monkeypatch) -> None:
+    expected = bytes_of(train(results=tmp_path / "eager"))
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
+    record = train(compile_model=True)
+    assert bytes_of(record) == expected and record.environment["compiled"] is True
+
+
+def test_a_record_stays_until_training_it_anew_is_finished(home: Path, capsys) -> None:
+    record = train()
+    expected = bytes_of(record)
+    with pytest.raises(OutOfTime):
+        train(retrain=True, deadline=0.0)
+    assert bytes_of(record) == expected
+    capsys.readouterr()
+    assert bytes_of(train(retrain=True)) == expected
+    assert "resumed after epoch 1 of 3" in capsys.readouterr().out
+
+
 def test_a_run_on_fewer_images_sees_only_these(home: Path) -> None:
     config = dataclasses.replace(TINY, train_images=4).resolved()
     accelerator = make_accelerator(config, torch.device("cpu"))
@@ -203,7 +222,7 @@ def test_a_checkpoint_of_other_code_is_not_continued(home: Path, monkeypatch, ca
     assert record.environment["results_version"] == 99
 
 
-def test_two_processes_share_the_work_of_one_run(home: Path) -> None:
+def test_two_processes_that_want_one_run_train_it_once(home: Path) -> None:
     processes = [Process(home, slow_fit, TINY, 0.02) for _ in range(2)]
     steps = sorted(process.result() for process in processes)
     assert steps[0] == 0 and steps[1] >= 9  # one trained all 3 epochs of 3 steps, one only loaded
@@ -434,10 +453,21 @@ def test_schedules() -> None:
     assert result[50] == pytest.approx(0.05) and result[-1] < 1e-4
 
 
-def test_the_recorded_learning_rate_is_the_one_used(home: Path) -> None:
-    record = train(changed(schedule="one_cycle", epochs=4))
-    expected = rates(changed(schedule="one_cycle", epochs=4), steps=3)[::3]
+def test_the_recorded_learning_rate_is_the_one_used(home: Path, monkeypatch) -> None:
+    used = []
+
+    def watched(state, *arguments):
+        used.append([group["lr"] for group in state.optimizer.param_groups])
+        return train_one_epoch(state, *arguments)
+
+    train_one_epoch = loop.train_one_epoch
+    monkeypatch.setattr(loop, "train_one_epoch", watched)
+    config = changed(schedule="one_cycle", epochs=4, encoder_rate=0.25)
+    record = train(config)
+    expected = rates(config, steps=3)[::3]
     assert record.history["learning_rate"].tolist() == pytest.approx(expected, rel=1e-5)
+    for found, rate in zip(used, expected, strict=True):
+        assert max(found) == pytest.approx(rate) and min(found) == pytest.approx(rate / 4)
 
 
 def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_rate() -> None:
@@ -542,7 +572,8 @@ def test_folders_that_cannot_be_written_are_found_before_training(home, tmp_path
 # --- scores -----------------------------------------------------------------------------------
 
 
-def test_scores_are_those_of_the_exported_predictions(home: Path, tmp_path: Path) -> None:
+def test_scores_are_those_of_the_exported_predictions(home, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(evaluation, "BATCH", 2)  # of three scenes
     record = train(changed(image_size=(16, 32)))
     folder = tmp_path / "export"
     score_split(record, "val", export=folder, device="cpu", progress=False)
@@ -563,7 +594,13 @@ def test_another_split_is_scored_once_and_kept(home: Path, monkeypatch) -> None:
     with pytest.raises(RecordError, match="no scores on 'test'; run: seglib evaluate"):
         record.miou("test")
     scores = score_split(record, "test", device="cpu", progress=False)
-    assert len(scores["images"]["names"]) == 3
+    assert len(scores["images"]["names"]) == 3 and scores["block"] == 1
+    spec = dataclasses.replace(dataset_spec("miniscapes"), block=7)
+    monkeypatch.setattr(evaluation, "dataset_spec", lambda name: spec)
+    monkeypatch.setattr(evaluation, "SHOWN_SCENES", 2)
+    found = evaluate(record.load_model(), record.config, "test", progress=False)
+    assert sorted(found.predictions) == scores["images"]["names"][::2]
+    assert found.scores["block"] == 7 and dataset_spec("camvid").block == 20
     monkeypatch.setattr(evaluation, "evaluate", None)  # would fail if it were called again
     assert score_split(load_record(record.id), "test", device="cpu", progress=False) == scores
     assert sorted(record.scores) == ["test", "val"]
@@ -624,13 +661,14 @@ from seglib.evaluation.evaluate import evaluate
 from seglib.training.loop import fit, make_accelerator
 
 torch.set_num_threads(1)
-config = RunConfig.from_dict(json.loads(sys.argv[1]))
-network = fit(config, device="cpu", progress=False).load_model()
-accelerator = make_accelerator(config, torch.device("cpu"))
-assert accelerator.num_processes == int(os.environ["WORLD_SIZE"]) == 2
-scores = evaluate(network, config, "val", progress=False, accelerator=accelerator).scores
-with open(f"scores.{accelerator.process_index}", "w") as file:
-    json.dump(scores, file)
+for values in json.loads(sys.argv[1]):
+    config = RunConfig.from_dict(values)
+    network = fit(config, device="cpu", progress=False).load_model()
+    accelerator = make_accelerator(config, torch.device("cpu"))
+    assert accelerator.num_processes == int(os.environ["WORLD_SIZE"]) == 2
+    scores = evaluate(network, config, "val", progress=False, accelerator=accelerator).scores
+    with open(f"{config.model}.{accelerator.process_index}", "w") as file:
+        json.dump(scores, file)
 """
 
 
@@ -638,25 +676,26 @@ with open(f"scores.{accelerator.process_index}", "w") as file:
 def test_two_processes_train_and_score_like_one(home: Path, tmp_path: Path) -> None:
     # Six scenes in each batch: an epoch is one step with the gradient of the whole split.
     config = changed(batch_size=6, epochs=10)
+    # Batch statistics are of each process's images, and their running mean is the first one's.
+    other = changed(model="unet", ema=0.8, batch_size=6, epochs=2)
     alone = train(config, results=tmp_path / "alone")
     (tmp_path / "script.py").write_text(SCRIPT)
     launch = f"{sys.executable} -m torch.distributed.run --standalone --nproc_per_node 2 script.py"
     variables = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(loop.__file__).parents[2])}
+    command = [*launch.split(), json.dumps([config.to_dict(), other.to_dict()])]
     output = subprocess.run(
-        [*launch.split(), json.dumps(config.to_dict())], cwd=tmp_path, capture_output=True,
-        env=os.environ | variables, text=True,
+        command, cwd=tmp_path, capture_output=True, env=os.environ | variables, text=True
     )
     assert output.returncode == 0, output.stderr[-3000:]
     assert output.stdout.count("training 10 epochs") == 1
-    together = load_record(config.run_id)
-    assert together.environment["processes"] == 2
-
     # Scored by one process, the weights that two trained give the very same counts.
-    model = together.load_model()
-    scores = evaluate(model, config, "val", progress=False).scores
-    for rank in (0, 1):
-        assert json.loads((tmp_path / f"scores.{rank}").read_text()) == scores
-    assert together.scores["val"] == scores
+    for each in (other, config):
+        together = load_record(each.run_id)
+        assert together.environment["processes"] == 2
+        scores = evaluate(together.load_model(), each, "val", progress=False).scores
+        for rank in (0, 1):
+            assert json.loads((tmp_path / f"{each.model}.{rank}").read_text()) == scores
+        assert together.scores["val"] == scores
 
     # Trained by two, the run differs by rounding and by the mean of two means of unequal numbers
     # of scored pixels: in the loss by less than 2 %, in mIoU by less than 3 points.

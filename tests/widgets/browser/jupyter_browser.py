@@ -192,12 +192,6 @@ class Browser:
         problems = self.page("errors")
         assert not problems, problems[0]
 
-    def viewers(self, count: int) -> list[WebElement]:
-        """The viewers in the page, once there are `count` and all show their scene."""
-        ready = "document.querySelectorAll('.seglib-viewer[data-state=ready]')"
-        self.wait(f"{ready}.length === arguments[0]", count)
-        return self.driver.find_elements(By.CSS_SELECTOR, ".seglib-viewer")
-
     def shown(self, inside: str = "body") -> WebElement:
         """The first viewer in the page, or in what a selector finds, once it shows its scene."""
         return self.wait(f"document.querySelector('{inside} .seglib-viewer[data-state=ready]')")

@@ -9,8 +9,6 @@ Needs npm and the registries of npm and PyPI, and Chromium; skipped without them
 """
 
 import contextlib
-import functools
-import http.server
 import json
 import os
 import shutil
@@ -18,7 +16,6 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +30,7 @@ pytest.importorskip("selenium", reason="browser tests need selenium: '.[browser]
 from jupyter_browser import BUILDING, CAR, PHOTO, ROOT, VIEWER_CELL, Browser, need_chromium  # noqa: E402
 from selenium.webdriver.common.action_chains import ActionChains  # noqa: E402
 from selenium.webdriver.common.keys import Keys  # noqa: E402
+from servers import served  # noqa: E402
 
 need_chromium()
 if not shutil.which("npm"):
@@ -58,8 +56,10 @@ json.dump([__version__, page["manager_state"], page["view_specs"][0]], sys.stdou
 def run_for(purpose: str, command: list[str], **options: Any) -> str:
     """Run what needs a registry; skips the test where it can't be reached."""
     done = subprocess.run(command, capture_output=True, text=True, **options)
-    if done.returncode:
+    absent = ("ENOTFOUND", "ECONN", "ETIMEDOUT", "EAI_AGAIN", "E404", "No matching distribution")
+    if any(word in done.stderr for word in absent):
         pytest.skip(f"{purpose} can't be fetched here: {done.stderr.strip().splitlines()[-1]}")
+    assert not done.returncode, done.stderr
     return done.stdout
 
 
@@ -96,15 +96,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         page = page.replace("STATE", json.dumps(state).replace("</", "<\\/"))
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    handler = functools.partial(Quiet, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    with served(folder) as (address, _):
+        yield address
 
 
 @pytest.mark.parametrize("host", ["colab", "vscode"])
