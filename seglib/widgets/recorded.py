@@ -61,8 +61,7 @@ def _best_of_each(dataset: str, split: str) -> list[Record]:
     scores = [r.miou(split if split in r.packed_scores else None) for r in found]
     best: dict[tuple[str, ...], Record] = {}
     for position in np.argsort(-np.nan_to_num(scores), kind="stable"):
-        record = found[position]
-        config = record.config
+        config = (record := found[position]).config
         pretrained = str(config.model_options().get("pretrained"))
         best.setdefault((network_name(config), pretrained, config.start_dataset), record)
     return list(best.values())
@@ -72,10 +71,8 @@ def _predictions(record: Record, split: str) -> dict[str, tuple]:
     """Class indices of the kept scenes, with confidence where it was measured."""
     sure = record.confidence_maps(split)
     encode = record.dataset.class_set.encode
-    return {
-        scene: (encode(label_ids), sure.get(scene))
-        for scene, label_ids in record.predictions(split).items()
-    }
+    return {scene: (encode(label_ids), sure.get(scene))
+            for scene, label_ids in record.predictions(split).items()}
 
 
 def _named(records: Sequence[Record]) -> dict[str, Record]:

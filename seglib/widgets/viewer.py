@@ -21,6 +21,7 @@ from ..errors import ConfigError
 from ..evaluation.metrics import confusion_matrix, iou_per_class, mean_iou
 from ..files import atomic_path
 from ..labels import IGNORE_INDEX, ClassSet
+from . import packing
 from .packing import base64_text, browser_part, pack_map, pack_photo, reduced_size, widget_bundle
 
 SCRIPTS = "maps layers scenes picture controls steering saving overview viewer".split()
@@ -54,6 +55,7 @@ class SceneViewer(anywidget.AnyWidget):
     _esm = browser_part(*SCRIPTS)
     _css = browser_part("viewer.css")
     _ipython_display_ = None  # ipywidgets 7 would bypass the picture of `_repr_mimebundle_`
+    still = None  # the handle of the picture that a saved notebook shows, once there is one
 
     scene = traitlets.Int(0).tag(sync=True)
     model = traitlets.Unicode("").tag(sync=True)
@@ -105,22 +107,25 @@ class SceneViewer(anywidget.AnyWidget):
         if repeated := [name for name in names if names.count(name) > 1]:
             raise ConfigError(f"two scenes are called {repeated[0]!r}")
         predictions = {
-            model: {
-                name: (labels, None) if isinstance(labels, np.ndarray) else labels
-                for name, labels in by_scene.items()
-            }
+            model: {name: (labels, None) if isinstance(labels, np.ndarray) else labels
+                    for name, labels in by_scene.items()}
             for model, by_scene in (predictions or {}).items()
         }
         for model, by_scene in predictions.items():
             if unknown := [name for name in by_scene if name not in names]:
                 raise ConfigError(f"{model!r} has a prediction for an unknown scene {unknown[0]!r}")
         packed = [self._pack(view, predictions) for view in views]
-        self._views, self._predictions, self._picture = views, predictions, None
+        self._kept = {  # what `picture` and `_answer` take, with predictions by model
+            view.name: (view, {m: f[view.name] for m, f in predictions.items() if view.name in f})
+            for view, each in zip(views, packed, strict=True) if each["reduced"] or view is views[0]
+        }
         with self.hold_sync():
             self._models = list(predictions)
             self._scenes = packed
             self.scene = 0
             self.model = next(iter(predictions), "")
+        if self.still is not None:
+            self.still.update(packing.still(self, self.picture()), raw=True)
 
     def show_confusion(self, true_class: str, taken_for: str) -> None:
         """List the scenes behind a cell of the confusion matrix, those with most pixels first."""
@@ -158,10 +163,11 @@ class SceneViewer(anywidget.AnyWidget):
 
     def _answer(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
         """Send a scene at its own size, with truth and models' predictions, to be saved."""
-        name, image, truth = self._views[content["scene"]]
-        guesses = [self._predictions.get(model, {}).get(name, (None, None))
-                   for model in content["models"]]
-        size, maps = image.shape[:2], [truth, *chain.from_iterable(guesses)]
+        if content["scene"] not in self._kept:  # it has been replaced
+            return
+        (_, image, truth), predictions = self._kept[content["scene"]]
+        found = [predictions.get(model, (None, None)) for model in content["models"]]
+        size, maps = image.shape[:2], [truth, *chain.from_iterable(found)]
         packed = [b"" if x is None else pack_map(x, size) for x in maps]
         answer = {"request": content["request"], "height": size[0], "width": size[1]}
         self.send(answer, [pack_photo(image, size), *packed])
@@ -176,25 +182,22 @@ class SceneViewer(anywidget.AnyWidget):
             raise ConfigError(f"{where}: class index {wrong[0]} is not in {known}")
 
     def picture(self) -> bytes:
-        """A PNG of the first scene for readers without a kernel; drawn once."""
-        if self._picture is None:
-            name, image, truth = self._views[0]
-            guesses = [found[name][0] for found in self._predictions.values() if name in found]
-            size = reduced_size(image.shape[:2], PICTURE_SIDE)
-            masks = {"truth": truth, "prediction": next(iter(guesses), None)}
-            parts = {"image": resize_image(image, size)} | {
-                title: resize_mask(mask, size) for title, mask in masks.items() if mask is not None
-            }
-            shown = list(parts.values())
-            figure = (
-                plots.predictions(*([part] for part in shown), self.class_set) if len(shown) == 3
-                else plots.label_pictures(shown, list(parts), self.class_set, columns=2)
-            )
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=150)
-            plt.close(figure)  # else the notebook would show it a second time
-            self._picture = plots.encoded_picture(buffer)
-        return self._picture
+        """A PNG of the first scene for readers without a kernel."""
+        (_, image, truth), predictions = next(iter(self._kept.values()))
+        size = reduced_size(image.shape[:2], PICTURE_SIDE)
+        masks = {"truth": truth, "prediction": next(iter(predictions.values()), [None])[0]}
+        parts = {"image": resize_image(image, size)} | {
+            title: resize_mask(mask, size) for title, mask in masks.items() if mask is not None
+        }
+        shown = list(parts.values())
+        figure = (
+            plots.predictions(*([part] for part in shown), self.class_set) if len(shown) == 3
+            else plots.label_pictures(shown, list(parts), self.class_set, columns=2)
+        )
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150)
+        plt.close(figure)  # else the notebook would show it a second time
+        return plots.encoded_picture(buffer)
 
     def write_page(self, path: Path, title: str) -> None:
         """Write the viewer, below a title, as one HTML file that needs no server or kernel."""
@@ -208,7 +211,7 @@ class SceneViewer(anywidget.AnyWidget):
             temporary.write_text(page, encoding="utf-8", newline="\n")
 
     def __repr__(self) -> str:
-        count, more = len(self._views), " …" * (len(self._models) > NAMED)
+        count, more = len(self._scenes), " …" * (len(self._models) > NAMED)
         models = ", predictions of " * bool(self._models) + ", ".join(self._models[:NAMED]) + more
         return f"SceneViewer({count} scene{'s' * (count > 1)}, {self.class_set.name}{models})"
 

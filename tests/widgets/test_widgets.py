@@ -264,7 +264,9 @@ def test_large_photo_is_shown_reduced_and_sent_whole_to_be_saved(monkeypatch) ->
     assert "shown at 45×30" in made.input.told["line"]
     sent = []
     monkeypatch.setattr(SceneViewer, "send", lambda self, *message: sent.append(message))
-    made.viewer._answer(None, {"request": 7, "scene": 0, "models": ["network", ""]}, [])
+    made.viewer._answer(None, {"request": 6, "scene": "replaced", "models": []}, [])
+    asked = {"request": 7, "scene": scene["name"], "models": ["network", ""]}
+    made.viewer._answer(None, asked, [])
     (answer, (photo, truth, labels, confidence, *of_none)), = sent
     assert answer == {"request": 7, "height": 60, "width": 90} and [truth, *of_none] == [b""] * 3
     assert unpacked(confidence, answer).min() > 33

@@ -54,6 +54,12 @@ class Picture {
     return x >= 0 && y >= 0 && x < this.scene.width && y < this.scene.height ? { x, y } : null;
   }
 
+  // Which of two layers is drawn at a position in the buffer; 0 where there is one.
+  sideOf(bufferX, bufferY, divider) {
+    if (this.columns * this.rows === 2) return Number(bufferX >= this.width || bufferY >= this.height);
+    return Number(bufferX >= divider * this.canvas.width);
+  }
+
   // Zoom by a factor and keep the point under (bufferX, bufferY) where it is.
   zoomBy(factor, bufferX = this.width / 2, bufferY = this.height / 2) {
     const away = [this.width / 2 - (bufferX % this.width), this.height / 2 - (bufferY % this.height)];
@@ -127,8 +133,8 @@ class Picture {
       place(photo);
       if (layer) {
         const style = layer.values === HEAT ? "fill" : drawing, colors = palette(layer, style);
-        const strength = style === "outline" ? 2 : layer.values ? 1.6 : 1; // errors must be seen
-        context.globalAlpha = Math.min(1, strength * opacity);
+        const strength = style === "outline" ? 4 : layer.values ? 2.5 : 1; // errors must be seen
+        context.globalAlpha = 1 - (1 - opacity) ** strength;
         context.imageSmoothingEnabled = scale < 1; // from there on pixels show as they are
         place(this.paint(layer, colors, style, lit));
         context.globalAlpha = 1;

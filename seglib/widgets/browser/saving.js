@@ -16,7 +16,7 @@ async function atOwnSize(model, scene, entries) {
     model.on("msg:custom", listen);
     setTimeout(() => { model.off("msg:custom", listen); resolve(null); }, KERNEL_PATIENCE);
     try {
-      model.send({ request, scene: scene.position, models: entries.map((entry) => entry?.name ?? "") });
+      model.send({ request, scene: scene.name, models: entries.map((entry) => entry?.name ?? "") });
     } catch {
       resolve(null); // the kernel is gone
     }

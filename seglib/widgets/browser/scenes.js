@@ -25,7 +25,9 @@ function sceneStore(packed, names) {
     unpack(position) {
       if (!kept.has(position)) {
         if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value);
-        kept.set(position, unpack(packed()[position]));
+        const scene = unpack(packed()[position]);
+        kept.set(position, scene);
+        scene.catch(() => kept.get(position) === scene && kept.delete(position)); // tried again
       }
       return kept.get(position);
     },

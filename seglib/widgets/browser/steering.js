@@ -21,7 +21,7 @@ function listenToKeys(root, signal, actions = {}, pan = () => {}, held = {}) {
     event.preventDefault();
     action();
   };
-  const release = ({ key }) => { // or no key: the window has lost the focus
+  const release = ({ key }) => { // or no key: something has lost the focus
     for (const name in held) if (!key || key.toLowerCase() === name) held[name](false);
   };
   for (const [name, listener] of [["keydown", listen], ["keyup", release], ["blur", release]]) {
@@ -35,12 +35,10 @@ function leave(root) {
   root.parentElement?.closest("[tabindex]")?.focus();
 }
 
-// A saved notebook holds a picture of the widget for when it is dead; it is shown again then.
-function hideStill(id, signal) {
-  const show = (hidden) => document.querySelectorAll(`[data-seglib-still="${id}"]`)
-    .forEach((still) => { still.hidden = hidden; });
-  show(true);
-  signal.addEventListener("abort", () => show(false));
+// A saved notebook holds a picture of the widget for when it is dead. This hides it, whenever it is
+// drawn, as long as a view of the widget is on the page.
+function hideStill(root, id) {
+  root.append(element("style", {}, `[data-seglib-still="${id}"] { display: none; }`));
 }
 
 // Positions are given in pixels of the drawing buffer. `grabs(x)`: whether the divider is there.
@@ -53,19 +51,21 @@ function listenToPointer(canvas, { grabs, moveDivider, dropDivider, pan, point, 
 
   const listeners = {
     pointerdown(event) {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || !event.isPrimary) return;
       last = inBuffer(event);
       drag = grabs(last.x) ? "divider" : "picture";
       canvas.setPointerCapture(event.pointerId);
     },
     pointermove(event) {
+      if (!event.isPrimary) return; // a second finger
       const place = inBuffer(event);
       if (drag === "divider") moveDivider(place.x);
       if (drag === "picture") pan(place.x - last.x, place.y - last.y);
       last = place;
       point(place);
     },
-    pointerup() {
+    pointerup(event) {
+      if (!event.isPrimary) return;
       if (drag === "divider") dropDivider();
       drag = null;
     },

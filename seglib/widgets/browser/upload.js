@@ -140,7 +140,7 @@ function render({ model, el }) {
   model.on("change:told", follow);
   model.on("msg:custom", hear);
   follow();
-  hideStill(get("_still"), signal);
+  hideStill(root, get("_still"));
 
   return () => {
     ending.abort();

@@ -40,6 +40,7 @@ function render({ model, el }) {
   let where = ""; // "truth" or "prediction": only scenes that have the chosen class there
   let order = []; // the scenes of the overview
   let waiting = false, request = 0, sorting = 0;
+  let excuse = ""; // why the scene before is still shown
 
   // --- scenes ---------------------------------------------------------------------------------
 
@@ -49,19 +50,25 @@ function render({ model, el }) {
     root.dataset.state = "loading";
     const ready = await store.unpack(position).catch((problem) => ({ problem }));
     if (signal.aborted || ticket !== request) return; // the reader has already gone on
-    if (ready.problem) return say(`This scene cannot be shown: ${ready.problem.message}`);
+    if (ready.problem) {
+      excuse = `${get("_scenes")[position].name} cannot be shown: ${ready.problem.message}`;
+      return scene ? set("scene", scene.position) : say(excuse);
+    }
     scene = { ...ready, position };
     picture.setScene(scene);
     pointer = null;
     refresh();
     root.dataset.scene = String(position);
     root.dataset.state = "ready";
+    if (excuse) say(excuse);
+    excuse = "";
     if (count > 1) store.unpack(neighbour(1)).catch(() => {});
   }
 
   // The scene so many places further in the overview's order.
   function neighbour(by) {
-    if (!order.length) return get("scene");
+    const count = get("_scenes").length; // a filter that no scene fits is for the overview
+    if (!order.length) return (get("scene") + by + count) % count;
     const here = order.findIndex(({ position }) => position === get("scene"));
     return order[(Math.max(here, by < 0 ? 0 : -1) + by + order.length) % order.length].position;
   }
@@ -71,6 +78,7 @@ function render({ model, el }) {
   const random = () => go(neighbour(1 + Math.floor(Math.random() * (order.length - 1))));
 
   async function worst() {
+    if (!possible("miou")) return say("No scene has a score");
     set("sort", "miou");
     await sort();
     if (order.length) go(order[0].position);
@@ -79,12 +87,14 @@ function render({ model, el }) {
   // What scenes are ordered by.
   const given = () => ({
     a: modelIndex(), b: otherIndex(), chosen: chosen(), pair: get("pair"), classes: get("_classes"),
+    scored: get("_scenes").some(({ models }) => (models[modelIndex()]?.miou ?? null) !== null),
   });
   const possible = (name) => SORTS[name].can?.(given()) !== false;
+  const sorted = () => (possible(get("sort")) ? get("sort") : "name");
 
   async function sort() {
-    const ticket = ++sorting, name = possible(get("sort")) ? get("sort") : "name";
-    const found = await orderedScenes(store, name, given(), chosen() === null ? "" : where);
+    const ticket = ++sorting;
+    const found = await orderedScenes(store, sorted(), given(), chosen() === null ? "" : where);
     if (signal.aborted || ticket !== sorting) return;
     order = found;
     showOrder();
@@ -97,8 +107,8 @@ function render({ model, el }) {
   }
 
   async function drawCard(position, card, wanted) {
-    const own = wanted() && await store.unpack(position);
-    if (signal.aborted || !wanted()) return;
+    const own = wanted() && await store.unpack(position).catch(() => null);
+    if (!own || signal.aborted || !wanted()) return;
     const small = new Picture(card), from = contents(own);
     small.setScene(own);
     small.resize(CARD, (CARD * own.height) / own.width);
@@ -202,7 +212,7 @@ function render({ model, el }) {
     missing.hidden = Boolean(a) || !names.length;
     canvas.setAttribute("aria-label", [scene.name, ...layers.map((layer) => layer?.title)].join(", "));
     overview.node.hidden = !many;
-    body.hidden = many;
+    for (const node of [body, arrangements.node, numbers, saveButton, ...ofOne]) node.hidden = many;
     showOrder();
     fit();
     hover();
@@ -228,7 +238,7 @@ function render({ model, el }) {
     const pixel = pixelUnder();
     if (!pixel) {
       legend.point(lit);
-      return say("Point at the picture to read its classes");
+      return hint("Point at the picture to read its classes");
     }
     const at = pixel.y * scene.width + pixel.x, { truth, a, b } = contents();
     const right = truth?.labels[at], facts = truth ? [entry("truth", "truth", right)] : [];
@@ -245,7 +255,8 @@ function render({ model, el }) {
       }
     }
     readout.replaceChildren(...facts);
-    legend.point(a?.map.labels[at] ?? right);
+    const layer = layersOf(contents())[picture.sideOf(pointer.x, pointer.y, get("divider"))];
+    legend.point((layer?.by ?? layer?.map ?? a?.map ?? truth)?.labels[at]);
   }
 
   function entry(name, term, label) {
@@ -255,9 +266,12 @@ function render({ model, el }) {
       element("span.what", {}, known ? known.name : "void"));
   }
 
-  // A line below the picture, until the pointer reads the next pixel.
+  const hint = (text) => readout.replaceChildren(element("span.hint", {}, text));
+
+  // A line below the picture, until the pointer reads the next pixel; screen readers read it out.
   function say(text) {
-    readout.replaceChildren(element("span.hint", { role: "status" }, text));
+    hint(text);
+    status.textContent = text;
   }
 
   // --- actions --------------------------------------------------------------------------------
@@ -280,6 +294,7 @@ function render({ model, el }) {
   const anotherThan = (but) => get("_models").filter((name) => name !== but);
 
   function setView(view) {
+    if (view === "comparison" && !anotherThan(get("model")).length) return;
     if (view === "comparison" && (otherIndex() === null || get("view") === view)) {
       set("against", after(anotherThan(get("model")), get("against"))); // asked for again: the next B
     }
@@ -288,7 +303,7 @@ function render({ model, el }) {
 
   function swap() {
     const [first, second] = [get("model"), get("against")];
-    if (otherIndex() === null) return;
+    if (otherIndex() === null) return refresh(); // B is the truth: its menu says so again
     model.set("model", second);
     set("against", first);
   }
@@ -323,8 +338,9 @@ function render({ model, el }) {
   const fullScreen = () => (document.fullscreenElement ? document.exitFullscreen()
     : root.requestFullscreen?.().catch(() => say("This page may not fill the screen")));
 
-  function unfold(panel) {
+  function unfold(panel, button) {
     panel.hidden = !panel.hidden;
+    button.setAttribute("aria-expanded", String(!panel.hidden));
     fit();
   }
 
@@ -332,20 +348,25 @@ function render({ model, el }) {
   async function save() {
     if (!scene) return;
     const shown = scene, from = contents(), view = currentView(from), { a, b } = from;
+    // What the reader sees now, whatever is chosen while the kernel answers.
+    const drawn = { ...style(), lit: null }, two = isTwo(), single = get("arrangement") === "single";
+    const { columns, rows } = picture;
     say("Saving …");
     const own = await atOwnSize(model, shown, [a, b]);
-    if (signal.aborted || scene !== shown) return;
-    const whole = { ...shown, ...from, ...own }, layers = layersOf(whole);
+    if (signal.aborted) return;
+    const whole = { ...shown, ...from, ...own };
+    const layers = single ? [layerOf(view, whole)] : pairOf(view, whole);
     const large = new Picture(document.createElement("canvas"));
     large.setScene(whole);
-    if (isTwo()) Object.assign(large, { columns: picture.columns, rows: picture.rows });
+    if (two) Object.assign(large, { columns, rows });
     const ratio = Math.max(1, whole.width / 1000); // of lines and numbers
     large.resize((large.columns * whole.width) / ratio, (large.rows * whole.height) / ratio, ratio);
-    large.draw({ ...style(), lit: null, layers });
+    large.draw({ ...drawn, layers });
+    if (own?.photo) own.photo.close();
     const titles = layers.map((layer) => layer?.title ?? "photograph").join(" | ");
     const scores = view === "truth" ? "" : miouText(layers.length === 2 ? [a, b] : [a]);
     const page = withLegend(large.canvas, [shown.name, titles, scores].filter(Boolean).join(" · "),
-      meaningsIn(layers, get("_classes"), hidden()));
+      meaningsIn(layers, get("_classes"), from.off));
     const picturePng = await new Promise((resolve) => page.toBlob(resolve, "image/png"));
     download(root, picturePng, `${[shown.name, a?.name, view].filter(Boolean).join("-")}.png`);
     const mask = (view !== "truth" && whole.a?.map) || whole.truth;
@@ -365,14 +386,15 @@ function render({ model, el }) {
     c: () => setView("confidence"), b: () => setView("comparison"),
     s: () => set("arrangement", after(ARRANGEMENTS.map(([name]) => name), get("arrangement"))),
     o: () => set("drawing", get("drawing") === "fill" ? "outline" : "fill"),
-    n: () => set("numbers", !get("numbers")), a: toggleAll, d: save, f: fullScreen,
+    n: () => set("numbers", !get("numbers")), a: toggleAll, f: fullScreen,
+    d: () => save().catch(({ message }) => say(`This scene cannot be saved: ${message}`)),
     "[": () => move("opacity", -0.05), "]": () => move("opacity", 0.05),
     ",": () => move("divider", -0.02), ".": () => move("divider", 0.02),
     "+": () => zoom(1.5), "=": () => zoom(1.5), "-": () => zoom(1 / 1.5), 0: () => zoom(null),
-    l: () => unfold(light), "?": () => unfold(help),
+    l: () => unfold(light, lightButton), "?": () => unfold(help, helpButton),
   };
   const panByKey = (x, y) => pan(x * canvas.width * 0.1, y * canvas.height * 0.1);
-  listenToKeys(root, signal, actions, panByKey, { h(down) { bare = down; redraw(); } });
+  listenToKeys(root, signal, actions, panByKey, { h(down) { if (bare !== down) { bare = down; redraw(); } } });
   listenToPointer(canvas, {
     grabs: (x) => scene && get("arrangement") === "swipe"
       && Math.abs(x - get("divider") * canvas.width) < 18 * picture.ratio,
@@ -386,8 +408,8 @@ function render({ model, el }) {
 
   const scenes = menu("Scene", "scene", go);
   const counter = element("span.counter");
-  const previous = iconButton("previous", "Previous scene (←)", actions.ArrowLeft);
-  const next = iconButton("next", "Next scene (→)", actions.ArrowRight);
+  const previous = iconButton("previous", "Previous scene (←)", () => go(neighbour(-1)));
+  const next = iconButton("next", "Next scene (→)", () => go(neighbour(1)));
   const all = iconButton("overview", "All scenes (G)", actions.g);
   const models = menu("Network", "model", (position) =>
     (position === otherIndex() ? swap() : set("model", get("_models")[position])));
@@ -404,7 +426,7 @@ function render({ model, el }) {
   const [classOfErrors, classOfScenes] = classMenus.map(({ node }) => field("Class", node));
   const sliders = Object.fromEntries(
     [["opacity", 0, 100], ["brightness", 20, 300], ["contrast", 20, 300]].map(([name, ...range]) => [name,
-      slider(name, range, (value) => set(name, value, false), () => model.save_changes())]));
+      slider(name, range, (value) => set(name, value, false), () => { model.save_changes(); showOrder(); })]));
   const light = element("div.bar", { hidden: true }, sliders.brightness.node, sliders.contrast.node,
     button("toggle", "neutral", "Brightness and contrast of 100 %", () => {
       model.set("brightness", 1);
@@ -412,14 +434,20 @@ function render({ model, el }) {
     }, "As it is"));
   const numbers = button("toggle", "numbers", "Write class numbers on the picture (N)", actions.n, "Numbers");
   const zoomText = button("link.value", "fit", "Fit (0)", actions[0], "100 %");
+  const ofOne = [iconButton("less", "Zoom out (−)", actions["-"]), zoomText, iconButton("more", "Zoom in (+)", actions["+"])];
+  const saveButton = iconButton("save", "Download picture with legend, and mask of label ids (D)", actions.d);
+  const lightButton = iconButton("light", "Brightness and contrast of the photograph (L)", actions.l);
+  const helpButton = iconButton("help", "Keys (?)", actions["?"]);
+  for (const each of [lightButton, helpButton]) each.setAttribute("aria-expanded", "false");
   const help = helpPanel();
   const legend = new Legend(get("_classes"), {
     ontoggle: toggle, onsolo: solo, onall: toggleAll, onpoint(label) { lit = label; hover(); redraw(); },
   });
   const [leftTitle, rightTitle] = [element("span.title.first"), element("span.title.second")];
-  const missing = element("span.title.second", { hidden: true }, "no prediction of this network kept");
+  const missing = element("span.title.missing", { hidden: true }, "no prediction of this network kept");
   const key = element("div.key");
   const readout = element("div.readout", { "data-part": "readout" });
+  const status = element("span.unseen", { role: "status" });
   const frame = element("div.frame", {}, canvas, leftTitle, rightTitle, missing);
   const stage = element("div.stage", {}, frame,
     element("div.key-line", { "data-part": "key" }, classOfErrors, key), readout);
@@ -439,14 +467,9 @@ function render({ model, el }) {
     element("div.bar", {},
       element("div.group", {}, views.node, arrangements.node),
       element("div.group", {}, drawings.node, sliders.opacity.node, numbers),
-      element("div.group.end", {},
-        iconButton("less", "Zoom out (−)", actions["-"]), zoomText,
-        iconButton("more", "Zoom in (+)", actions["+"]),
-        iconButton("light", "Brightness and contrast of the photograph (L)", actions.l),
-        iconButton("full", "Full screen (F)", fullScreen),
-        iconButton("save", "Download picture with legend, and mask of label ids (D)", save),
-        iconButton("help", "Keys (?)", actions["?"]))),
-    light, help, body, overview.node);
+      element("div.group.end", {}, ...ofOne, lightButton, iconButton("full", "Full screen (F)", fullScreen),
+        saveButton, helpButton)),
+    light, help, body, overview.node, status);
   el.append(root);
 
   // --- following the model --------------------------------------------------------------------
@@ -454,7 +477,7 @@ function render({ model, el }) {
   function resort() { // orders name classes and networks
     const name = get("_classes")[chosen()]?.name, keys = Object.keys(SORTS);
     sorts.setTexts(keys.map((key) => (possible(key) ? SORTS[key].text(given()) : "")));
-    sorts.show(keys.indexOf(get("sort")));
+    sorts.show(keys.indexOf(sorted()));
     filters.setTexts(["all", name && `with ${name}`, name && `where A sees ${name}`].map((text) => text ?? ""));
     filters.show(name ? ["", "truth", "prediction"].indexOf(where) : 0);
     for (const each of classMenus) each.show((chosen() ?? -1) + 1);
@@ -463,6 +486,7 @@ function render({ model, el }) {
   }
 
   function replaceScenes() {
+    zoom(null);
     store.clear();
     scenes.setTexts(get("_scenes").map(({ name }) => name));
     models.setTexts(get("_models"));
@@ -490,12 +514,12 @@ function render({ model, el }) {
   observer.observe(el);
   document.addEventListener("fullscreenchange", fit, { signal });
   followRatio(fit, signal);
-  hideStill(get("_still"), signal);
+  hideStill(root, get("_still"));
   hover();
   replaceScenes();
 
   return () => {
-        ending.abort();
+    ending.abort();
     observer.disconnect();
     for (const [name, listener] of Object.entries(listeners)) model.off(name, listener);
   };

@@ -284,6 +284,18 @@ def test_page_from_disk_loads_nothing_and_takes_names_as_text(disk, viewer) -> N
     assert disk.script("return performance.getEntriesByType('resource').length") == 0
 
 
+def test_menus_and_score_agree_with_what_is_compared(disk, viewer) -> None:
+    chosen = "return arguments[0].querySelector('[data-control=against]').selectedOptions[0].text"
+    disk.select(viewer, "against", 1)  # A itself, which leaves the truth
+    assert disk.script(chosen, viewer) == "truth"
+    disk.select(viewer, "model", 1)
+    disk.select(viewer, "against", 1)
+    assert disk.script(chosen, viewer) == "Alpha"
+    disk.select(viewer, "scene", 1)  # of which A, now Beta, has no prediction
+    assert disk.find(".seglib-score", viewer).text == "mIoU – | 100.0 %"
+    assert disk.find(".seglib-missing", viewer).is_displayed()
+
+
 @pytest.mark.parametrize("keys", ["", "b", "bpss", "no"])
 def test_redraw_takes_less_than_a_frame(disk, viewer, keys: str) -> None:
     disk.keys(keys)
@@ -349,10 +361,22 @@ def test_photos_are_dropped_pasted_chosen_together_or_refused_in_a_line(browser,
     root.click()
     assert browser.page("give", root, "paste", "pasted.png", content)
     assert browser.told("pasted.png: 60×40")
+    panel = browser.shown(".seglib-photos")
+    browser.press(panel, "more")
+    assert browser.find("[data-control=fit]", panel).text == "150 %"
     Image.fromarray(255 - np.asarray(street(40, 60))).save(tmp_path / "b.png")
     browser.upload(tmp_path / "<b>a.png", tmp_path / "b.png")
     assert browser.told("2 photographs segmented")
     panel = browser.shown(".seglib-photos")
+    assert browser.find("[data-control=fit]", panel).text == "100 %"  # of another photograph
+    browser.select(panel, "scene", 1)
+    canvas = browser.find("canvas", panel)
+    browser.script("arguments[0].focus()", canvas)
+    browser.keys("w")
+    told = browser.find(".seglib-unseen", panel).get_attribute("textContent")
+    assert told == "No scene has a score"
+    browser.keys(Keys.ARROW_RIGHT)
+    browser.wait("arguments[0].querySelector('[data-control=scene]').selectedIndex === 0", panel)
     browser.select(panel, "scene", 1)
     browser.slide(panel, "opacity", 0)
     assert browser.pixel(panel, 0.2, 0.5) == close_to((105, 255, 255))
