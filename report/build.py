@@ -184,7 +184,7 @@ def network_numbers(networks: Mapping[str, Record]) -> Named:
     pairs = comparison.pairs(networks)
     for better, worse, difference in pairs:
         yield f"{better}-{worse}", points(difference, ".1f")
-    yield "pairs apart", number(sum(pair.is_real for pair in pairs))
+    yield "pairs apart", number(sum(pair.is_significant for pair in pairs))
 
 
 def score_numbers(record: Record) -> Named:

@@ -56,7 +56,7 @@ class Pair(NamedTuple):
     difference: PairedDifference  # of the mIoU; its p-value is corrected for all pairs
 
     @property
-    def is_real(self) -> bool:
+    def is_significant(self) -> bool:
         """Whether so large a difference would be seen in under 5 % of cases if there were none."""
         return self.difference.p_value < 0.05
 

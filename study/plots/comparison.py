@@ -38,8 +38,8 @@ def pair_matrix(
         for pair in pairs[title]:
             i, j = runs.index(pair.better), runs.index(pair.worse)
             value, low, high = style.percentages(pair.difference[:3])
-            _pair(axis, (j, i), (value, low, high), largest, pair.is_real)
-            _pair(axis, (i, j), (-value, -high, -low), largest, pair.is_real)
+            _pair(axis, (j, i), (value, low, high), largest, pair.is_significant)
+            _pair(axis, (i, j), (-value, -high, -low), largest, pair.is_significant)
         axis.set_xticks(range(len(runs)), [name.replace(" ", "\n") for name in runs])
         style.name_rows(axis, runs)
         axis.grid(False)

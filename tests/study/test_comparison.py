@@ -59,7 +59,7 @@ def test_the_plan_s_runs_are_found_named_and_in_order(runs: dict[str, Record]) -
 
 def test_a_steady_difference_is_real_and_a_scattered_one_is_not(runs: dict[str, Record]) -> None:
     (pair,) = comparison.pairs(runs)
-    assert (pair.better, pair.worse, pair.is_real) == ("U-Net", "FCN", True)
+    assert (pair.better, pair.worse, pair.is_significant) == ("U-Net", "FCN", True)
     gain = runs["U-Net"].miou("test") - runs["FCN"].miou("test")
     assert pair.difference.difference == pytest.approx(gain)
     # The same counts in another order: the same score, but not scene by scene.
@@ -67,7 +67,7 @@ def test_a_steady_difference_is_real_and_a_scattered_one_is_not(runs: dict[str, 
     more = comparison.compared_runs("camvid")
     found = {(p.better, p.worse): p for p in comparison.pairs(more)}
     (close,) = [p for names, p in found.items() if set(names) == {"U-Net", "Swin"}]
-    assert not close.is_real and close.difference.difference == pytest.approx(0)
+    assert not close.is_significant and close.difference.difference == pytest.approx(0)
     # Three pairs instead of one: the smallest p-value counts three times (Holm).
     assert found["U-Net", "FCN"].difference.p_value == pytest.approx(3 * pair.difference.p_value)
 

@@ -459,7 +459,9 @@ def test_dead_kernel_is_told_and_reopened_notebook_works(browser, cell, tmp_path
     browser.driver.refresh()
     browser.wait("window.jupyterapp?.shell?.currentWidget?.content?.widgets?.length")
     browser.hold_all_cells()
-    time.sleep(6)  # until Jupyter gives up looking for the widgets
+    # Jupyter gives up looking for the two widgets, and says so where nobody sees it.
+    outputs = "[...document.querySelectorAll('.jp-OutputArea-output')]"
+    browser.wait(f"{outputs}.filter((each) => each.textContent.includes('not found')).length >= 2")
     assert browser.page("seen") == [2, 0, 0]
 
 
