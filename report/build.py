@@ -239,7 +239,7 @@ def beside_numbers(record: Record) -> Named:
     kept["mean"] = kept.mean()
     for kind, share in kept.items():
         yield f"kept {kind}", percent(share, 0)
-    yield "under mean", percent(kept["mean"] * robustness["clean"]["miou"])
+        yield f"under {kind}", percent(share * robustness["clean"]["miou"])
     edges = measurement(record, "boundaries")["test"]
     for band in edges["bands"]:
         yield f"band {band['width']:d}", percent(band["miou"])

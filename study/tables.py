@@ -45,7 +45,7 @@ runs ({count}) are in [`results/summary.csv`](results/summary.csv). Scores are t
 in percent{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The \
 interval resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them \
 the seeds where there are several; of a single run it says nothing about another seed. Training \
-times are those of the fastest seed, since others ran beside other work."""
+times are those of the fastest seed, since others ran beside other work, as did some single runs."""
 PUBLISHED = """
 ### Published on the same split
 
