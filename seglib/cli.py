@@ -90,10 +90,8 @@ def train(
     if data_from is not None:
         prepare(config.dataset, source=data_from)
     keep_memory()
-    record = fit(
-        config, device=device, tracker=tracker, retrain=retrain or None, workers=workers,
-        compile_model=compile,
-    )
+    record = fit(config, device=device, tracker=tracker, retrain=retrain or None, workers=workers,
+                 compile_model=compile)
     print(f"{record.id}: {score_note(record)} in {record.path}")
 
 

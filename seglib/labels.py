@@ -155,9 +155,8 @@ def _frozen(values: object, dtype: type) -> np.ndarray:
     return array
 
 
-CITYSCAPES_19 = ClassSet(
-    "cityscapes19", tuple(label for label in LABELS if 0 <= label.train_id < IGNORE_INDEX)
-)
+_SCORED = tuple(label for label in LABELS if 0 <= label.train_id < IGNORE_INDEX)
+CITYSCAPES_19 = ClassSet("cityscapes19", _SCORED)
 # The published order of CamVid's label bytes 0..10: Sky, Building, Pole, Road, Pavement, Tree,
 # SignSymbol, Fence, Car, Pedestrian, Bicyclist (Badrinarayanan et al., PAMI 2017).
 _CAMVID = "sky|building|pole|road|sidewalk|vegetation|traffic sign|fence|car|person|rider"

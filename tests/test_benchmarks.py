@@ -125,7 +125,7 @@ def test_a_peer_is_trained_by_our_recipe(home: Path, tmp_path: Path, monkeypatch
     assert model(photo[..., :50, :70]).shape == (1, 11, 50, 70)
     monkeypatch.setattr(same_recipe, "FOLDER", tmp_path / "trained")
     monkeypatch.setattr(same_recipe, "prepare", lambda name: None)  # it is there already
-    config = RunConfig(model="timm", image_size=(32, 64), epochs=1, batch_size=2, freeze=2)
+    config = RunConfig(model="timm", image_size=(32, 64), epochs=1, batch_size=2)
     (row,) = same_recipe.measure(1, dataclasses.replace(config, encoder_rate=0.25))
     assert len(row.ours) == len(row.peer) == 1 and 0 <= row.peer[0] <= 100
     assert "smp.Unet(tu-tf_efficientnet_lite0): 5.20 M parameters" in row.peer_way

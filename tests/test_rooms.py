@@ -22,7 +22,7 @@ LIMITS = {
     "study": (("study",), 3_500),
     "miniscapes": (("miniscapes",), 4_600),
     "report": (("report",), 450),
-    "tests": (("tests",), 10_400),
+    "tests": (("tests",), 10_500),
 }
 
 

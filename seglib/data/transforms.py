@@ -65,10 +65,8 @@ class TrainTransform:
         zoom, size = uniform(*self.config.scale), self.crop_size
         window = [max(1, round(side / zoom)) for side in size]
         # A window larger than the scene may start before its edge: the rest is filled.
-        top, left = (
-            int(torch.randint(min(0, full - part), max(0, full - part) + 1, ()))
-            for full, part in zip((height, width), window, strict=True)
-        )
+        top, left = (int(torch.randint(min(0, full - part), max(0, full - part) + 1, ()))
+                     for full, part in zip((height, width), window, strict=True))
         image = crop(image, (top, left, *window), FILL)
         mask = crop(mask, (top, left, *window), IGNORE_INDEX)
         if window != size:
@@ -120,5 +118,5 @@ class TrainingSet(Dataset):
 
 
 def mix_seed(*numbers: int) -> int:
-    """One 64-bit seed from several numbers, well mixed, so that neighbours share nothing."""
+    """One 64-bit seed from several numbers, well mixed; zeros at their end make no difference."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])

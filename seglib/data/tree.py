@@ -102,10 +102,15 @@ def has_instances(scenes: Collection[Scene]) -> bool:
     return not missing
 
 
+def _refuse(problem: OSError) -> None:
+    if not isinstance(problem, FileNotFoundError):  # of what is missing others speak
+        raise DatasetError(f"{problem.filename}: cannot be read ({problem.strerror})")
+
+
 def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]]:
     """Every file of one kind as (scene, city); refused at another place or with .PNG for .png."""
     folder, cities, foreign = root / part, {}, []
-    for place, folders, names in os.walk(folder, followlinks=True):
+    for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         depth = len(Path(place).relative_to(folder).parts)
         # Not deeper: a link may lead round in circles.
         folders[:] = sorted(name for name in folders if not name.startswith(".") and depth < 4)

@@ -49,10 +49,9 @@ def predict_files(
     for photo, name in bar:
         try:
             image = read_photo(photo)
+            written += _write(output / name, image, predictor(image).indices, predictor.class_set)
         except ImageError as problem:
             problems.append(problem)
-            continue
-        written += _write(output / name, image, predictor(image).indices, predictor.class_set)
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         done = f"{len(photos) - len(problems)} of {len(photos)} images labelled"
@@ -106,7 +105,7 @@ def _files_in(folder: Path, entered: set[Path]) -> Iterator[Path]:
 
 def _is_result(file: Path) -> bool:
     """Whether a file is a mask, ours or of Cityscapes, or made from one, which is beside it."""
-    patterns = ("^(color|overlay)_", "_(labelIds|instanceIds|color|overlay)$")
+    patterns = ("^(color|overlay)_", "_((label|instance)(Train)?Ids|color|overlay)$")
     photos = {re.sub(pattern, "", file.stem) for pattern in patterns} - {file.stem}
     return any(file.with_name(f"{photo}_labelIds.png").exists() for photo in photos)
 

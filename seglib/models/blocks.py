@@ -52,10 +52,8 @@ class Up(nn.Module):
             self.blocks = Block(in_channels + skip_channels, out_channels, norm)
             return
         self.upsample = nn.ConvTranspose2d(in_channels, out_channels, 2, stride=2)
-        self.blocks = nn.Sequential(
-            Block(out_channels + skip_channels, out_channels, norm),
-            Block(out_channels, out_channels, norm),
-        )
+        self.blocks = nn.Sequential(Block(out_channels + skip_channels, out_channels, norm),
+                                    Block(out_channels, out_channels, norm))
 
     def forward(self, features: Tensor, skip: Tensor | None) -> Tensor:
         features = self.upsample(features)

@@ -126,10 +126,8 @@ class TimmUNet(nn.Module):
         levels = self.encoder.channels
         channels = [int(width * stage) for stage in STAGES[1 - len(levels) :]]
         self.decoder = Decoder(levels, channels, light=True)
-        self.head = nn.Sequential(
-            nn.Dropout2d(dropout), nn.Conv2d(width, num_classes, 1),
-            nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
-        )
+        larger = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        self.head = nn.Sequential(nn.Dropout2d(dropout), nn.Conv2d(width, num_classes, 1), larger)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map normalised images (N, 3, H, W) to logits (N, num_classes, H, W), any H and W."""

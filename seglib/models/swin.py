@@ -46,11 +46,9 @@ class Encoder(SwinTransformer):
     """torchvision's Swin Transformer up to its last norm."""
 
     def __init__(self, window: Sequence[int], stochastic_depth: float, **size: Any) -> None:
-        super().__init__(
-            **size, patch_size=[4, 4], window_size=list(window),
-            stochastic_depth_prob=stochastic_depth, num_classes=1,
-            block=partial(SwinTransformerBlock, attn_layer=WindowAttention),
-        )
+        super().__init__(**size, patch_size=[4, 4], window_size=list(window), num_classes=1,
+                         stochastic_depth_prob=stochastic_depth,
+                         block=partial(SwinTransformerBlock, attn_layer=WindowAttention))
         del self.head, self.avgpool, self.flatten, self.permute  # the classifier
 
     def forward(self, image: Tensor) -> list[Tensor]:

@@ -23,10 +23,8 @@ class Encoder(nn.Module):
 
     def __init__(self, channels: list[int], norm: bool, dropout: float) -> None:
         super().__init__()
-        *down, deepest = (
-            nn.Sequential(Block(before, after, norm), Block(after, after, norm))
-            for before, after in pairwise([3, *channels])
-        )
+        *down, deepest = (nn.Sequential(Block(before, after, norm), Block(after, after, norm))
+                          for before, after in pairwise([3, *channels]))
         self.down, self.pool = nn.ModuleList(down), nn.MaxPool2d(2)
         self.bottleneck = nn.Sequential(nn.Dropout2d(dropout), *deepest)
 

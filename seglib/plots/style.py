@@ -180,10 +180,9 @@ def class_legend(
     handles += extra
     width, height = figure.get_size_inches()
     figure.set_size_inches(width, height + 0.16 * -(-len(handles) // 8) + 0.08)
-    figure.legend(
-        handles=handles, loc="outside lower center", ncols=min(len(handles), 8),
-        handlelength=1.1, handleheight=0.9, columnspacing=1.0, handletextpad=0.4, labelspacing=0.3,
-    )
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 8),
+                  handlelength=1.1, handleheight=0.9, columnspacing=1.0, handletextpad=0.4,
+                  labelspacing=0.3)
 
 
 def joint_legend(figure: Figure, where: str = "outside upper center") -> None:

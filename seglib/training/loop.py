@@ -99,16 +99,18 @@ def fit(
                     raise OutOfTime(f"{config.run_id}: {where}; the same call goes on from there")
         # Scored in the precision in which they are kept.
         weights = {name: half(tensor) for name, tensor in state.best["weights"].items()}
+        if not all(w.isfinite().all() for w in weights.values() if w.is_floating_point()):
+            raise NonFiniteLoss(f"{config.run_id}: the last step left weights that are not finite")
         state.model.load_state_dict(weights)
-        model = accelerator.unwrap_model(state.model, keep_fp32_wrapper=False)  # no autocast
-        split = config.scored_split
+        for name in ("forward", "_original_forward"):  # which accelerate puts there, with autocast
+            state.model.__dict__.pop(name, None)
+        model, split = state.model, config.scored_split
         found = split and evaluate(model, config, split, progress=progress, accelerator=accelerator)
         if is_main:
-            save_record(
-                config, history=state.history, scores={split: found.scores} if split else {},
-                environment=describe_run(state), state=weights if keep_weights else None,
-                predictions={split: found.predictions} if split else {}, results=results,
-            )
+            save_record(config, history=state.history, environment=describe_run(state),
+                        scores={split: found.scores} if split else {},
+                        predictions={split: found.predictions} if split else {},
+                        state=weights if keep_weights else None, results=results)
             remove_checkpoint(config.run_id)
         accelerator.wait_for_everyone()
     return Record(results / config.run_id)

@@ -19,10 +19,8 @@ def cross_entropy(
 ) -> Tensor:
     """PyTorch's cross-entropy, but 0 instead of NaN for a batch without a scored pixel."""
     mask = mask.long()
-    total = functional.cross_entropy(
-        logits.float(), mask, weight, ignore_index=IGNORE_INDEX, reduction="sum",
-        label_smoothing=smoothing,
-    )
+    total = functional.cross_entropy(logits.float(), mask, weight, ignore_index=IGNORE_INDEX,
+                                     reduction="sum", label_smoothing=smoothing)
     scored = mask != IGNORE_INDEX
     weights = scored.sum() if weight is None else weight[mask[scored]].sum()
     return total / weights.where(weights > 0, 1)
@@ -64,11 +62,9 @@ class SegmentationLoss(nn.Module):
         self.register_buffer("class_weights", class_weights)
 
     def forward(self, logits: Tensor, mask: Tensor) -> Tensor:
-        return sum(
-            cross_entropy(logits, mask, self.class_weights, self.smoothing)
-            if part == "cross_entropy" else overlap_loss(logits, mask, part)
-            for part in self.parts
-        )
+        return sum(cross_entropy(logits, mask, self.class_weights, self.smoothing)
+                   if part == "cross_entropy" else overlap_loss(logits, mask, part)
+                   for part in self.parts)
 
 
 def sqrt_median_weights(pixels: Tensor) -> Tensor:

@@ -3,12 +3,15 @@
 import atexit
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm.contrib.concurrent import thread_map
@@ -92,6 +95,8 @@ def make_accelerator(config: RunConfig, device: torch.device) -> Accelerator:
         accelerator = Accelerator(
             cpu=device.type == "cpu", gradient_accumulation_steps=config.accumulation,
             mixed_precision="no" if config.precision == "fp32" else config.precision,
+            # The first process may wait for another session's run, and the others for it.
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(days=7))],
         )
     except ValueError as problem:
         started = "start with torchrun, or unset WORLD_SIZE and LOCAL_RANK"
@@ -114,6 +119,8 @@ def new_state(
 ) -> TrainingState:
     """A run before its first epoch: network and optimiser, scenes at the run's size, loss."""
     torch.manual_seed(config.seed)
+    if config.freeze and not (config.init_from or config.model_options()["pretrained"]):
+        raise ConfigError(f"freeze {config.freeze}: random weights would stay; add --freeze 0")
     model, device = config.build_model(download=config.init_from is None), accelerator.device
     classes, size = dataset_spec(config.dataset).class_set, config.image_size
     if config.init_from is not None:
@@ -129,7 +136,8 @@ def new_state(
     if has_instances(scored):  # what scoring would refuse, it refuses now
         masks, title = [scene.instance_ids for scene in scored], "checking instance masks"
         masks = masks[accelerator.process_index :: accelerator.num_processes]
-        thread_map(read_instance_ids, masks, desc=title, disable=not progress, leave=False)
+        thread_map(lambda mask: read_instance_ids(mask).any(), masks,  # none of them is kept
+                   desc=title, disable=not progress, leave=False)
     count = min(len(training), config.train_images or len(training))
     epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
     with accelerator.main_process_first():  # remembered for the others
@@ -146,22 +154,27 @@ def new_state(
     if config.class_weights == "sqrt_median":
         weights = sqrt_median_weights(pixels)
     if config.ema is not None:
-        mean = get_ema_multi_avg_fn(config.ema)
-        average = AveragedModel(model, multi_avg_fn=mean, use_buffers=True)
+        average = AveragedModel(model, multi_avg_fn=running_mean(config.ema), use_buffers=True)
     prepared = torch.compile(model) if compiled else model
     prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
     # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
     scheduler = build_scheduler(bare_optimizer, config, len(scenes) // config.batch_size)
     if workers is None:
-        each = (os.cpu_count() or 1) // accelerator.num_processes
+        each = (os.cpu_count() or 1) // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         workers = max(1, min(8, each)) if device.type == "cuda" else 0
     loss = SegmentationLoss(config.loss, weights, config.label_smoothing or 0.0).to(device)
+    scaler = accelerator.scaler or torch.amp.GradScaler(enabled=False)
     return TrainingState(
         config, accelerator, training=TrainingSet(scenes, config), validation=validation,
         workers=workers, loss=loss, model=model, prepared=prepared, optimizer=optimizer,
-        scheduler=scheduler, scaler=accelerator.scaler or torch.amp.GradScaler(enabled=False),
-        average=average, data=data,
-    )
+        scheduler=scheduler, scaler=scaler, average=average, data=data)
+
+
+def running_mean(decay: float) -> Callable:
+    """PyTorch's exponential mean for `AveragedModel`; whole numbers, as indices are, are copied."""
+    mean = get_ema_multi_avg_fn(decay)
+    return lambda old, new, count: (mean(old, new, count) if old[0].is_floating_point()
+                                    else torch._foreach_copy_(old, new))
 
 
 def epoch_batches(
@@ -204,6 +217,8 @@ def initialize_from(model: nn.Module, config: RunConfig, record: Record) -> None
         old, axis = source[name].to(tensor.dtype), axes.get(name)
         if axis is not None and old.ndim == tensor.ndim and old.shape[axis] == len(old_names):
             old = tensor.clone().index_copy_(axis, new_rows, old.index_select(axis, old_rows))
+        if not tensor.is_floating_point() and tensor.ndim and not torch.equal(old, tensor):
+            raise RecordError(f"init_from {record.id}: another {name!r}; use its --window")
         if old.shape != tensor.shape:
             shapes = f"has shape {tuple(old.shape)}, this run needs {tuple(tensor.shape)}"
             raise RecordError(f"init_from {record.id}: {name!r} {shapes}")

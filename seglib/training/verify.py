@@ -22,9 +22,9 @@ LOSS_TOLERANCE, SHARE_TOLERANCE = 0.02, 0.08
 def repeat(record: Record, epochs: int = 1) -> str:
     """Train a recorded run's first epochs again, up to a validated one; returns what was found.
 
-    On the recorded processor and libraries every digit must be equal; elsewhere the training loss
-    within 2 % and scores within 8 points. Raises `RecordError` where they are not, with what
-    differs from the record, or on other data.
+    On the recorded processor and libraries every digit must be equal; elsewhere, and on GPUs, the
+    training loss within 2 % and scores within 8 points. Raises `RecordError` where they are not,
+    with what differs from the record, or on other data.
     """
     config, recorded = record.config, record.environment
     if problem := record.other_data(config.scored_split):
@@ -53,8 +53,8 @@ def repeat(record: Record, epochs: int = 1) -> str:
     shares = [table[["val_miou", "val_pixel_accuracy"]] for table in (found, wanted)]
     close &= np.allclose(*shares, rtol=0, atol=SHARE_TOLERANCE, equal_nan=True)
     what = f"recorded with {', '.join(differing)}"
-    if differing and close:
-        return f"{tables}\n{record.id}: within rounding; {what}"
+    if close and (differing or device.type != "cpu"):  # on GPUs sums have no fixed order
+        return f"{tables}\n{record.id}: within rounding; {what if differing else device.type}"
     print(tables)
     reason = f"by more than rounding; {what}" if differing else \
         "data, libraries and processor are as recorded, so it is the code"

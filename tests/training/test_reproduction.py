@@ -37,7 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
             "schedule": "step", "gamma": 0.5},
     "swin": {"size": "mini", "window": (2, 4), "accumulation": 2, "encoder_rate": 0.5,
              "weight_decay": 0.05},
-    "timm": {"encoder": "test_efficientnet", "freeze": 1, "ema": 0.9, "label_smoothing": 0.1},
+    "timm": {"encoder": "test_efficientnet", "ema": 0.9, "label_smoothing": 0.1},
 }
 
 

@@ -170,11 +170,29 @@ def test_worker_processes_change_nothing(home: Path, monkeypatch, capsys) -> Non
     assert capsys.readouterr().out.count("training 4 epochs") == 2  # not loaded
 
 
-def test_compiling_changes_nothing_and_is_recorded(home: Path, tmp_path, monkeypatch) -> None:
-    expected = bytes_of(train(results=tmp_path / "eager"))
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_compiling_changes_nothing_and_is_recorded(home, tmp_path, monkeypatch, precision) -> None:
+    config = changed(precision=precision)
+    expected = bytes_of(train(config, results=tmp_path / "eager"))
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    record = train(compile_model=True)
+    record = train(config, compile_model=True)
     assert bytes_of(record) == expected and record.environment["compiled"] is True
+
+
+def test_a_running_mean_leaves_indices_alone(home: Path) -> None:
+    config = changed(model="swin", size="mini", window=(2, 4), width=None, ema=0.9)
+    kept, fresh = train(config).load_model().state_dict(), config.build_model().state_dict()
+    whole = [name for name in fresh if name.endswith("relative_position_index")]
+    assert whole and all(torch.equal(kept[name], fresh[name]) for name in whole)
+
+
+def test_what_would_end_in_a_broken_record_is_refused(home: Path, monkeypatch) -> None:
+    with pytest.raises(ConfigError, match="freeze 1: random weights would stay; add --freeze 0"):
+        train(changed(model="timm", encoder="test_efficientnet", freeze=1, width=None))
+    monkeypatch.setattr(loop, "half", lambda tensor: tensor * math.nan)
+    with pytest.raises(NonFiniteLoss, match="the last step left weights that are not finite"):
+        train()
+    assert not list(home.glob("results/*"))
 
 
 def test_a_record_stays_until_training_it_anew_is_finished(home: Path, capsys) -> None:
@@ -514,8 +532,8 @@ def test_init_from_matches_the_head_by_class_names(home: Path, monkeypatch, mode
     record = save_record(config, state=source, **kept)
     own = dataclasses.replace(config, dataset="miniscapes")
     network = own.build_model()
-    for tensor in network.state_dict().values():  # so that what is not copied shows
-        tensor.copy_(torch.full_like(tensor, math.nan if tensor.is_floating_point() else 0))
+    for tensor in filter(torch.is_floating_point, network.state_dict().values()):
+        tensor.fill_(math.nan)  # so that what is not copied shows
     initialize_from(network, own, record)
     photo = torch.randn(1, 3, 32, 64)
     with torch.inference_mode():
@@ -526,6 +544,13 @@ def test_init_from_matches_the_head_by_class_names(home: Path, monkeypatch, mode
         else:
             assert found[index].isnan().all(), name
     assert len(set(classes.names) & set(CITYSCAPES_19.names)) == classes.num_classes
+
+
+def test_init_from_windows_turned_by_a_quarter_is_refused(home: Path) -> None:
+    config = changed(model="swin", size="mini", window=(2, 4), width=None, epochs=1)
+    record = train(config)
+    with pytest.raises(RecordError, match="another '.*relative_position_index'; use its --window"):
+        train(dataclasses.replace(config, window=(4, 2), init_from=record.id))
 
 
 def test_init_from_another_architecture_is_refused(home: Path) -> None:
@@ -636,9 +661,14 @@ def test_accelerates_variables_change_nothing(home: Path, tmp_path, monkeypatch)
     ],
 )
 def test_half_of_a_launchers_variables_is_one_line(home, monkeypatch, name, value, message) -> None:
+    for each in ("WORLD_SIZE", "LOCAL_RANK"):  # accelerate leaves both behind, and other threads
+        monkeypatch.setenv(each, "")
+        monkeypatch.delenv(each)
     monkeypatch.setenv(name, value)
+    threads = torch.get_num_threads()
     with pytest.raises(ConfigError, match=message):
         train()
+    torch.set_num_threads(threads)
     assert not list(home.glob("results/*"))
 
 
