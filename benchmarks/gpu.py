@@ -446,6 +446,11 @@ def measure(plan: Plan, minutes: float) -> dict[str, Any]:
     }
 
 
+def _failed(result: dict[str, Any]) -> list[str]:
+    """The names of the checks that did not pass."""
+    return [what for what, check in result["checks"].items() if not check["passed"]]
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code, 1 if a check failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__,
@@ -457,7 +462,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.merge:
         found = read_json(options.merge)
-        if failed := [what for what, check in found["checks"].items() if not check["passed"]]:
+        if failed := _failed(found):
             parser.error(f"{options.merge}: failed: {'; '.join(failed)}")
         write_results(load_results() | {"gpu": found})
         write_readme(load_results())
@@ -473,7 +478,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [Comparison(**row) for row in result["rows"]]
     with atomic_path(options.output / "gpu.md") as temporary:
         temporary.write_text("\n".join(table(rows)) + "\n", encoding="utf-8")
-    failed = [what for what, check in result["checks"].items() if not check["passed"]]
+    failed = _failed(result)
     print(f"{len(result['checks']) - len(failed)} checks passed, {len(failed)} failed; "
           f"{len(rows)} rows in {options.output / 'gpu.json'}, {result['seconds']} s")
     return 1 if failed else 0

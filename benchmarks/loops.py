@@ -37,9 +37,10 @@ CPU = torch.device("cpu")
 def training_config(model: str = "unet", images: int = IMAGES, **options) -> RunConfig:
     """The recipe of a network on MiniScapes, for a few images and with options of choice."""
     prepare("miniscapes")
-    options["precision"] = inference_precision("bf16", CPU)  # which a machine may only imitate
     return recipe(
-        "miniscapes", model, train_images=images, epochs=2, validate_every=2, **options
+        "miniscapes", model, train_images=images, epochs=2, validate_every=2,
+        precision=inference_precision("bf16", CPU),  # which a machine may only imitate
+        **options,
     )
 
 

@@ -79,7 +79,7 @@ def test_training_killed_at_random_moments_ends_with_the_same_bytes(home: Path) 
     for _ in kill_at_random(home, train_while, (CONFIG,), whole / 5, 20):
         kills += not folder.exists()
         assert_nothing_half_written(home)
-    assert kills >= 2  # it was really interrupted, and went on
+    assert kills >= 3  # it was really interrupted, several times
     Process(home, train, CONFIG).result()
     assert bytes_of(Record(folder)) == expected
     assert [path.name for path in folder.parent.iterdir()] == [CONFIG.run_id]

@@ -74,12 +74,16 @@ def test_a_recorded_run_is_reproduced(model: str, home: Path, seglib_home: Path)
         assert again["scores"] == recorded["scores"]
         return
     # Another processor or library adds in another order, which four epochs amplify to less than
-    # this in losses; scores of so short a run say nothing.
+    # this in losses. Scores of so short a run jump more: that they are near says little.
     expected, found = (
         pd.read_csv(io.StringIO("\n".join(run["history"]))) for run in (recorded, again)
     )
-    for column in ("epoch", "learning_rate", "train_loss", "val_loss"):
-        assert found[column].to_numpy() == pytest.approx(expected[column].to_numpy(), rel=0.02)
+    for column in expected:
+        allowed = {"val_miou": 0.02, "val_pixel_accuracy": 0.08}.get(column, 1e-6)
+        assert found[column].to_numpy() == pytest.approx(
+            expected[column].to_numpy(), rel=0.02, abs=allowed
+        )
+    assert again["scores"]["miou"] == pytest.approx(recorded["scores"]["miou"], abs=0.02)
 
 
 @pytest.mark.parametrize("record", RECORDED, ids=lambda record: record.id)

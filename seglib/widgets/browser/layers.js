@@ -90,6 +90,8 @@ function pairOf(view, from) {
   return [view === "truth" ? null : layerOf("truth", from), own];
 }
 
+const layersIn = (single, view, from) => (single ? [layerOf(view, from)] : pairOf(view, from));
+
 // The colours of a layer; what is right is not outlined.
 function paletteOf({ values }, classes, off, drawing) {
   if (!values) return classes.map(({ color }, label) => (off.has(label) ? null : color));

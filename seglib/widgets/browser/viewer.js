@@ -136,7 +136,7 @@ function render({ model, el }) {
   function layersOf(from) {
     const single = get("arrangement") === "single", view = currentView(from);
     if (bare) return single ? [null] : [null, null];
-    return single ? [layerOf(view, from)] : pairOf(view, from);
+    return layersIn(single, view, from);
   }
 
   const style = () => ({
@@ -355,7 +355,7 @@ function render({ model, el }) {
     const own = await atOwnSize(model, shown, [a, b]);
     if (signal.aborted) return;
     const whole = { ...shown, ...from, ...own };
-    const layers = single ? [layerOf(view, whole)] : pairOf(view, whole);
+    const layers = layersIn(single, view, whole);
     const large = new Picture(document.createElement("canvas"));
     large.setScene(whole);
     if (two) Object.assign(large, { columns, rows });
