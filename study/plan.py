@@ -229,7 +229,7 @@ def _expand(table: dict[str, Any], content: dict[str, Any]) -> Iterator[Entry]:
         for field in {"dataset", "model", "seed"} & changes.keys():
             raise ConfigError(f"{field!r} is not set among the fields: name {field}s of the group")
         if "init_from" in table:
-            changes["init_from"] = recipe(table["init_from"], model).run_id
+            changes["init_from"] = _recipe(table["init_from"], model, changes).run_id
         if sweep:
             yield StudySweep(group, SweepPlan(_recipe(dataset, model, changes), **sweep))
             continue

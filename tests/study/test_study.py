@@ -75,7 +75,9 @@ def test_the_plan_is_valid_and_in_the_order_of_training(scale, seglib_home):
     order = [entry.id for entry in entries]
     for entry in entries:
         if entry.config.init_from:
-            assert order.index(entry.config.init_from) < order.index(entry.id)
+            start = order.index(entry.config.init_from)
+            assert start < order.index(entry.id)
+            assert entries[start].config.pretrained is entry.config.pretrained  # the same changes
     single = [run for run in entries if run.group == "one factor at a time"]
     bases = {run.config.seed: run.id for run in single if run.factor is None}
     for factor in {run.factor for run in single if run.factor}:
