@@ -173,7 +173,7 @@ def models(dataset: Positional[Dataset] = "miniscapes", /) -> None:
     """List the architectures, what they cost and which of them have ImageNet weights.
 
     Args:
-        dataset: By whose recipes, at whose size: miniscapes, miniscapes2560, camvid or cityscapes.
+        dataset: By whose recipes and size, such as camvid (default: miniscapes).
     """
     import torch
 
@@ -235,7 +235,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def exit_code(call: Callable[[], Any]) -> int:
     """Make a call; returns 0, 1 if it is interrupted, 2 for a user's mistake, told in one line.
 
-    Of the processes that torchrun starts only the first prints.
+    Of the processes that torchrun starts only the first prints, but for errors of their own.
     """
     for stream in (sys.stdout, sys.stderr):  # names of files need not fit the encoding
         if isinstance(stream, io.TextIOWrapper):

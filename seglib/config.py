@@ -55,9 +55,9 @@ class RunConfig:
 
     dataset: str = "miniscapes"  # One of miniscapes, miniscapes2560, camvid and cityscapes
     model: str = "unet"  # Architecture: fcn, unet, vit, swin or timm; `seglib models` compares
-    width: int | None = None  # Channels at full size (fcn and unet: 64; 16 suits a CPU; timm: 32)
+    width: int | None = None  # Channels at full size, timm's at half (fcn, unet: 64; timm: 32)
     norm: bool | None = None  # Batch normalisation after convolutions (unet: yes; fcn: no)
-    skips: int | None = None  # Skip connections there are, from the coarsest (None: all)
+    skips: int | None = None  # Skip connections, counted from the coarsest (None: all)
     levels: int | None = None  # Times the size is halved (unet: 4)
     bottleneck: str | None = None  # Channels there, doubling or keeping those before (unet)
     dilation: int | None = None  # Spread of the kernels of stages 2 and 3 (fcn: 1)
@@ -136,6 +136,7 @@ class RunConfig:
             "warm_up": self.schedule == "step" or self.warm_up == WARM_UP,
             "class_weights": "cross_entropy" not in self.loss, "with_val": self.with_val is False,
             "label_smoothing": "cross_entropy" not in self.loss,
+            "pretrained": self.init_from or self.pretrained == own.get("pretrained"),
         }
         fields = dataclasses.fields(self)
         changes = {field.name: field.default for field in fields if without_effect.get(field.name)}

@@ -37,7 +37,7 @@ def is_native(precision: str, device: torch.device) -> bool:
     if precision == "bf16" and device.type == "cpu":
         # With AVX512-BF16 or AMX convolutions run twice as fast; elsewhere bf16 is emulated.
         return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
-    return precision == "fp32" or device.type == "cuda"
+    return precision == "fp32" or (precision == "fp16" and device.type in ("cuda", "mps"))
 
 
 def inference_precision(precision: str, device: torch.device) -> str:

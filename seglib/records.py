@@ -113,12 +113,13 @@ class Record:
         None too for a split that was not recorded, or of a dataset that is not there.
         """
         root, trained = self.dataset.root(), self.environment.get("data", {})
-        known = {split: found.get("data") for split, found in self.packed_scores.items()} | trained
-        for split in (*self.config.trained_splits, *filter(None, scored)):
-            mode = self.config.mode if split in self.config.trained_splits else "fine"
+        scores = {split: found.get("data") for split, found in self.packed_scores.items()}
+        known = [(split, self.config.mode, trained) for split in self.config.trained_splits]
+        known += [(split, "fine", scores) for split in filter(None, scored)]
+        for split, mode, prints in known:
             part = split.partition("+")[0].replace("held_out", "train")
             there = (root / MASK_FOLDERS[mode] / part).is_dir()
-            if there and known.get(split) not in (None, fingerprint(root, part, mode)):
+            if there and prints.get(split) not in (None, fingerprint(root, part, mode)):
                 return f"{self.id}: recorded on other data than {root} (masks of {part} differ)"
         return None
 
@@ -166,7 +167,7 @@ class Record:
         """The recorded tensors; `RecordError` where missing, damaged or not finite."""
         from safetensors.torch import load
         if not self.weights_path.exists():
-            hint = f"left out of the record; make it: {command(self.config)} --retrain"
+            hint = f"left out of the record; for them: SEGLIB_RESULTS=FOLDER {command(self.config)}"
             raise RecordError(f"{self.weights_path}: {hint}")
         try:
             tensors = load(self._part(self.weights_path.name))
@@ -269,19 +270,14 @@ def load_record(run_id: str | None = None) -> Record:
     raise RecordError(f"run {shown(run_id)} has no record in {results}; {hint}")
 
 
-def best_record(dataset: str | None = None) -> Record:
-    """The record with weights and the highest val mIoU on a dataset; `RecordError` if none.
-
-    None: on CamVid, else on the dataset that `DATASETS` lists last.
-    """
-    for name in [dataset] if dataset else ("camvid", *reversed(DATASETS)):
+def best_record() -> Record:
+    """The record with weights and the highest val mIoU, of photographs first; or `RecordError`."""
+    for name in ("camvid", *reversed(DATASETS)):
         records = [record for record in list_records(name) if record.weights_path.exists()]
         scored = [r for r in records if r.packed_scores.get("val", {}).get("miou") is not None]
         if scored:
             return max(scored, key=lambda record: record.miou("val"))
-    where, start = (f" on {dataset}", f" --dataset {dataset}") if dataset else ("", "")
-    what = f"no run{where} keeps its weights; start with: seglib train{start}"
-    raise RecordError(f"{paths.results_dir()}: {what}")
+    raise RecordError(f"{paths.results_dir()}: no run keeps its weights; start with: seglib train")
 
 
 def find_record(config: RunConfig, results: Path | None = None) -> Record | None:

@@ -34,7 +34,8 @@ def setting_value(value: Any) -> str:
     """A field's value with three significant digits at most: "0.001", "0.316", "96×192"."""
     if isinstance(value, (tuple, list)):
         return "×".join(setting_value(part) for part in value)
-    return f"{value:.3g}" if isinstance(value, numbers.Real) else str(value)
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return f"{value:.3g}" if number else str(value)
 
 
 def claim(sentence: str, holds: object) -> None:

@@ -37,7 +37,7 @@ from .calibration import PIXELS, calibration, draw, reliability_counts, temperat
 from .corruptions import CORRUPTIONS, STRENGTHS, corrupt
 from .exploration import evenly
 from .latency import latency
-from .measurements import PARTS, file_of, missing_parts, origin_of
+from .measurements import PARTS, file_of, missing_parts, origin_of, scored_splits
 
 BANDS = (1, 2, 4, 8, 16)  # pixels: half the width of the trimaps around boundaries
 ROBUSTNESS_SCENES = 20  # 25 disturbances of all of a split would take longer than all the rest
@@ -71,10 +71,9 @@ def measure(
                 continue
             if part in ("calibration", "boundaries"):  # from one pass through the scenes
                 results = certainty_and_boundaries(record, device, progress)
-            elif part == "cost":
-                results = {part: cost(record)}
             else:
-                results = {part: robustness(record, device, progress)}
+                results = {part: cost(record) if part == "cost"
+                           else robustness(record, device, progress)}
             chosen = choose_device("cpu" if part == "cost" else device)
             precision = inference_precision(record.config.precision, chosen)
             machine = {**describe_machine(chosen), "precision": precision, "versions": versions()}
@@ -184,12 +183,6 @@ def cost(record: Record) -> dict[str, Any]:
         "multiply_adds": multiply_adds(model, config.image_size),
         "seconds": latency(model, config.image_size, precision),
     }
-
-
-def scored_splits(record: Record) -> list[str]:
-    """Those of val and test of which the record has scores, of at least one pixel."""
-    found = {split: scores["miou"] for split, scores in record.packed_scores.items()}
-    return [split for split in ("val", "test") if found.get(split) is not None]
 
 
 def _batches(scenes: Sequence[Scene], progress: bool, what: str) -> Iterator[list[tuple]]:

@@ -37,9 +37,9 @@ def compared_runs(dataset: str, split: str = "test") -> dict[str, Record]:
     models = [record.config.model for record in records]
     named = {}
     for record in records:
-        config = record.config
-        several = models.count(config.model) > 1 and config.size
-        named[network_name(config) + (f" {config.size.upper()}" if several else "")] = record
+        size = record.config.model_options().get("size")
+        several = models.count(record.config.model) > 1 and size
+        named[network_name(record.config) + (f" {size.upper()}" if several else "")] = record
     return named
 
 

@@ -78,13 +78,13 @@ def one_factor_table(entries: Sequence[Entry]) -> pd.DataFrame:
 
 
 def one_factor_summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Means over the seeds of a `one_factor_table`, in its order.
+    """Means over the seeds of a `one_factor_table` whose unchanged run is there, in its order.
 
     Columns: `dataset`, `model`, `factor`, `level`, `seeds`, `miou`, `gain` with `low`, `high`
     and `p_value` (over seeds and scenes; NaN for a single seed or the unchanged run).
     """
     keys, rows = ["dataset", "model", "factor", "level"], []
-    for values, group in table.groupby(keys, sort=False):
+    for values, group in table.dropna(subset="gain").groupby(keys, sort=False):
         gain = group["gain"].mean(), math.nan, math.nan, math.nan
         if len(group) > 1 and not group["is_base"].all():
             own, usual = ([load_record(run).scores["val"] for run in group[name]]

@@ -48,10 +48,8 @@ def load_gallery(record: Record, split: str = "val") -> Gallery:
     encode = record.dataset.class_set.encode
     scenes = {scene.name: scene for scene in list_scenes(record.dataset.root(), split)}
     if unknown := [name for name in kept if name not in scenes]:
-        raise RecordError(
-            f"{record.path}: its scene {unknown[0]!r} is not in {record.dataset.root()}; "
-            "was the dataset made with other options?"
-        )
+        where = f"{record.path}: its scene {unknown[0]!r} is not in {record.dataset.root()}"
+        raise RecordError(f"{where}; was the dataset made with other options?")
     return Gallery(
         list(kept), [read_photo(scenes[name].image) for name in kept],
         [encode(read_label_ids(scenes[name].label_ids)) for name in kept],

@@ -16,7 +16,6 @@ import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -70,25 +69,22 @@ class SweepPlan:
             raise ConfigError(f"halvings {self.halvings} must be 0 or more")
         if self.base.with_val:
             raise ConfigError("with_val: a sweep chooses by scores of val, so it can't train on it")
-        images, batch = self.first_images, self.base.batch_size
-        if self.halvings and images < batch:
-            raise ConfigError(f"first_images {images} is less than a batch of {batch}")
-        # Two bases that differ in swept fields only mean the same sweep.
+        # Two bases that differ in swept fields only mean the same sweep. Nothing is resolved here:
+        # what has no effect beside the first values may have one beside others.
         first = {name: values[0] for name, values in self.grid.items()}
-        base = replace(self.base, **first, train_images=None).resolved()
+        base = replace(self.base, **first, train_images=None)
         grid = {name: tuple(getattr(replace(base, **{name: value}), name) for value in values)
                 for name, values in self.grid.items()}
         object.__setattr__(self, "base", base)
         object.__setattr__(self, "grid", grid)
+        images, batch = self.first_images, max(grid.get("batch_size", [base.batch_size]))
+        if self.halvings and images < batch:
+            raise ConfigError(f"first_images {images} is less than a batch of {batch}")
         spec = dataset_spec(base.dataset)
         choose("score", self.score, [*SCORES, *(f"iou:{name}" for name in spec.class_set.names)])
-        if len({self.config(self.rungs[-1], number) for number in range(self.count)}) < self.count:
-            raise ConfigError("the grid has one combination twice; name every value once")
-
-    @property
-    def count(self) -> int:
-        """Number of candidates on the first rung."""
-        return len(self.candidates)
+        count = len(self.candidates)
+        if len({self.config(self.rungs[-1], number) for number in range(count)}) < count:
+            raise ConfigError("two combinations of the grid are the same run; leave one out")
 
     @cached_property
     def candidates(self) -> list[dict[str, Any]]:
@@ -100,7 +96,7 @@ class SweepPlan:
     def rungs(self) -> list[Rung]:
         """The rungs in order: half as many candidates, rounded up, and twice the images each."""
         images = [self.first_images * 2**step for step in range(self.halvings)]
-        return [Rung(step + 1, math.ceil(self.count / 2**step), count)
+        return [Rung(step + 1, math.ceil(len(self.candidates) / 2**step), count)
                 for step, count in enumerate([*images, None])]
 
     def config(self, rung: Rung, candidate: int) -> RunConfig:
@@ -142,6 +138,12 @@ def survivors(scores: dict[int, float]) -> list[int]:
     return sorted(ranking(scores)[: (len(scores) + 1) // 2])
 
 
+def refuse_torchrun() -> None:
+    """Raise `ConfigError` in one of several processes, which would not agree on what is left."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError("WORLD_SIZE is set: start this command several times, without torchrun")
+
+
 def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) -> pd.DataFrame:
     """Train what the sweep lacks and return its `sweep_table`.
 
@@ -151,6 +153,7 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
     """
     from seglib.training.loop import OutOfTime  # here and below, since it needs PyTorch
 
+    refuse_torchrun()
     root = dataset_spec(plan.base.dataset).root()
     total = len(list_scenes(root, "train", plan.base.mode, plan.base.hold_out or ()))
     most = plan.rungs[-2].images if plan.halvings else 0
@@ -194,8 +197,7 @@ def _free_ones_first(plan: SweepPlan, rung: Rung, candidates: Iterable[int]) -> 
         paths.checkpoints_dir().mkdir(parents=True, exist_ok=True)
         lock = FileLock(Path(name).absolute(), is_singleton=True)  # `fit` takes it once more
         try:
-            # The processes of one training must keep to the same order.
-            with nullcontext() if "WORLD_SIZE" in os.environ else lock.acquire(timeout=0):
+            with lock.acquire(timeout=0):
                 yield candidate
         except Timeout:
             taken.append(candidate)
@@ -242,7 +244,7 @@ def sweep_table(plan: SweepPlan) -> pd.DataFrame:
     field, `score` (NaN: not recorded yet, -inf: diverged), `rank` (from 1) and `kept` (<NA> while
     the rung is incomplete; on the last rung only the winner is kept), `seconds` of training.
     """
-    rows, remaining = [], list(range(plan.count))
+    rows, remaining = [], [*range(len(plan.candidates))]
     for rung in plan.rungs:
         found = {each: record for each in remaining
                  if (record := find_record(plan.config(rung, each), plan.folder)) is not None}

@@ -23,14 +23,14 @@ POINTWISE = (
 WINDOWED = (nn.Conv2d, nn.ConvTranspose2d, nn.MaxPool2d, nn.AvgPool2d)
 
 
-def receptive_field(model: nn.Module, size: int | tuple[int, int] = 64) -> int | None:
+def receptive_field(model: nn.Module) -> int | None:
     """Side in pixels of the square of the input that one output position can depend on.
 
-    None where a layer sees the whole image; `size` has no influence. Skip connections are not
-    followed: the deepest path sees most. Araujo, Norris and Sim, "Computing Receptive Fields of
-    Convolutional Neural Networks", Distill 2019, at the best aligned output position.
+    None where a layer sees the whole image. Skip connections are not followed: the deepest path
+    sees most. Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural
+    Networks", Distill 2019, at the best aligned output position.
     """
-    side = layer_table(model, size)["receptive_field"].iloc[-1]
+    side = layer_table(model, 64)["receptive_field"].iloc[-1]
     return None if pd.isna(side) else int(side)
 
 
@@ -110,7 +110,7 @@ def effective_receptive_field(
         centre = logits[0, :, logits.shape[2] // 2, logits.shape[3] // 2]
         direction = torch.randn(centre.shape, generator=generator).to(weight)
         (gradient,) = torch.autograd.grad((centre * direction).sum(), image)
-        total += gradient[0].abs().sum(dim=0).double().cpu()
+        total += gradient[0].abs().sum(dim=0).cpu().double()
     return (total / total.max().clamp_min(torch.finfo(torch.float64).tiny)).numpy()
 
 

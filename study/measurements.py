@@ -28,14 +28,27 @@ def is_measured(record: Record, part: str) -> bool:
 
 
 def missing_parts(record: Record) -> list[str]:
-    """The parts that a record lacks, or that other weights or another results version made.
+    """The parts that a record lacks, or that were made by or of something else than it has now.
 
-    A record that gave its weights away keeps what was measured before in today's form.
+    That is other weights, another results version, or fewer scored splits. A record that gave its
+    weights away keeps what was measured before in today's form.
     """
-    held = [part for part in PARTS if is_measured(record, part)]
-    origin = (origin_of(record) if record.weights_path.exists() else FORM).items()
-    held = [part for part in held if origin <= measurement(record, part)["made_by"].items()]
-    return [part for part in PARTS if part not in held]
+    whole = record.weights_path.exists()
+    origin, splits = (origin_of(record), scored_splits(record)) if whole else (FORM, [])
+    of = {"calibration": splits, "boundaries": splits, "robustness": splits[-1:], "cost": []}
+    missing = []
+    for part in PARTS:
+        held = measurement(record, part) if is_measured(record, part) else {"made_by": {}}
+        made = origin.items() <= held["made_by"].items()
+        if not made or not {*of[part]} <= {*held, held.get("split")}:
+            missing.append(part)
+    return missing
+
+
+def scored_splits(record: Record) -> list[str]:
+    """Those of val and test of which the record has scores, of at least one pixel."""
+    found = {split: scores["miou"] for split, scores in record.packed_scores.items()}
+    return [split for split in ("val", "test") if found.get(split) is not None]
 
 
 def origin_of(record: Record) -> dict[str, Any]:

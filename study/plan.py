@@ -80,7 +80,7 @@ class StudyRun:
     factor: str | None = None  # what is varied one at a time, and to which level
     level: str | None = None
     weights: bool = True  # whether the record keeps its weights
-    followers: tuple[RunConfig, ...] = ()  # runs of the whole plan that start from its weights
+    followers: tuple["Entry", ...] = ()  # those of the whole plan that start from its weights
     predictions: bool = True  # and what it predicts for a dozen scenes
     splits: tuple[str, ...] = ()  # scored besides val
     measured: bool = False  # whether the record holds all of `beyond_scores`
@@ -149,10 +149,10 @@ def _with_all_that_is_asked(entries: Sequence[Entry]) -> Iterator[Entry]:
     """Each run with what the whole plan asks of it, so that no group drops what another needs."""
     ids = [entry.id for entry in entries]  # each a hash of many values: once
     runs: dict[str, list[StudyRun]] = {}
-    followers: dict[str | None, dict[str, RunConfig]] = {}  # by the run that they start from
+    followers: dict[str | None, dict[str, Entry]] = {}  # by the run that they start from
     for name, entry in zip(ids, entries, strict=True):
         runs.setdefault(name, []).append(entry)
-        followers.setdefault(entry.config.init_from, {})[name] = entry.config
+        followers.setdefault(entry.config.init_from, {})[name] = entry
     for entry, same in zip(entries, map(runs.get, ids), strict=True):
         if isinstance(entry, StudyRun):
             flags = {name: any(getattr(each, name) for each in same)

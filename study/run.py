@@ -14,7 +14,7 @@ from seglib.errors import ConfigError, DatasetError, RecordError, printable
 from seglib.records import find_record
 from seglib.text import score_note
 
-from .halving import SweepPlan, run_sweep, runs_done, sweep_table
+from .halving import SweepPlan, refuse_torchrun, run_sweep, runs_done, sweep_table
 from .measurements import PARTS, missing_parts
 from .plan import Entry, StudyRun, StudySweep
 
@@ -69,8 +69,8 @@ def unique(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def is_start(entry: StudyRun) -> bool:
-    """Whether a run that is still to come starts from this one's weights."""
-    return any(find_record(config) is None for config in entry.followers)
+    """Whether a run that is still to be trained starts from this one's weights."""
+    return any(status(f).state in ("missing", "interrupted", "no weights") for f in entry.followers)
 
 
 def listing(entries: Sequence[Entry]) -> str:
@@ -114,7 +114,9 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
     go to `training.fit`, scoring and measuring.
     """
     from seglib.training.loop import NonFiniteLoss, OutOfTime
+    refuse_torchrun()
     absent, worked = set(), False
+    _clean_up(unique(entries))  # what a killed call had done may have been left
     for entry in unique(entries):
         dataset = entry.config.dataset
         if dataset in absent or status(entry).is_done:
@@ -130,7 +132,7 @@ def run_study(entries: Sequence[Entry], *, deadline: float = math.inf, **options
         worked = True
         try:
             _work_on(entry, deadline, **options)
-            _drop_weights(unique(entries))
+            _clean_up(unique(entries))
         except OutOfTime:
             break
         except (NonFiniteLoss, DatasetError, RecordError) as problem:
@@ -158,16 +160,17 @@ def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
         score_split(record, split, **options)
     if entry.measured and missing_parts(record):
         measure(record, **options)
-    if ours.exists() and not entry.predictions:
-        for folder in ("predictions", "measurements/confidence"):
-            shutil.rmtree(record.path / folder, ignore_errors=True)
 
 
-def _drop_weights(entries: Sequence[Entry]) -> None:
-    """Delete weights that were kept to score, to measure or to start another run with."""
+def _clean_up(entries: Sequence[Entry]) -> None:
+    """Delete what was kept to score, to measure or to start another run with, where it is done."""
     for entry in entries:
         ours = paths.checkpoints_dir() / f"{entry.id}.ours"  # there is none of a sweep
         if ours.exists() and status(entry).is_done and not is_start(entry):
+            record = find_record(entry.config)
+            if not entry.predictions:
+                for folder in ("predictions", "measurements/confidence"):
+                    shutil.rmtree(record.path / folder, ignore_errors=True)
             if not entry.weights:
-                find_record(entry.config).weights_path.unlink(missing_ok=True)
+                record.weights_path.unlink(missing_ok=True)
             ours.unlink()

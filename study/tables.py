@@ -35,8 +35,8 @@ COLUMNS = """
 """.split()
 HEADER = """
 | dataset | model | input | parameters | multiply-adds | seeds | test mIoU (95 % interval) \
-| by city or drive | pixel accuracy | iIoU | training |
-| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: |
+| by city or drive | with flips | pixel accuracy | iIoU | training |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |
 """.strip()
 NOTE = """
 For every dataset, architecture and start (random weights, ImageNet's, or those of another \
@@ -44,8 +44,9 @@ dataset) the run that the study compares, or if there is none yet the best on va
 runs ({count}) are in [`results/summary.csv`](results/summary.csv). Scores are the test split's, \
 in percent{marked}. Of several seeds they are the mean, the mIoU with its standard deviation. The \
 interval resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them \
-the seeds where there are several; of a single run it says nothing about another seed. Training \
-times are those of the fastest seed, since others ran beside other work, as did some single runs."""
+the seeds where there are several; of a single run it says nothing about another seed. “With \
+flips” averages the logits of a photograph and its mirror image. Training times, on one or two \
+threads, are those of the fastest seed: others ran beside other work, as did some single runs."""
 PUBLISHED = """
 ### Published on the same split
 
@@ -121,8 +122,7 @@ def _row(record: Record) -> dict[str, Any]:
         "test_miou": scores["test"]["miou"] if split == "test" else None,
         "test_low": low, "test_high": high, "scored_on": split,
         "pixel_accuracy": shown["pixel_accuracy"], "iiou": shown["miiou"],
-        "cities": ", ".join(f"{city} {_score(found['miou'])}"
-                            for city, found in shown["cities"].items()),
+        "cities": ", ".join(f"{c} {_score(each['miou'])}" for c, each in shown["cities"].items()),
         "minutes": None if seconds is None else seconds / 60,
     }
 
@@ -144,11 +144,11 @@ def main_runs(table: pd.DataFrame) -> pd.DataFrame:
     compared = {e.id for e in entries if e.compared or e.config.with_val or e.config.init_from}
     table = table[~table["run"].isin({entry.id for entry in entries} - compared)]
     table = table[table["scored_on"] != "held_out"]
-    keys = ["dataset", "model", "start", "trained"]
-    ranked = table.assign(planned=table["run"].isin(compared), scored=table["scored_on"].notna())
-    ranked = ranked.sort_values(["scored", "planned", "val_miou"], ascending=False, kind="stable")
-    best = ranked.drop(columns=["planned", "scored"]).drop_duplicates(keys)
-    return best.sort_values(keys, ignore_index=True)
+    keys = ["dataset", "model", "start", "pretrained", "trained"]
+    table = table.assign(planned=table["run"].isin(compared), scored=table["scored_on"].notna(),
+                         pretrained=table["options"].str.contains("pretrained"))
+    ranked = table.sort_values(["scored", "planned", "val_miou"], ascending=False, kind="stable")
+    return ranked.drop_duplicates(keys).sort_values(keys, ignore_index=True)[COLUMNS]
 
 
 def readme_section(table: pd.DataFrame) -> str:
@@ -168,18 +168,18 @@ def _line(row: Any) -> str:
     start = f"from {DATASET_NAMES[row.start]}" if row.start else ""
     record = load_record(row.run)
     runs = scores_of_seeds(record, row.scored_on)
-    mious, low, high = _values(runs, "miou"), *bootstrap_interval(runs)
-    spread = f" ± {100 * mious.std():.1f}" if len(runs) > 1 else ""
-    cities = {city: np.mean([run["cities"][city]["miou"] for run in runs], dtype=float)
-              for city in runs[0]["cities"]}
+    (low, high), mious = bootstrap_interval(runs), [run["miou"] for run in runs]
+    spread = f" ± {100 * np.std(np.array(mious, float), ddof=1):.1f}" if len(runs) > 1 else ""
+    flipped = scores_of_seeds(record, "test+flip") if "test+flip" in record.scores else []
     cells = (
         DATASET_NAMES[row.dataset],
         ", ".join(filter(None, [network_name(record.config), row.options, start])),
         f"{row.height}×{row.width}",
         f"{row.parameters / 1e6:.2f} M", f"{row.multiply_adds / 1e9:.2f} G", str(len(runs)),
-        f"{_score(mious.mean())}{spread}{mark} ({_score(low)}–{_score(high)})",
-        ", ".join(f"{city} {_score(miou)}" for city, miou in cities.items()),
-        _score(_values(runs, "pixel_accuracy").mean()), _score(_values(runs, "miiou").mean()),
+        f"{_mean(runs, 'miou')}{spread}{mark} ({_score(low)}–{_score(high)})",
+        ", ".join(f"{city} {_mean([run['cities'][city] for run in runs], 'miou')}"
+                  for city in runs[0]["cities"]),
+        _mean(flipped, "miou"), _mean(runs, "pixel_accuracy"), _mean(runs, "miiou"),
         "n/a" if pd.isna(row.minutes) else f"{training_minutes(record):.0f} min",
     )
     return "| " + " | ".join(cells) + " |"
@@ -216,7 +216,7 @@ def own_run(row: Any) -> dict[str, Any]:
         "name": f"**{network_name(config)}, {row.options}**", "input": [row.height, row.width],
         "parameters": row.parameters / 1e6, "trained": row.trained, "epochs": row.epochs,
         "start": DATASET_NAMES[row.start] if row.start else fresh,
-        "miou": 100 * _values(runs, "miou").mean(), "place": "this study",
+        "miou": 100 * np.mean([run["miou"] for run in runs]), "place": "this study",
     }
 
 
@@ -227,8 +227,8 @@ def rank(result: Mapping[str, Any]) -> tuple[bool, bool, bool, float]:
     return other, start != "scratch", trained == "train+val", result["miou"]
 
 
-def _values(runs: Sequence[dict[str, Any]], metric: str) -> pd.Series:
-    return pd.Series([run[metric] for run in runs], dtype=float)
+def _mean(runs: Sequence[dict[str, Any]], metric: str) -> str:
+    return _score(pd.Series([run[metric] for run in runs], dtype=float).mean())
 
 
 def _score(share: float | None) -> str:

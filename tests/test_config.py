@@ -33,7 +33,7 @@ BAD_VALUES = {
     "crop_size": [(0, 64), (64, NAN), 64], "flip": ["yes", 1, None], "jitter": [-0.1, 1.1, NAN],
     "scale": [(0, 1), (2, 1), (-1, 1), (1, INFINITY), (NAN, 1), 1, "11", None, (1, 1, 1)],
     "rotation": [-1, NAN, INFINITY, "10"], "train_images": [0, 2.5],
-    "hold_out": [(), "ulm", ("ulm", "ulm"), (1,)], "with_val": [1], "loss": [None, 1, "focal"],
+    "hold_out": [(), "ulm", ("ulm", "ulm"), (1,)], "with_val": [1], "loss": [None, 1, "nonsense"],
     "class_weights": ["median", None, {"road": 1}], "optimizer": ["sgd", "AdamW"],
     "learning_rate": [0, -1e-3, NAN, INFINITY, "1e-3", None, 10**400],
     "encoder_rate": [0, -1, NAN], "weight_decay": [-1e-4, NAN, INFINITY], "decay_all": [1, "yes"],
@@ -96,6 +96,7 @@ def test_the_same_run_written_otherwise_has_the_same_id() -> None:
         ({"model": "swin"}, {"stochastic_depth": 0.1, "size": "t", "skips": 5}),
         ({}, {"skips": 4}), ({"levels": 3}, {"skips": 3}),
         ({"model": "timm"}, {"encoder": "tf_efficientnet_lite0", "freeze": 0}),
+        ({"model": "timm", "init_from": "x"}, {"pretrained": True}),  # all weights are x's
         ({"image_size": (64, 128)}, {"crop_size": (64, 128)}),
         ({}, {"encoder_rate": 1.0, "decay_all": False, "warm_up": 0.3}),
         ({"schedule": "one_cycle"}, {"warm_up": 0.1, "gamma": 0.5}),

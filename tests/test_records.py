@@ -99,8 +99,10 @@ def test_the_best_record_has_weights_and_the_highest_score_on_val(seglib_home: P
             ("camvid", 0.2, state), ("camvid", 0.7, state), ("camvid", 0.9, None),
             ("miniscapes", 0.8, state)))  # drawn scenes come second
     ]
-    assert best_record("camvid").id == best_record().id == saved[1].id
-    assert best_record("miniscapes").id == saved[3].id
+    assert best_record().id == saved[1].id
+    for record in saved[:2]:
+        shutil.rmtree(record.path)
+    assert best_record().id == saved[3].id
 
 
 def test_a_failed_write_keeps_the_old_record(record: Record, monkeypatch) -> None:
@@ -173,7 +175,7 @@ def test_a_damaged_record_takes_no_other_down(record: Record, capsys, damage, me
     other = save(dataclasses.replace(CONFIG, seed=1))
     damage(record)
     for read, result in (
-        (list_records, [other]), (lambda: best_record("miniscapes"), other), (load_record, other),
+        (list_records, [other]), (best_record, other), (load_record, other),
         (lambda: cli.main(["runs"]), 0), (write_tables, None),
     ):
         assert read() == result

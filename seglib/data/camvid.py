@@ -45,7 +45,8 @@ def make_tree(
     if source is not None and download:
         raise ConfigError(f"camvid: either --from {source} or --download, not both")
     if source is None and not download:
-        raise DatasetError(f"{paths.data_dir() / 'camvid'}: CamVid is not there; {HOW_TO_GET}")
+        what = "not made anew" if (paths.data_dir() / "camvid").exists() else "CamVid is not there"
+        raise DatasetError(f"{paths.data_dir() / 'camvid'}: {what}; {HOW_TO_GET}")
     store = Path(source or paths.data_dir() / "camvid_download")
     if source is None:
         fetch(store, progress)

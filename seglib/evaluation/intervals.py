@@ -61,15 +61,14 @@ def resample(names: tuple[str, ...], block: int = 1, seed: int = 0) -> np.ndarra
 
 
 def bootstrap_interval(
-    scores: Scores | Sequence[Scores], metric: str = "miou", *, block: int | None = None,
-    seed: int = 0,
+    scores: Scores | Sequence[Scores], metric: str = "miou", *, block: int | None = None
 ) -> tuple[float, float]:
     """95 % interval of a score, or of its mean over runs of several seeds; 0 to 1, or NaN.
 
     `scores`: of one run, or of several on the same split. `metric`: a mean of `METRICS`, or one
     class or category as in "iou:person". `block`: length of the blocks (None: the dataset's).
     """
-    found = _of_groups([as_runs(scores)], metric, block, seed)
+    found = _of_groups([as_runs(scores)], metric, block, 0)
     return tuple(np.clip([found.low, found.high], 0, 1).tolist())
 
 

@@ -132,6 +132,8 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
     )
     load, cores = getattr(os, "getloadavg", lambda: [0])()[0], os.cpu_count() or 1  # not on Windows
     busy = f", machine busy: load {load:.1f} on {cores} cores" if load > 1.3 * cores else ""
+    if busy and torch.get_num_threads() > 1:
+        busy += " (OMP_NUM_THREADS=1 loses less)"
     bar.set_description(f"epoch {epoch + 1}/{config.epochs}{busy}")
     train_loss = train_one_epoch(state, loader, bar)
     state.next_epoch = number = epoch + 1

@@ -19,7 +19,7 @@ def view(
     Args:
         runs: Ids of runs on one dataset (default: the best of every network on MiniScapes).
         output: The page, as in page.html.
-        split: val or test.
+        split: val (the default) or test.
     """
     from ..records import load_record
     from ..text import DATASET_NAMES

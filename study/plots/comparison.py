@@ -121,7 +121,7 @@ def accuracy_cost(panels: Panels, fronts: Mapping[str, Sequence[str]]) -> Figure
             axis.plot([1000 * seconds] * 2, [low, high], color=look["color"])
             axis.plot(1000 * seconds, score, label=name, **look)
         axis.set_xlim(0, 1150 * max(seconds for seconds, *_ in runs.values()))
-        axis.set_xlabel("milliseconds an image, one CPU thread")
+        axis.set_xlabel("milliseconds per image, one CPU thread")
     drawn[0][0].set_ylabel("mIoU (%)")
     style.joint_legend(figure)
     return figure

@@ -45,7 +45,7 @@ def sweep_rungs(table: pd.DataFrame) -> Figure:
     images = rungs.first().astype(object).fillna("all")
     axis.set_xticks(images.index, images.astype(str) + "\n" + rungs.size().astype(str))
     axis.tick_params(axis="x", length=0)
-    axis.set(xlabel="training images, below them the number of runs", ylabel=SCORE)
+    axis.set(xlabel="training images (and runs), candidates side by side", ylabel=SCORE)
     legend_above(figure, {fate: look | {"linestyle": "none"} for fate, look in marks.items()})
     return figure
 

@@ -125,16 +125,9 @@ def closeups(
     """
     figure, axes = plate(rows, titles, class_set, columns=columns)
     for number, offset in enumerate(offsets if grid else ()):
-        start = number * len(titles)
-        for axis in axes[start + 1 : start + len(titles)]:
-            _draw_grid(axis, rows[0][0].shape, grid, offset)
+        for axis in axes[number * len(titles) + 1 : (number + 1) * len(titles)]:
+            for side, draw in enumerate((axis.axhline, axis.axvline)):
+                start, end, step = offset[side], offset[side] + rows[0][0].shape[side], grid[side]
+                for line in np.arange(int(np.ceil(start / step)) * step, end + 1e-6, step):
+                    draw(line - start - 0.5, color="white", linewidth=0.35, alpha=0.8)
     return figure
-
-
-def _draw_grid(axis, size, grid, offset) -> None:
-    """Thin lines where the cells of the network's grid meet, inside the cut-out."""
-    for side, draw in enumerate((axis.axhline, axis.axvline)):
-        step, start = grid[side], offset[side]
-        first = int(np.ceil(start / step)) * step
-        for line in np.arange(first, start + size[side] + 1e-6, step):
-            draw(line - start - 0.5, color="white", linewidth=0.35, alpha=0.8)

@@ -15,7 +15,7 @@ from seglib.errors import ConfigError, RecordError
 from seglib.evaluation.evaluate import score_split
 from seglib.files import read_json, write_json
 from seglib.provenance import RESULTS_VERSION
-from seglib.records import Record, load_record
+from seglib.records import Record, load_record, write_scores
 from seglib.training.loop import fit
 from seglib.widgets import view_records
 from study import beyond_scores as beyond
@@ -191,6 +191,13 @@ def test_measurements_repeat_byte_for_byte_and_notice_what_changed(record: Recor
     values = read_json(file := folder / "robustness.json")
     write_json(file, {**values, "made_by": {**values["made_by"], "results_version": 0}})
     assert beyond.missing_parts(record) == ["cost", "robustness"]
+    write_json(file, values)
+    write_scores(record.path / "scores.json", {"val": record.scores["val"]})
+    alone = load_record(record.id)
+    assert measure_quietly(alone, ["robustness"]) and beyond.missing_parts(alone) == ["cost"]
+    score_split(alone, "test", device="cpu", progress=False)  # later, so of it nothing is measured
+    measure_quietly(alone, ["cost"])
+    assert beyond.missing_parts(load_record(record.id)) == ["robustness"]
     with open(record.weights_path, "ab") as weights:
         weights.write(b" ")
     assert beyond.missing_parts(record) == list(beyond.PARTS)

@@ -20,6 +20,7 @@ from seglib.training import loop
 from seglib.training.loop import NonFiniteLoss, OutOfTime
 from study import halving
 from study.halving import SweepPlan, run_sweep, sweep_table
+from study.run import run_study
 
 BASE = RunConfig("cityscapes", "unet", width=4, image_size=(32, 64), epochs=1, batch_size=2,
                  precision="fp32")
@@ -91,7 +92,9 @@ def test_the_id_is_that_of_the_meaning():
     [
         ({"grid": {"learning_rte": (1.0,)}}, "learning_rte"),
         ({"grid": {"epochs": (1, 2)}}, "'epochs' is unknown"),
-        ({"grid": {"dropout": ()}}, "one value"), ({"grid": {"dropout": (0, 0.0)}}, "twice"),
+        ({"grid": {"dropout": ()}}, "one value"),
+        ({"grid": {"dropout": (0, 0.0)}}, "two combinations of the grid are the same run"),
+        ({"grid": {"batch_size": (2, 4)}}, "first_images 2 is less than a batch of 4"),
         ({"grid": {"dropout": (2.0,)}}, "dropout"), ({"first_images": 1}, "batch"),
         ({"halvings": -1}, "halvings"), ({"score": "mIoU"}, "mIoU"),
         ({"score": "iou:sea"}, "iou:sea"),
@@ -102,6 +105,25 @@ def test_the_id_is_that_of_the_meaning():
 def test_a_plan_that_cannot_work_is_refused(changes, words):
     with pytest.raises(ConfigError, match=words):
         dataclasses.replace(PLAN, **changes)
+
+
+def test_candidates_have_the_base_s_settings_in_whatever_order_values_stand():
+    base = dataclasses.replace(BASE, class_weights="sqrt_median", label_smoothing=0.1, batch_size=8)
+    losses = ("dice", "cross_entropy")  # the first has no use for weights and smoothing
+    for values in (losses, losses[::-1]):
+        plan = SweepPlan(base, {"loss": values, "batch_size": (2,)}, first_images=2, halvings=1)
+        found = {run.loss: run for run in (plan.config(plan.rungs[0], i) for i in (0, 1))}
+        dice, entropy = found["dice"], found["cross_entropy"]
+        assert (entropy.class_weights, entropy.label_smoothing) == ("sqrt_median", 0.1)
+        assert (dice.class_weights, dice.label_smoothing) == ("none", None)
+
+
+def test_torchrun_is_refused_before_anything_is_trained(trained, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for call in (run, lambda: run_study([], device="cpu")):
+        with pytest.raises(ConfigError, match="start this command several times, without torchrun"):
+            call()
+    assert trained == []
 
 
 def test_halving_keeps_the_better_half_and_breaks_ties_by_grid_order(trained):

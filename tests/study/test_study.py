@@ -10,6 +10,7 @@ import pytest
 
 from seglib import cli, paths
 from seglib.errors import ConfigError
+from seglib.evaluation.evaluate import score_split
 from seglib.files import read_json, write_json
 from seglib.records import find_record, list_records, seal, write_scores
 from seglib.training.loop import OutOfTime, fit
@@ -202,10 +203,14 @@ def test_the_study_trains_what_is_missing_and_only_that(cityscapes_home, plan, c
 
 def test_a_compact_run_is_scored_before_its_weights_go(cityscapes_home, plan, monkeypatch):
     entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
+    entry = dataclasses.replace(entry, predictions=False)
     with monkeypatch.context() as patch, pytest.raises(ZeroDivisionError):
         patch.setattr("seglib.evaluation.evaluate.score_split", lambda *a, **k: 1 / 0)  # killed
         run_study([entry], device="cpu", progress=False)
+    score_split(find_record(entry.config), "test", device="cpu", progress=False)  # by the user
+    assert status(entry).is_done and find_record(entry.config).weights_path.exists()
     assert run_study([entry], device="cpu", progress=False) == 0
+    assert not (find_record(entry.config).path / "predictions").exists()
     record = find_record(entry.config)
     assert set(record.scores) == {"val", "test"} and not record.weights_path.exists()
     assert status(entry).state == "recorded"
@@ -233,7 +238,7 @@ def test_weights_that_the_user_trained_stay(cityscapes_home, plan):
 
 def test_what_starts_from_a_run_is_known_whatever_part_of_the_plan_is_asked_for(seglib_home):
     (start,) = {entry for entry in load_study(datasets=["miniscapes2560"]) if entry.followers}
-    assert [config.dataset for config in start.followers] == ["camvid"]
+    assert [entry.config.dataset for entry in start.followers] == ["camvid"]
 
 
 def test_weights_stay_until_the_runs_that_start_from_them_are_recorded(
@@ -246,13 +251,19 @@ def test_weights_stay_until_the_runs_that_start_from_them_are_recorded(
     assert capsys.readouterr().out.count(f"passed over: run '{entry.id}' has no record in") == 2
     assert run_study([entry], device="cpu", progress=False) == 0
     weights = find_record(entry.config).weights_path
-    entry = dataclasses.replace(entry, followers=tuple(other.config for other in others))
+    entry = dataclasses.replace(entry, followers=tuple(others))
     entries = [entry, *others]
     assert [status(each).state for each in unique(entries)] == ["no weights", "missing", "missing"]
     assert run_study(entries, device="cpu", progress=False, deadline=0.0) == 3
     while run_study(entries, device="cpu", progress=False, deadline=0.0):
         assert weights.exists() == (find_record(entries[2].config) is None)
     assert not weights.exists() and not (paths.checkpoints_dir() / f"{entry.id}.ours").exists()
+    # One that is to be scored on more has to be trained again, and so has its start.
+    entries[1] = dataclasses.replace(others[0], splits=("test", "train"))
+    entries[0] = dataclasses.replace(entry, followers=(entries[1],))
+    assert [status(each).state for each in entries] == ["no weights", "no weights", "recorded"]
+    assert run_study(entries, device="cpu", progress=False) == 0
+    assert "train" in find_record(entries[1].config).scores and not weights.exists()
 
 
 def test_a_run_that_diverges_is_passed_over(cityscapes_home, plan, capsys):

@@ -242,9 +242,9 @@ def test_calibration_and_robustness_are_drawn():
 
 def made_up(rungs: int = 3, diverged: int | None = None) -> pd.DataFrame:
     """A table in which the learning rate counts and the rest is small; `rungs` are recorded."""
-    noise = np.random.default_rng(0).normal(0, 0.004, (4, PLAN.count))
+    noise = np.random.default_rng(0).normal(0, 0.004, (4, len(PLAN.candidates)))
     recorded = {}
-    for rung, candidate in itertools.product(PLAN.rungs[:rungs], range(PLAN.count)):
+    for rung, candidate in itertools.product(PLAN.rungs[:rungs], range(len(PLAN.candidates))):
         fast = PLAN.candidates[candidate]["learning_rate"] > 5e-4
         score = float(0.1 * rung.number + 0.1 * fast + noise[rung.number, candidate])
         score = -math.inf if candidate == diverged else score

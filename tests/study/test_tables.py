@@ -13,7 +13,7 @@ from seglib.labels import CAMVID_11, CITYSCAPES_19
 from seglib.models import build_model
 from seglib.models.inspection import multiply_adds
 from seglib.recipes import recipe
-from seglib.records import save_record
+from seglib.records import load_record, save_record, write_scores
 from study import tables
 
 README = "# Study\n\n<!-- results:begin -->\nold\n<!-- results:end -->\n\nThe end.\n"
@@ -131,6 +131,18 @@ def test_a_run_from_other_weights_has_a_row_of_its_own(runs):
     best = tables.main_runs(pd.concat([later, table], ignore_index=True))
     assert len(best) == len(tables.main_runs(table)) + 1
     assert tables.readme_section(best).count(", from MiniScapes |") == 1
+    pretrained = table.iloc[[0]].assign(options="width 4, pretrained", val_miou=0.99)
+    best = tables.main_runs(pd.concat([pretrained, table], ignore_index=True))
+    assert len(best) == len(tables.main_runs(table)) + 1  # beside that from random weights
+
+
+def test_the_score_with_flips_stands_beside_the_other(seglib_home):
+    run = record(0.5)
+    assert " | n/a | " in tables.readme_section(tables.summary()).splitlines()[2]
+    write_scores(run.path / "scores.json", run.scores | {"test+flip": scores(CAMVID_11, 0.8)})
+    miou = f"{100 * load_record(run.id).miou('test+flip'):.1f}"
+    line = tables.readme_section(tables.summary()).splitlines()[2]
+    assert line.split(" | ")[8] == miou != line.split(" | ")[6].split(" ")[0]
 
 
 def test_published_results_are_complete_and_each_has_an_address(tmp_path):
