@@ -5,22 +5,24 @@
 
 Draws its own MiniScapes and needs no network, nothing of the extras and no installation: the
 checkout, PyTorch, torchvision, timm, accelerate, safetensors and the usual scientific libraries.
-Writes gpu.json and, as rows of the table, gpu.md. What no longer fits into the time is left out by
-name. Without a GPU it says so and ends well.
+Writes gpu.json, after each part, and at the end, as rows of the table, gpu.md. What no longer fits
+into the time is left out by name. Without a GPU it says so and ends well.
 """
 
 import argparse
+import gc
 import json
 import multiprocessing
 import os
 import resource
+import statistics
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -69,6 +71,7 @@ class Plan:
     batch_size: int
     epochs: int
     workers: tuple[int, ...]
+    passes: int  # through the scenes, in what is timed as an epoch: workers need a while to start
     repetitions: int
     matrix: int  # side of the matrices whose product tells what the card can do
     compiles: bool
@@ -85,13 +88,14 @@ CARD = Plan(
     torch.device("cuda"),
     {"U-Net of width 64": {"model": "unet", "width": 64}, "Swin-T": {"model": "swin", "size": "t"}},
     scenes={"train": 320, "val": 80, "test": 1}, scene_size=(256, 512), image_size=(160, 320),
-    batch_size=16, epochs=12, workers=(0, 4, 8), repetitions=3, matrix=8192, compiles=True,
+    batch_size=16, epochs=12, workers=(0, 4, 8), passes=4, repetitions=3, matrix=8192,
+    compiles=True,
 )
 TOY = Plan(
     CPU,
     {"U-Net of width 4": {"model": "unet", "width": 4}},
     scenes={"train": 6, "val": 2, "test": 1}, scene_size=(32, 64), image_size=(32, 64),
-    batch_size=2, epochs=2, workers=(0, 1), repetitions=1, matrix=64, compiles=False,
+    batch_size=2, epochs=2, workers=(0, 1), passes=1, repetitions=1, matrix=64, compiles=False,
 )
 
 
@@ -168,29 +172,37 @@ def train(plan: Plan, found: Findings) -> None:
         records: dict[str, Record] = {}
         for precision in (FASTEST, "fp32"):
             if not found.has_time(60, f"training of {network} in {precision}"):
-                return
+                continue
             _forget_peak(plan.device)
             with quiet():
                 record = fit(plan.config(network, precision), device=str(plan.device))
             records[precision] = record
             found.facts[f"{network}, {precision}"] = {
-                "run": record.id, "miou": record.miou(), "peak_mb": _peak(plan.device),
+                "run": record.id, "miou": record.miou(), "peak_mib": _peak(plan.device),
                 "history": record.history.to_dict("list"),
                 "images_per_second": record.environment["images_per_second"],
             }
-        ours, peer = (record.environment["images_per_second"] for record in records.values())
-        ways = f"{network}, fit in {FASTEST}", "fit in fp32"
-        found.add(f"Training {network}", "images/s", "higher", [ours], ways[0], [peer], ways[1])
-        title = f"MiniScapes val mIoU after {plan.epochs} epochs"
-        for precision, record in records.items():
+            title = f"MiniScapes val mIoU after {plan.epochs} epochs"
             found.add(title, "%", "higher", [100 * record.miou()], f"{network}, {precision}")
-        _check_record(plan, found, network, records[FASTEST])
+            _check_record(plan, found, f"{network}, {precision}", record)
+        if len(records) == 2:
+            ours, peer = ([_images_per_second(plan, record)] for record in records.values())
+            ways = f"{network}, fit in {FASTEST}", "fit in fp32"
+            found.add(f"Training {network}", "images/s", "higher", ours, ways[0], peer, ways[1])
+
+
+def _images_per_second(plan: Plan, record: Record) -> float:
+    """By the middle one of the epochs that neither validate nor are the first, if there is one."""
+    numbered = list(enumerate(record.environment["epoch_seconds"], start=1))
+    plain = [took for n, took in numbered[1:] if n % record.config.validate_every]
+    return plan.scenes["train"] / statistics.median(plain or [took for _, took in numbered])
 
 
 def _check_record(plan: Plan, found: Findings, network: str, record: Record) -> None:
-    """A record that was made on the card labels a photograph alike on the CPU."""
+    """A record that was made on the card labels a photograph alike on the CPU, both in fp32."""
     photo = read_photo(list_scenes(record.dataset.root(), "val")[0].image)
-    ours, cpu = (Predictor.from_record(record, str(d))(photo).indices for d in (plan.device, CPU))
+    both = (Predictor.from_record(record, str(device)) for device in (plan.device, CPU))
+    ours, cpu = (replace(each, precision="fp32")(photo).indices for each in both)
     alike = float((ours == cpu).mean())
     found.check(f"{network}: a record labels alike on the CPU", alike > 0.99, f"{alike:.4f} alike")
     where = record.environment["device"]
@@ -211,7 +223,7 @@ def kill_and_resume(plan: Plan, found: Findings) -> None:
     given = config.to_dict(), str(plan.device), torch.get_num_threads()
     process = context.Process(target=_train_slowly, args=given)
     process.start()
-    while process.is_alive() and not checkpoint.exists():
+    while process.is_alive() and not checkpoint.exists() and time.monotonic() < found.end:
         time.sleep(0.02)
     process.kill()
     process.join()
@@ -220,6 +232,8 @@ def kill_and_resume(plan: Plan, found: Findings) -> None:
     found.check("a run was killed under way", 0 < begun < config.epochs, f"after epoch {begun}")
     with quiet():
         record = fit(config, device=str(plan.device))
+    kept = record.environment["epoch_seconds"][:begun] == (state or {}).get("epoch_seconds")
+    found.check("resumed: the epochs before the kill are those of the checkpoint", kept, begun)
     loss = record.history["val_loss"].iloc[-1]
     off = abs(loss / expected[0] - 1)
     found.check("resumed: val loss within 5 %", off < 0.05, f"{100 * off:.2g} % off")
@@ -246,8 +260,8 @@ def measure_speed(plan: Plan, found: Findings) -> None:
     """Images per second of `fit`'s epoch, of a bare loop, and of steps on a batch that stays."""
     for network in plan.networks:
         for precision in (FASTEST, "fp32"):
-            if not found.has_time(40, f"speed of {network} in {precision}"):
-                return
+            if not found.has_time(60, f"speed of {network} in {precision}"):
+                continue
             config = plan.config(network, precision)
             ours, bare, fixed = (Contender(config, plan, workers=None) for _ in range(3))
             work = ours.epoch, bare.bare_epoch, fixed.steps
@@ -257,12 +271,12 @@ def measure_speed(plan: Plan, found: Findings) -> None:
             limit = "its step on a batch that is there already, the card's limit"
             found.add(
                 title, "images/s", "higher", values[0], way, values[2], limit,
-                why="Loading, the random transforms and the check of every loss cost the rest.",
+                why="Starting workers, loading, transforms and checks of every loss cost the rest.",
             )
-            del ours, bare, fixed, work  # each of which holds a network
+            del ours, bare, fixed, work  # each of which holds networks
             peaks = [[_peak_of(config, plan, loop)] for loop in ("epoch", "bare_epoch")]
             title = "Memory of training on a GPU"
-            found.add(title, "MB", "lower", peaks[0], way, peaks[1], "a bare loop")
+            found.add(title, "MiB", "lower", peaks[0], way, peaks[1], "a bare loop")
             _tell_arithmetic(plan, found, network, precision, max(values[2]))
     network = next(iter(plan.networks))
     config = plan.config(network, FASTEST)
@@ -278,6 +292,8 @@ def measure_speed(plan: Plan, found: Findings) -> None:
 
 def _peak_of(config: RunConfig, plan: Plan, loop: str) -> float:
     contender = Contender(config, plan, workers=0)
+    if loop == "bare_epoch":  # which has a network of its own
+        contender.drop_ours()
     _forget_peak(plan.device)
     getattr(contender, loop)()
     return _peak(plan.device)
@@ -287,11 +303,11 @@ def _tell_arithmetic(
     plan: Plan, found: Findings, network: str, precision: str, images: float
 ) -> None:
     """The step's arithmetic beside what the card does in a large product of matrices."""
-    model = build_model(*_architecture(plan.config(network, precision)))
+    model = plan.config(network, precision).build_model(download=False)
     # Two operations for a multiply-add; the backward pass takes twice the forward one.
     work = 6 * multiply_adds(model, plan.image_size) * images / 1e12
     dtype = torch.bfloat16 if precision == FASTEST else torch.float32
-    matrix = torch.ones(plan.matrix, plan.matrix, dtype=dtype, device=plan.device)
+    matrix = torch.randn(plan.matrix, plan.matrix, dtype=dtype, device=plan.device)
     (times,) = interleave(3, lambda: _seconds(lambda: matrix @ matrix, plan.device))
     peak = 2 * plan.matrix**3 / min(times) / 1e12
     found.facts[f"{network}, {precision}: TFLOP/s"] = {"step": work, "matrix product": peak}
@@ -314,10 +330,6 @@ def _measure_compile(plan: Plan, found: Findings, network: str, config: RunConfi
     found.add(title, "images/s", "higher", values[0], ways[0], values[1], ways[1])
 
 
-def _architecture(config: RunConfig) -> tuple[str, int]:
-    return config.model, dataset_spec(config.dataset).class_set.num_classes
-
-
 class Contender:
     """One network that is trained on and on; each method trains an epoch and returns images/s."""
 
@@ -327,7 +339,7 @@ class Contender:
         config, self.device = config.resolved(), plan.device
         accelerator = make_accelerator(config, plan.device)
         self.state: TrainingState = new_state(config, accelerator, workers, progress=False)
-        self.config, self.compiled, self.number = config, compiled, 0
+        self.config, self.compiled, self.number, self.passes = config, compiled, 0, plan.passes
         self.batch = next(iter(self._loader()))
 
     @cached_property
@@ -338,12 +350,22 @@ class Contender:
         optimizer = build_optimizer(model, self.config, self.device)
         return torch.compile(model) if self.compiled else model, optimizer
 
+    def drop_ours(self) -> None:
+        """Give back the network that `fit` would train."""
+        self.state.accelerator.free_memory()
+        for part in ("model", "prepared", "optimizer", "scheduler"):
+            setattr(self.state, part, None)
+
     def _loader(self) -> DataLoader:
-        batches = epoch_batches(len(self.state.training), self.config, self.number)
-        self.number += 1
+        batches = []
+        for _ in range(self.passes):
+            batches += epoch_batches(len(self.state.training), self.config, self.number)
+            self.number += 1
+        workers = self.state.workers
         return DataLoader(
-            self.state.training, batch_sampler=batches, num_workers=self.state.workers,
+            self.state.training, batch_sampler=batches, num_workers=workers,
             pin_memory=self.device.type == "cuda",
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
         )
 
     def _per_second(self, work: Callable[[], Any], batches: int) -> float:
@@ -357,7 +379,7 @@ class Contender:
         return self._per_second(lambda: train_one_epoch(state, loader, bar), len(loader))
 
     def bare_epoch(self) -> float:
-        """In the fewest lines of PyTorch that do the same."""
+        """In the fewest lines of PyTorch: no schedule, no look at the loss."""
         loader = self._loader()
 
         def work() -> None:
@@ -393,13 +415,14 @@ def _seconds(work: Callable[[], Any], device: torch.device) -> float:
 
 
 def _forget_peak(device: torch.device) -> None:
+    gc.collect()  # networks that accelerate has wrapped hold themselves
     if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
 
 
 def _peak(device: torch.device) -> float:
-    """MB that tensors took at most since `_forget_peak`; on a CPU what the process ever took."""
+    """MiB that tensors took at most since `_forget_peak`; on a CPU what the process ever took."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
@@ -423,10 +446,11 @@ def fresh_home(plan: Plan) -> Iterator[None]:
         yield
 
 
-def measure(plan: Plan, minutes: float) -> dict[str, Any]:
-    """All parts as far as the time goes; returns what gpu.json holds."""
+def measure(plan: Plan, minutes: float, folder: Path) -> dict[str, Any]:
+    """All parts as far as the time goes; returns what gpu.json holds, which each part adds to."""
     began = time.monotonic()
     found = Findings(began + 60 * minutes)
+    folder.mkdir(parents=True, exist_ok=True)
     with fresh_home(plan):
         print(f"MiniScapes drawn in {time.monotonic() - began:.0f} s", flush=True)
         for title, part in PARTS.items():
@@ -436,14 +460,27 @@ def measure(plan: Plan, minutes: float) -> dict[str, Any]:
             except Exception as problem:  # what the other parts found is worth bringing home
                 traceback.print_exc()
                 found.check(title, False, f"{type(problem).__name__}: {problem}")
-    machine = describe_machine(plan.device) | versions() | {"cores": os.cpu_count()}
-    return {
-        "machine": machine, "repetitions": plan.repetitions,
-        "seconds": round(time.monotonic() - began),
-        "measured": datetime.now(UTC).date().isoformat(),
-        "rows": [rounded(asdict(row)) for row in found.rows],
-        "checks": found.checks, "facts": found.facts, "left_out": found.left_out,
-    }
+            result = {
+                "machine": _machine(plan.device), "repetitions": plan.repetitions,
+                "seconds": round(time.monotonic() - began),
+                "measured": datetime.now(UTC).date().isoformat(),
+                "rows": [rounded(asdict(row)) for row in found.rows],
+                "checks": found.checks, "facts": found.facts, "left_out": found.left_out,
+            }
+            plain = json.dumps(result, default=float)
+            write_json(folder / "gpu.json", json.loads(plain, parse_constant=lambda _: None))
+    return result
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    """The card, and the machine that it is in."""
+    machine = describe_machine(device) | versions() | {"cores": os.cpu_count()}
+    if device.type == "cuda":
+        machine["memory_gb"] = round(torch.cuda.get_device_properties(device).total_memory / 2**30)
+        machine |= {"host": describe_machine(CPU)["processor"], "CUDA": torch.version.cuda}
+        tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+        machine["TF32 in convolutions, in other products"] = f"{tf32[0]}, {tf32[1]}"
+    return machine
 
 
 def _failed(result: dict[str, Any]) -> list[str]:
@@ -455,13 +492,15 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code, 1 if a check failed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=Path("."), metavar="FOLDER")
+    parser.add_argument("--output", type=Path, default=Path("build/gpu"), metavar="FOLDER")
     parser.add_argument("--minutes", type=float, default=8.5, help="after which no part begins")
     parser.add_argument("--toy", action="store_true", help="as small as it gets, on the CPU")
     parser.add_argument("--merge", type=Path, metavar="FILE", help="a gpu.json made elsewhere")
     options = parser.parse_args(arguments)
     if options.merge:
         found = read_json(options.merge)
+        if found["machine"]["device"] != "cuda":
+            parser.error(f"{options.merge}: was made on {found['machine']['device']}, not on a GPU")
         if failed := _failed(found):
             parser.error(f"{options.merge}: failed: {'; '.join(failed)}")
         write_results(load_results() | {"gpu": found})
@@ -471,10 +510,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("no GPU here: nothing to measure (--toy tries the script on the CPU)")
         return 0
     plan = TOY if options.toy else CARD
-    result = measure(plan, options.minutes)
-    options.output.mkdir(parents=True, exist_ok=True)
-    plain = json.dumps(result, default=float)
-    write_json(options.output / "gpu.json", json.loads(plain, parse_constant=lambda _: None))
+    result = measure(plan, options.minutes, options.output)
     rows = [Comparison(**row) for row in result["rows"]]
     with atomic_path(options.output / "gpu.md") as temporary:
         temporary.write_text("\n".join(table(rows)) + "\n", encoding="utf-8")

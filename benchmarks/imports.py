@@ -31,7 +31,7 @@ def measure(repetitions: int) -> list[Comparison]:
             *(peers, "segmentation_models_pytorch, Lightning"),
         ),
         Comparison(
-            "Import of its libraries", "s", "lower", floor, "torch, torchvision, accelerate"
+            "Of this, its libraries", "s", "lower", floor, "torch, torchvision, accelerate"
         ),
         Comparison("Import of seglib", "s", "lower", package, "the package alone"),
     ]

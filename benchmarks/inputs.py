@@ -29,16 +29,17 @@ from seglib.training.setup import epoch_batches
 
 from .measuring import DATA, Comparison, interleave
 
-SCENES = 24
+BATCH = 4
+SCENES = 4 * BATCH * (os.cpu_count() or 1)  # as many batches for each of the peer's workers
 LATER = 10  # epochs from the cache: one alone takes a twentieth of a second
 CONFIG = RunConfig(
-    dataset="cityscapes", image_size=(512, 512), batch_size=8, rotation=0.0, epochs=10**6
+    dataset="cityscapes", image_size=(512, 512), batch_size=BATCH, rotation=0.0, epochs=10**6
 )
 
 
 def large_tree() -> Path:
     """A tree of generated scenes as large as those of Cityscapes, made once."""
-    root = DATA / "large"
+    root = DATA / f"large-{SCENES}-{miniscapes.VERSION}"
     if not root.exists():
         with atomic_folder(root) as folder:
             miniscapes.generate(folder, size=(1024, 2048), counts={"train": SCENES})

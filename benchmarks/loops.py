@@ -69,13 +69,14 @@ def measure(repetitions: int) -> list[Comparison]:
             "Training, fit",
             *("images/s", "higher", values[0], "U-Net of width 16, fit with its checkpoint"),
             *(values[1], "the same in a bare PyTorch loop"),
-            target=0.97,
+            target=1.0,
             note="both end with the same weights, bit for bit",
             why="The rest is the set-up and the checkpoint, of which a longer epoch has no more.",
         )
     ]
     for encoder in SAME_ENCODERS:
         ours = same_encoder(encoder)
+        way = f"our U-Net on the same encoder, fit in {ours.precision}"
         peers = {
             precision: smp_epoch(ours, encoder, precision)
             for precision in ("32-true", "bf16-mixed")
@@ -84,7 +85,7 @@ def measure(repetitions: int) -> list[Comparison]:
         rows += [
             Comparison(
                 f"Training at the multiply-adds of smp's {encoder}, Lightning in {precision}",
-                *("images/s", "higher", values[0], "our U-Net on the same encoder, fit"),
+                *("images/s", "higher", values[0], way),
                 *(theirs, f"smp.Unet({encoder}), Lightning as its examples have it"),
                 why="Equal multiply-adds are not equal work: the decoders differ.",
             )

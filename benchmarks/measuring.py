@@ -20,6 +20,7 @@ from torch import nn
 
 from seglib import paths
 from seglib.devices import inference_precision
+from seglib.errors import SeglibError
 from seglib.files import read_json, write_json
 from seglib.models.inspection import count_parameters, multiply_adds
 from seglib.provenance import describe_machine
@@ -118,7 +119,7 @@ def cost(model: nn.Module, size: tuple[int, int]) -> str:
 
 
 def peak_megabytes(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -> float:
-    """By how many MB memory rises at most while `prepare(*arguments)()` runs, in a fresh process.
+    """By how many MiB memory rises at most while `prepare(*arguments)()` runs, in a fresh process.
 
     What preparing takes (imports, the network's weights) is there before and does not count.
     Linux only.
@@ -132,6 +133,8 @@ def peak_megabytes(prepare: Callable[..., Callable[[], Any]], *arguments: Any) -
     sender.close()
     try:
         return receiver.recv()
+    except EOFError:  # there is no such /proc, or the memory ran out
+        raise SeglibError("the process whose memory is measured died; Linux only") from None
     finally:
         process.join()
 

@@ -1,21 +1,22 @@
 """Memory during training, in processes of their own."""
 
-from .loops import prepare_fit, prepare_smp
+from .loops import prepare_fit, prepare_smp, same_encoder
 from .measuring import Comparison, peak_megabytes
 from .peers import SAME_ENCODERS
 
 
 def measure(repetitions: int) -> list[Comparison]:
-    """MB on top of the imported libraries while one epoch is trained, at equal multiply-adds."""
+    """MiB on top of the imported libraries while one epoch is trained, at equal multiply-adds."""
     rows = []
     for encoder in SAME_ENCODERS:
+        way = f"our U-Net on the same encoder, fit in {same_encoder(encoder).precision}"
         ours = [peak_megabytes(prepare_fit, encoder) for _ in range(repetitions)]
         for precision in ("32-true", "bf16-mixed"):
             rows.append(
                 Comparison(
                     f"Memory of training at the multiply-adds of smp's {encoder}, "
                     f"Lightning in {precision}",
-                    *("MB", "lower", ours, "our U-Net on the same encoder, fit"),
+                    *("MiB", "lower", ours, way),
                     [peak_megabytes(prepare_smp, encoder, precision) for _ in ours],
                     f"smp.Unet({encoder}), Lightning",
                     why="Equal multiply-adds are not equal maps: the decoders differ.",

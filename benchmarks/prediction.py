@@ -67,7 +67,7 @@ def measure(repetitions: int) -> list[Comparison]:
             rows.append(
                 Comparison(
                     f"Prediction, {photo}, {title}: memory",
-                    *("MB", "lower", peaks[0], our_way, peaks[1], peer_way),
+                    *("MiB", "lower", peaks[0], our_way, peaks[1], peer_way),
                     why="At full size the network's own maps take most memory on either side.",
                 )
             )

@@ -5,10 +5,10 @@ three seeds each: the study's records, and runs of as many epochs as fit into te
 are `segmentation_models_pytorch.Unet` from scratch, and with the same encoder and the same ImageNet
 weights, trained once with the settings of that project's own CamVid example (Adam at 2e-4, cosine
 to 1e-5 over the run, Dice loss over twelve classes, batches of 32 crops of 320×320, its
-augmentations, Lightning). They stop by the clock, which their schedule follows too, after as long
-as our epochs take on this machine, by one measured here: a record may come from a faster one.
-Everyone is scored by our evaluator on the eleven classes, void left out, which spares the peers
-their twelfth.
+augmentations, Lightning; in bf16, as ours). They stop by the clock, which their schedule follows
+too, after as long as our epochs take on this machine, by one measured here: a record may come from
+a faster one. Everyone is scored by our evaluator on the eleven classes, void left out, which spares
+the peers their twelfth.
 
 Interrupted, a run goes on from its last epoch, and the seconds before count.
 """
@@ -79,7 +79,8 @@ def measure(repetitions: int, minutes: int | None = None) -> list[Comparison]:
                 f"CamVid test mIoU after {length} min of training, "
                 + ("with ImageNet weights" if config.pretrained else "from scratch"),
                 *("%", "higher", [100 * record.miou("test") for record in ours]),
-                f"{network_name(config)}: {work}, {config.epochs} epochs, {len(SEEDS)} seeds",
+                f"{network_name(config)} in bf16: {work}, {config.epochs} epochs, "
+                f"{len(SEEDS)} seeds",
                 *([peer["miou"]], _way(peer)),
                 note=f"{config.epochs * pace / 60:.1f} min, at {pace:.1f} s an epoch here, "
                 f"against {peer['minutes']:.1f} min",
@@ -212,7 +213,7 @@ class _Example(lightning.LightningModule):
 
     def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
         image, mask = batch
-        return self.loss(self.model(normalize(image)), mask)
+        return self.loss(self.model(normalize(image)).float(), mask)
 
     def configure_optimizers(self) -> dict[str, Any]:
         first, last = 2e-4, 1e-5
@@ -250,7 +251,7 @@ def _train_peer(encoder: str, minutes: int) -> dict[str, Any]:
     timer, last = Timer(timedelta(minutes=minutes), verbose=False), folder / "last.ckpt"
     keeper = ModelCheckpoint(folder, filename="epoch", save_last=True)
     module = _Example(encoder, timer)
-    training = trainer(str(folder), "32-true", max_epochs=-1, callbacks=[timer, keeper])
+    training = trainer(str(folder), "bf16-mixed", max_epochs=-1, callbacks=[timer, keeper])
     training.fit(
         module,
         DataLoader(dataset, BATCH, shuffle=True),
@@ -259,7 +260,7 @@ def _train_peer(encoder: str, minutes: int) -> dict[str, Any]:
     config = recipe("camvid", "unet", image_size=SIZE, precision="fp32")
     scores = evaluate(_Eleven(module.model).cpu(), config, "test").scores
     return {
-        "name": f"smp.Unet({encoder}) with its example's recipe",
+        "name": f"smp.Unet({encoder}) with its example's recipe in bf16-mixed",
         "cost": cost(smp_unet(encoder, CAMVID_11.num_classes), SIZE),
         "epochs": round(training.global_step * BATCH / len(dataset)),
         "minutes": timer.time_elapsed() / 60,

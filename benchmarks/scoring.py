@@ -23,6 +23,7 @@ from PIL import Image
 
 from seglib.data.images import read_instance_ids, read_label_ids, read_photo
 from seglib.data.tree import list_scenes
+from seglib.errors import RecordError
 from seglib.evaluation.metrics import ScoreAccumulator, confusion_matrix, iou_per_class
 from seglib.evaluation.predictor import Predictor
 from seglib.evaluation.truths import read_truth
@@ -106,6 +107,7 @@ def measure(repetitions: int) -> list[Comparison]:
             *(their_matrix, "torchmetrics' MulticlassJaccardIndex, its checks off"),
             target=20,
             note="identical to six digits in every class (torchmetrics computes in 32 bits)",
+            why="What is left is one comparison of each pixel with its neighbour in both maps.",
         ),
     ]
 
@@ -116,9 +118,12 @@ def _milliseconds(work: Callable[[], Any]) -> float:
 
 def _files() -> tuple[Path, Path]:
     """Folders of the truth and of what the recorded U-Net predicts for it, made once."""
-    scenes = list_scenes(large_tree(), "train")[:SCENES]
-    truth, predictions = DATA / "scoring" / "truth", DATA / "scoring" / "predictions"
+    scenes = list_scenes(tree := large_tree(), "train")[:SCENES]
     record = find_record(recipe("miniscapes", "unet"), FOLDER.parent / "results")
+    if record is None:
+        raise RecordError("the U-Net on miniscapes is not recorded; train it: seglib study")
+    folder = DATA / "scoring" / f"{tree.name}-{record.id}"
+    truth, predictions = folder / "truth", folder / "predictions"
     predictor = Predictor.from_record(record, "cpu")
     for scene in scenes:
         target = predictions / f"{scene.name}_predicted.png"

@@ -141,7 +141,8 @@ def test_the_script_for_a_gpu_measures_all_its_parts_and_they_merge(
     assert gpu.main(options) == 0, capsys.readouterr().out
     found = read_json(tmp_path / "gpu.json")
     assert found["left_out"] == [] and all(check["passed"] for check in found["checks"].values())
-    for part in ("timm: trains in bf16", "resumed: the same weights, bit for bit"):
+    for part in ("timm: trains in bf16", "resumed: the same weights, bit for bit",
+                 "resumed: the epochs before the kill are those of the checkpoint"):
         assert part in found["checks"]
     titles = {row["title"] for row in found["rows"]}
     assert {"Training on a GPU", "Memory of training on a GPU"} < titles and len(titles) == 6
@@ -150,6 +151,11 @@ def test_the_script_for_a_gpu_measures_all_its_parts_and_they_merge(
     monkeypatch.setattr(table, "FOLDER", tmp_path)
     row = Comparison("Speed", "images/s", "higher", [2.0], "seglib")
     measuring.save_result("training", 1, 60.0, [row])
+    with pytest.raises(SystemExit):
+        gpu.main(["--merge", str(tmp_path / "gpu.json")])
+    assert "gpu.json: was made on cpu, not on a GPU" in capsys.readouterr().err
+    found["machine"]["device"] = "cuda"
+    write_json(tmp_path / "gpu.json", found)
     assert gpu.main(["--merge", str(tmp_path / "gpu.json")]) == 0
     kept = read_json(tmp_path / "results.json")
     assert sorted(kept) == ["gpu", "training"] and kept["gpu"]["rows"] == found["rows"]
