@@ -6,7 +6,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 # The first Python that fits; `make PYTHON=/path/to/python` chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c '$(FITS)' 2>/dev/null && echo $$p && break; done)
-VENV ?= .venv
+VENV := .venv
 EXTRAS := browser,notebooks,pretrained,speed,test,wandb
 
 BIN := $(VENV)/bin
@@ -34,7 +34,8 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "make: no Python 3.11 to 3.14: install one, or name it: make PYTHON=/path/to/python3.12" >&2; \
 		exit 1; }
 	@echo "Installing into $(VENV): several minutes and up to 6 GB the first time"
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+		$(PYTHON) -m venv $(if $(wildcard $(VENV)/pyvenv.cfg),--clear) $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@
@@ -96,4 +97,4 @@ clean: ## Remove build/ (executed notebooks, offline W&B runs) and caches; keeps
 	find seglib study miniscapes tools report tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## Also remove the environment, the generated datasets, the resized copies and what benchmarks made
-	rm -rf $(VENV) data/miniscapes data/miniscapes2560 data/cache benchmarks/data
+	rm -rf $(VENV) data/miniscapes data/miniscapes2560 data/cache benchmarks/data seglib.egg-info

@@ -227,14 +227,18 @@ def test_a_notebook_that_hangs_is_stopped_and_a_slow_one_is_not(tmp_path, seglib
     assert seconds > 11
 
 
-def test_nbval_limits_no_cell_s_length(tmp_path):
-    path, source = tmp_path / "long.ipynb", "import time\ntime.sleep(6)\nprint('the end')"
-    nbformat.write(nbformat.v4.new_notebook(cells=[code(source, 1, printed("the end\n"))]), path)
+@pytest.mark.parametrize("last", ["print('the end')", "import os\nos._exit(1)"])
+def test_nbval_limits_no_cell_s_length_and_notices_a_kernel_s_death(tmp_path, last):
+    path, dies = tmp_path / "long.ipynb", "_exit" in last
+    cells = [code(f"import time\ntime.sleep(6)\n{last}", 1, printed("the end\n")), code("1", 2)]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells[: 1 + dies]), path)
     shutil.copy(ROOT / "conftest.py", tmp_path)
     options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=0.1"]
     command, variables = [sys.executable, "-m", "pytest", *options], {"PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, cwd=tmp_path, env=os.environ | variables, capture_output=True)
-    assert ended.returncode == 0, ended.stdout.decode()
+    ended = subprocess.run(command, cwd=tmp_path, env=os.environ | variables, capture_output=True,
+                           timeout=300)
+    assert ended.returncode == dies, ended.stdout.decode()
+    assert ended.stdout.decode().count("RuntimeError: the kernel died") == dies
 
 
 @pytest.mark.slow
