@@ -213,9 +213,9 @@ def gain_numbers(name: str, runs: Mapping[str, Record]) -> Named:
     """A run's scores minus those of the run from which it differs in what its name says."""
     start, _, kind = name.partition(":")
     usual = BASES.get(kind.partition(",")[0], f":{MODEL_NAMES.get(runs[name].config.model)}")
-    base = start + BASES.get(kind, usual)
+    base = start + (":without ImageNet" if "timm:fine" in name else BASES.get(kind, usual))
     if kind and base in runs and base != name:
-        for split in runs[name].scores:
+        for split in sorted({*runs[name].scores} & {*runs[base].scores}):
             both = [comparison.scores_of_seeds(runs[each], split) for each in (name, base)]
             yield f"{split}/gain", points(paired_difference(*both))
 
@@ -303,7 +303,7 @@ TABLES = {
     "models": ("{row}/{column}", RUNS, {
         "parameters (M)": "parameters", "mult.-adds (G)": "multiply-adds", "ms": "milliseconds",
         "minutes": "minutes", "seeds": "test/seeds", "test mIoU": "test/miou interval",
-        "pixel acc.": "test/pixel_accuracy", "iIoU": "test/miiou",
+        "flips": "test+flip/miou", "pixel acc.": "test/pixel_accuracy", "iIoU": "test/miiou",
     }),
     "beside-scores": ("{row}/{column}", RUNS, {
         "1 px": "band 1", "4 px": "band 4", "16 px": "band 16", "inside": "inside", "ECE": "ECE",
