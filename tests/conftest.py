@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 import miniscapes
+
+# A shell starts jobs in the background deaf to Ctrl-C, and so would be the programs that tests stop.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Label ids, colours and instance flags are spelled out here, so that the fixture does not rest on
 # the code that it tests.
