@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 import miniscapes
 
-# A shell starts jobs in the background deaf to Ctrl-C, and so would be the programs that tests stop.
+# Jobs in the background start deaf to Ctrl-C, and so would be the programs that tests stop.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
