@@ -141,9 +141,8 @@ def test_the_script_for_a_gpu_measures_all_its_parts_and_they_merge(
     assert gpu.main(options) == 0, capsys.readouterr().out
     found = read_json(tmp_path / "gpu.json")
     assert found["left_out"] == [] and all(check["passed"] for check in found["checks"].values())
-    for part in ("timm: trains in bf16", "resumed: the same weights, bit for bit",
-                 "resumed: the epochs before the kill are those of the checkpoint"):
-        assert part in found["checks"]
+    assert {"timm: trains in bf16", "resumed: the same weights, bit for bit"} < {*found["checks"]}
+    assert "resumed: the epochs before the kill are those of the checkpoint" in found["checks"]
     titles = {row["title"] for row in found["rows"]}
     assert {"Training on a GPU", "Memory of training on a GPU"} < titles and len(titles) == 6
     assert len((tmp_path / "gpu.md").read_text().splitlines()) == 2 + len(found["rows"])

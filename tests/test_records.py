@@ -100,8 +100,7 @@ def test_the_best_record_has_weights_and_the_highest_score_on_val(seglib_home: P
             ("miniscapes", 0.8, state)))  # drawn scenes come second
     ]
     assert best_record().id == saved[1].id
-    for record in saved[:2]:
-        shutil.rmtree(record.path)
+    _ = [shutil.rmtree(record.path) for record in saved[:2]]
     assert best_record().id == saved[3].id
 
 

@@ -52,9 +52,8 @@ def test_gains_are_of_a_level_s_seeds_against_those_of_the_unchanged_run(monkeyp
     monkeypatch.setattr(effects, "load_record", lambda run: SimpleNamespace(scores={"val": run}))
     monkeypatch.setattr(effects, "paired_difference",
                         lambda *groups: asked.append(groups) or (0.02, -0.01, 0.05, 0.1))
-    alone = pd.DataFrame([("IoU", "i0", None, False)], columns=["level", "run", "base", "is_base"])
-    alone = alone.assign(dataset="a", model="b", factor="loss", miou=0.5, gain=np.nan)
-    runs = pd.concat([runs, alone], ignore_index=True)  # whose unchanged run is not recorded
+    alone = runs[:1].assign(level="IoU", run="i0", base=None, gain=np.nan)  # its base is missing
+    runs = pd.concat([runs, alone], ignore_index=True)
     gains = effects.one_factor_summary(runs)[["gain", "low", "high", "p_value"]].to_numpy()
     assert len(gains) == 2
     assert asked == [(["d0", "d1", "d2"], ["u0", "u1", "u2"])]  # of the unchanged run nothing

@@ -235,10 +235,9 @@ def test_nbval_limits_no_cell_s_length_and_notices_a_kernel_s_death(tmp_path, la
     shutil.copy(ROOT / "conftest.py", tmp_path)
     options = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=0.1"]
     command, variables = [sys.executable, "-m", "pytest", *options], {"PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, cwd=tmp_path, env=os.environ | variables, capture_output=True,
-                           timeout=300)
+    ended = subprocess.run(command, cwd=tmp_path, env=os.environ | variables, capture_output=True)
     assert ended.returncode == dies, ended.stdout.decode()
-    assert ended.stdout.decode().count("exception: the kernel died") == dies
+    assert ("exception: the kernel died" in ended.stdout.decode()) == dies
 
 
 @pytest.mark.slow
