@@ -1,4 +1,4 @@
-"""Resume state of unfinished runs: written after every epoch, trusted only when its digest holds.
+"""Resume state of unfinished runs: written between epochs, trusted only when its digest holds.
 
 A checkpoint is 32 bytes of sha256 and what `torch.save` writes, and is read with `weights_only`: a
 file that would run code is refused.
@@ -7,6 +7,7 @@ file that would run code is refused.
 import hashlib
 import io
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ KEYS = ("model optimizer scheduler scaler average data history machines epoch_se
         "next_epoch").split()
 
 
-def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:
-    """Write the state as the last checkpoint and keep the one before it as the previous one."""
+def save_checkpoint(run_id: str, state: dict[str, Any]) -> float:
+    """Write the state as the last checkpoint, keep the one before it; returns the seconds."""
+    began = time.monotonic()
     last, previous = (checkpoint_folder(run_id) / name for name in NAMES)
     buffer = io.BytesIO()
     torch.save({**state, "results_version": RESULTS_VERSION}, buffer)
@@ -32,6 +34,7 @@ def save_checkpoint(run_id: str, state: dict[str, Any]) -> None:
             file.write(buffer.getbuffer())
         if last.exists():
             last.replace(previous)
+    return time.monotonic() - began
 
 
 def load_checkpoint(

@@ -6,7 +6,6 @@ seeded from (seed, epoch, sample): a run that was killed and resumed ends with t
 
 import math
 import os
-import sys
 import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -65,8 +64,7 @@ def fit(
     """
     chosen, config = choose_device(device), config.resolved()
     check_tracker(tracker)
-    if retrain is None:
-        retrain = os.environ.get("SEGLIB_RETRAIN") == "1"
+    retrain = os.environ.get("SEGLIB_RETRAIN") == "1" if retrain is None else retrain
     results = results or paths.results_dir()
     if not retrain and (record := find_record(config, results)):
         return announce(record)
@@ -82,19 +80,22 @@ def fit(
             return announce(record)
         state = new_state(config, accelerator, workers, progress, compile_model)
         resume(state)
-        images = len(state.training) - len(state.training) % config.batch_size  # of an epoch
+        images = len(state.loader) // config.accumulation * config.batch_size  # of an epoch
         with (
             start_tracker(tracker if is_main else "none", config) as tracked,
             tqdm(total=config.epochs * images, unit="img", disable=not progress) as bar,
         ):
             bar.update(state.next_epoch * images)
+            saving_due = 0.0  # after each epoch, but what takes long for a tenth of the time only
             while state.next_epoch < config.epochs:
                 row = next_epoch(state, bar)
-                if is_main:
-                    save_checkpoint(config.run_id, state.state_dict())
+                late = state.next_epoch < config.epochs and is_late(state, deadline)
+                if is_main and (late or time.monotonic() >= saving_due):
+                    took = save_checkpoint(config.run_id, state.state_dict())
+                    saving_due = time.monotonic() + (10 * took if took > 1 else 0)
                 if row and tracked:
                     tracked.log(row, step=row["epoch"])
-                if state.next_epoch < config.epochs and is_late(state, deadline):
+                if late:
                     where = f"out of time after epoch {state.next_epoch} of {config.epochs}"
                     raise OutOfTime(f"{config.run_id}: {where}; the same call goes on from there")
         # Scored in the precision in which they are kept.
@@ -123,28 +124,24 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
     rank, processes = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(mix_seed(config.seed, epoch, rank))  # dropout
     rate = state.scheduler.get_last_lr()[-1]
-    loader = DataLoader(
-        state.training,
-        batch_sampler=epoch_batches(len(state.training), config, epoch, rank, processes),
-        num_workers=state.workers, pin_memory=accelerator.device.type == "cuda",
-        # Forked, workers share the cache; else each would get a copy of all its images.
-        multiprocessing_context="fork" if state.workers and sys.platform == "linux" else None,
-    )
+    count = len(state.loader.dataset)
+    state.loader.batch_sampler[:] = epoch_batches(count, config, epoch, rank, processes)
+    if state.loader.num_workers:  # draw what a loader without workers draws
+        torch.empty((), dtype=torch.int64).random_()
     load, cores = getattr(os, "getloadavg", lambda: [0])()[0], os.cpu_count() or 1  # not on Windows
     busy = f", machine busy: load {load:.1f} on {cores} cores" if load > 1.3 * cores else ""
     if busy and torch.get_num_threads() > 1:
         busy += " (OMP_NUM_THREADS=1 loses less)"
     bar.set_description(f"epoch {epoch + 1}/{config.epochs}{busy}")
-    train_loss = train_one_epoch(state, loader, bar)
+    loss = train_one_epoch(state, state.loader, bar)
     state.next_epoch = number = epoch + 1
     row = None
     if number == config.epochs or number % config.validate_every == 0:
         if state.average is not None:  # each process has batch norms' statistics of its own
             broadcast([*state.average.module.buffers()])
         val_loss, confusion = validate(state)
-        row = {"epoch": number, "learning_rate": rate, "train_loss": train_loss}
-        row |= {"val_loss": val_loss, "val_miou": mean_iou(confusion)}
-        row |= {"val_pixel_accuracy": pixel_accuracy(confusion)}
+        row = {"epoch": number, "learning_rate": rate, "train_loss": loss, "val_loss": val_loss,
+               "val_miou": mean_iou(confusion), "val_pixel_accuracy": pixel_accuracy(confusion)}
         state.history.append(row)
         scores = {"last": number, "miou": row["val_miou"], "loss": -val_loss}
         score = scores[config.select_by]
@@ -163,19 +160,12 @@ def train_one_epoch(state: TrainingState, loader: DataLoader, bar: tqdm) -> floa
     Raises `NonFiniteLoss`, which names the batch, when the loss is NaN or infinite.
     """
     accelerator, model = state.accelerator, state.prepared.train()
-    losses: list[float] = []
+    lag = int(accelerator.device.type != "cpu")  # a GPU's losses are read a batch later: no waiting
+    losses: list[Tensor | float] = []
     for number, (image, mask) in enumerate(loader):
         image, mask = to_device(image, mask, accelerator.device)
         with accelerator.accumulate(model):
             loss = state.loss(model(image), mask)
-            value = loss.item()
-            if not math.isfinite(value):
-                keys = list(loader.batch_sampler)[number]
-                names = ", ".join(loader.dataset.cache.names[position] for _, position in keys)
-                raise NonFiniteLoss(
-                    f"the loss is {value} in epoch {keys[0][0] + 1}, batch {number + 1} "
-                    f"(scenes {names}); try a lower learning_rate or set clip_norm"
-                )
             accelerator.backward(loss)
             if accelerator.sync_gradients and state.config.clip_norm is not None:
                 accelerator.clip_grad_norm_(model.parameters(), state.config.clip_norm)
@@ -185,11 +175,24 @@ def train_one_epoch(state: TrainingState, loader: DataLoader, bar: tqdm) -> floa
                 state.scheduler.step()
                 if state.average is not None:
                     state.average.update_parameters(state.model)
-        losses.append(value)
-        bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+        losses.append(loss.detach())
+        if number >= lag:
+            bar.set_postfix(loss=f"{finite(losses, number - lag, loader):.3f}", refresh=False)
         bar.update(len(image) * accelerator.num_processes)
+    finite(losses, len(losses) - 1, loader)
     mean = torch.tensor(np.mean(losses), device=accelerator.device, dtype=torch.float32)
     return accelerator.reduce(mean, "mean").item()
+
+
+def finite(losses: list[Tensor | float], number: int, loader: DataLoader) -> float:
+    """The loss of a batch as a number, which takes its tensor's place in the list."""
+    losses[number] = value = float(losses[number])
+    if math.isfinite(value):
+        return value
+    keys = loader.batch_sampler[number]
+    names = ", ".join(loader.dataset.cache.names[position] for _, position in keys)
+    where = f"epoch {keys[0][0] + 1}, batch {number + 1} (scenes {names})"
+    raise NonFiniteLoss(f"the loss is {value} in {where}; try a lower learning_rate or clip_norm")
 
 
 @torch.inference_mode()
@@ -263,7 +266,7 @@ def half(tensor: Tensor) -> Tensor:
 def describe_run(state: TrainingState) -> dict[str, Any]:
     """What a record's `environment.json` holds: where, with what, how long."""
     config, seconds = state.config, sum(state.epoch_seconds)
-    images = config.epochs * (len(state.training) - len(state.training) % config.batch_size)
+    images = config.epochs * (len(state.loader) // config.accumulation * config.batch_size)
     first, *others = state.machines
     return {
         **first, **({"resumed_on": others} if others else {}), "results_version": RESULTS_VERSION,

@@ -3,6 +3,7 @@
 import atexit
 import math
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,7 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
 from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
@@ -38,9 +40,8 @@ class TrainingState:
 
     config: RunConfig
     accelerator: Accelerator
-    training: TrainingSet
+    loader: DataLoader  # of the batches of one epoch
     validation: SceneCache  # empty where nothing is scored
-    workers: int  # processes that load data
     loss: nn.Module
     model: nn.Module  # the network itself: what is saved and scored
     prepared: nn.Module  # the same network as accelerate and torch.compile wrap it for training
@@ -139,7 +140,7 @@ def new_state(
         thread_map(lambda mask: read_instance_ids(mask).any(), masks,  # none of them is kept
                    desc=title, disable=not progress, leave=False)
     count = min(len(training), config.train_images or len(training))
-    epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
+    batches = epoch_batches(count, config, 0, accelerator.process_index, accelerator.num_processes)
     with accelerator.main_process_first():  # remembered for the others
         data = {part: fingerprint(root, part, config.mode) for part in config.trained_splits}
         data |= {split: fingerprint(root, scored[0].split)} if split else {}
@@ -147,14 +148,12 @@ def new_state(
     validation = load_cache(scored, size, classes, progress) if scored else scenes.subset(0, 0)
     if config.train_images is not None:
         scenes = scenes.subset(config.train_images, config.seed)
-    weights = average = None
     pixels = scenes.class_pixels(classes.num_classes)
     if not pixels.any():
         raise DatasetError(f"{root}: the masks to train on hold no pixel of a class that is scored")
-    if config.class_weights == "sqrt_median":
-        weights = sqrt_median_weights(pixels)
-    if config.ema is not None:
-        average = AveragedModel(model, multi_avg_fn=running_mean(config.ema), use_buffers=True)
+    weights = sqrt_median_weights(pixels) if config.class_weights == "sqrt_median" else None
+    average = config.ema and AveragedModel(
+        model, multi_avg_fn=running_mean(config.ema), use_buffers=True)
     prepared = torch.compile(model) if compiled else model
     prepared, optimizer = accelerator.prepare(prepared, bare_optimizer)
     # Steps the bare optimiser: accelerate's wrapper would count skipped ones differently.
@@ -165,9 +164,17 @@ def new_state(
     loss = SegmentationLoss(config.loss, weights, config.label_smoothing or 0.0).to(device)
     scaler = accelerator.scaler or torch.amp.GradScaler(enabled=False)
     return TrainingState(
-        config, accelerator, training=TrainingSet(scenes, config), validation=validation,
-        workers=workers, loss=loss, model=model, prepared=prepared, optimizer=optimizer,
-        scheduler=scheduler, scaler=scaler, average=average, data=data)
+        config, accelerator, make_loader(TrainingSet(scenes, config), batches, workers, device),
+        validation, loss, model, prepared, optimizer, scheduler, scaler, average, data)
+
+
+def make_loader(training: TrainingSet, batches: list, workers: int, device) -> DataLoader:
+    """Load batches of keys; each pass takes the list as it is then, and the workers stay."""
+    return DataLoader(
+        training, batch_sampler=batches, num_workers=workers, persistent_workers=workers > 0,
+        pin_memory=device.type == "cuda", generator=torch.Generator() if workers else None,
+        # Forked, workers share the cache; else each would get a copy of all its images.
+        multiprocessing_context="fork" if workers and sys.platform == "linux" else None)
 
 
 def running_mean(decay: float) -> Callable:

@@ -167,7 +167,19 @@ def test_worker_processes_change_nothing(home: Path, monkeypatch, capsys) -> Non
     alone = bytes_of(train(STATEFUL))
     monkeypatch.setenv("SEGLIB_RETRAIN", "1")
     assert bytes_of(train(STATEFUL, workers=2)) == alone
-    assert capsys.readouterr().out.count("training 4 epochs") == 2  # not loaded
+    with pytest.raises(OutOfTime):
+        train(STATEFUL, workers=2, deadline=0.0)
+    assert bytes_of(train(STATEFUL, workers=1)) == alone
+    printed = capsys.readouterr().out  # nothing was loaded
+    assert printed.count("training 4 epochs") == 3 and "resumed after epoch 1 of 4" in printed
+
+
+def test_checkpoints_that_take_long_are_written_seldom(home: Path, monkeypatch) -> None:
+    for took, expected in ((0.9, [1, 2, 3]), (60.0, [1])):
+        saved = mock.Mock(return_value=took)
+        monkeypatch.setattr(loop, "save_checkpoint", saved)
+        train(retrain=True)
+        assert [call.args[1]["next_epoch"] for call in saved.call_args_list] == expected
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -209,7 +221,7 @@ def test_a_record_stays_until_training_it_anew_is_finished(home: Path, capsys) -
 def test_a_run_on_fewer_images_sees_only_these(home: Path) -> None:
     config = dataclasses.replace(TINY, train_images=4).resolved()
     accelerator = make_accelerator(config, torch.device("cpu"))
-    assert len(new_state(config, accelerator, progress=False).training) == 4
+    assert len(new_state(config, accelerator, progress=False).loader.dataset) == 4
 
 
 class Sides(nn.Module):
@@ -342,7 +354,7 @@ def test_the_weights_of_the_selected_epoch_are_kept(home, monkeypatch, select_by
 def test_held_out_cities_are_scored_and_not_trained_on(home: Path, capsys) -> None:
     config = changed(hold_out=("southtown",)).resolved()
     state = new_state(config, make_accelerator(config, torch.device("cpu")), progress=False)
-    parts = [state.training.cache.names, state.validation.names]
+    parts = [state.loader.dataset.cache.names, state.validation.names]
     cities = [{name.partition("_")[0] for name in names} for names in parts]
     assert cities == [{"northtown"}, {"southtown"}] and list(map(len, parts)) == [3, 3]
     with pytest.raises(OutOfTime):
@@ -371,7 +383,7 @@ def test_a_run_on_train_and_val_is_scored_on_test_alone(home: Path, capsys) -> N
     assert data == {split: fingerprint(root, split) for split in ("train", "val")}
     state = new_state(config, make_accelerator(config, torch.device("cpu")), progress=False)
     names = [scene.name for part in ("train", "val") for scene in list_scenes(root, part)]
-    assert state.training.cache.names == names and not len(state.validation)
+    assert state.loader.dataset.cache.names == names and not len(state.validation)
     assert "3 recorded rows repeated to every digit" in repeat(record, 3)
     assert record.history["train_loss"].notna().all() and record.history["val_miou"].isna().all()
     with pytest.raises(RecordError, match="no scores on 'test'; run: seglib evaluate .* test"):
@@ -492,11 +504,7 @@ def test_norms_and_biases_are_not_decayed_and_the_encoder_has_its_rate() -> None
     config = changed(weight_decay=0.1, learning_rate=1.0, encoder_rate=0.25)
     model = build_model("fcn", 19, width=4)
     groups = optim.parameter_groups(model, config)
-    found = {
-        id(parameter): (group["lr"], group["weight_decay"])
-        for group in groups
-        for parameter in group["params"]
-    }
+    found = {id(p): (each["lr"], each["weight_decay"]) for each in groups for p in each["params"]}
     assert len(found) == len(list(model.parameters()))
     for name, parameter in model.named_parameters():
         rate = 0.25 if name.startswith("encoder.") else 1.0
