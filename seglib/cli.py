@@ -64,10 +64,8 @@ def train(
     config: OmitArgPrefixes[
         Annotated[Any, arg(constructor_factory=lambda: import_module("seglib.config").RunConfig)]
     ],
-    *, data_from: Folder = None, device: Device = None,
-    tracker: Annotated[str, arg(metavar="{none,wandb}")] = "none",
-    retrain: bool = False,
-    workers: Annotated[int | None, option()] = None, compile: bool = False,
+    *, device: Device = None, tracker: Annotated[str, arg(metavar="{none,wandb}")] = "none",
+    retrain: bool = False, workers: Annotated[int | None, option()] = None, compile: bool = False,
 ) -> None:
     """Train one run and record it: loads the record if there is one, resumes what was interrupted.
 
@@ -75,20 +73,16 @@ def train(
 
     Args:
         config: The run.
-        data_from: Folder to make the dataset from, as in `seglib data NAME --from`.
         tracker: none, or wandb (offline unless WANDB_MODE says otherwise).
         retrain: Train even if the run is recorded.
         workers: Processes that load data (default: none on a CPU, up to 8 for a GPU).
         compile: Compile the network first; pays on a GPU.
     """
-    from .data import prepare
     from .devices import keep_memory
     from .text import score_note
     from .training import fit
     if workers is not None and workers < 0:
         raise ConfigError(f"workers {workers} must be 0 or more")
-    if data_from is not None:
-        prepare(config.dataset, source=data_from)
     keep_memory()
     record = fit(config, device=device, tracker=tracker, retrain=retrain or None, workers=workers,
                  compile_model=compile)
@@ -224,12 +218,7 @@ def commands() -> dict[str, Callable[..., None]]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its `exit_code`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-
-    def run() -> None:
-        if call := parse(given):
-            call()
-
-    return exit_code(run)
+    return exit_code(lambda: (call := parse(given)) and call())
 
 
 def exit_code(call: Callable[[], Any]) -> int:

@@ -104,8 +104,8 @@ def prepare(
     known = {"force", *inspect.signature(spec.convert).parameters} if spec.convert else set()
     known |= {"source"} if name == "cityscapes" else set()
     for option in options.keys() - known:
-        flag = "source (--from, --data-from)" if option == "source" else option
-        raise ConfigError(f"{name}: the option {flag} has no effect on this dataset")
+        option = option.replace("source", "source (--from)")
+        raise ConfigError(f"{name}: the option {option} has no effect on this dataset")
     if source and not source.exists():
         raise DatasetError(f"{source}: no such folder")
     lock = locked(paths.data_dir() / f".{name}.lock", f"prepares {name}")

@@ -183,8 +183,8 @@ def describe(root: Path, *, deep: bool = False, progress: bool = False) -> list[
         check_labels(scenes, sum(counts), CITYSCAPES_19.ids)
         cities = dict(Counter(scene.city for scene in scenes))
         sizes = dict(Counter(f"{height}x{width}" for height, width in sizes))
-        part = {"split": split, "mode": mode, "scenes": len(scenes)}
-        parts.append({**part, "cities": cities, "sizes": sizes})
+        parts.append({"split": split, "mode": mode, "scenes": len(scenes),
+                      "cities": cities, "sizes": sizes})
     return parts
 
 

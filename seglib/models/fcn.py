@@ -28,8 +28,7 @@ class FCN(nn.Module):
         super().__init__()
         self.encoder = nn.Sequential()
         for before, after in pairwise([3, width, 2 * width, 4 * width]):
-            spread = dilation if before > 3 else 1
-            stage = Block(before, after, norm, spread)
+            stage = Block(before, after, norm, dilation if before > 3 else 1)
             self.encoder.append(stage.extend([nn.MaxPool2d(2), nn.Dropout2d(dropout)]))
         self.decoder = nn.Sequential(
             nn.ConvTranspose2d(4 * width, 2 * width, 2, stride=2), nn.ReLU(inplace=True),

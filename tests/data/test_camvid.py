@@ -9,10 +9,8 @@ from seglib.data import camvid, list_scenes, prepare, read_label_ids, read_photo
 from seglib.errors import ConfigError, DatasetError
 from seglib.files import sha256_of
 
-FRAMES = {
-    "train": ("0001TP_006690.png", "0016E5_00390.png"), "val": ("0016E5_07959.png",),
-    "test": ("Seq05VD_f00030.png",),
-}
+FRAMES = {"train": ("0001TP_006690.png", "0016E5_00390.png"),
+          "val": ("0016E5_07959.png",), "test": ("Seq05VD_f00030.png",)}
 
 
 @pytest.fixture(autouse=True)
@@ -62,10 +60,8 @@ def test_folder_becomes_a_tree(published, home, capsys):
     assert root == home / "data" / "camvid"
     assert "holds 2 train, 1 val, 1 test; the published split is 367" in capsys.readouterr().err
     names = {split: [scene.name for scene in list_scenes(root, split)] for split in FRAMES}
-    assert names == {
-        "train": ["0001TP_000000_006690", "0016E5_000000_000390"], "val": ["0016E5_000000_007959"],
-        "test": ["Seq05VD_000000_000030"],
-    }
+    assert names == {"train": ["0001TP_000000_006690", "0016E5_000000_000390"],
+                     "val": ["0016E5_000000_007959"], "test": ["Seq05VD_000000_000030"]}
     scene = list_scenes(root, "test")[0]
     assert scene.city == "Seq05VD"
     label_ids = read_label_ids(scene.label_ids, read_photo(scene.image).shape[:2])

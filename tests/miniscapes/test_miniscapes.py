@@ -186,10 +186,8 @@ def test_unknown_city_and_unwritable_destination_are_named(tmp_path):
 
 def command(*arguments):
     """Run `python -m miniscapes` and return its exit code and what it said."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "miniscapes", *map(str, arguments)],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True,
-    )
+    ran = subprocess.run([sys.executable, "-m", "miniscapes", *map(str, arguments)],
+                         cwd=Path(__file__).parents[2], capture_output=True, text=True)
     return ran.returncode, ran.stdout + ran.stderr
 
 
@@ -197,10 +195,8 @@ def test_the_command_writes_the_same_tree_with_two_processes_and_nothing_else(tr
     out = tmp_path / "out"
     code, said = command(out, "--scenes", 10, 4, 3, "--size", *SIZE, "--workers", 2)
     assert code == 0 and "10 train, 4 val, 3 test" in said
-    first, second = (
-        {path.relative_to(root): path.read_bytes() for path in root.rglob("*.*")}
-        for root in (tree, out)
-    )
+    first, second = ({path.relative_to(root): path.read_bytes() for path in root.rglob("*.*")}
+                     for root in (tree, out))
     assert first == second and len(first) == 17 * 9
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
