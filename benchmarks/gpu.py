@@ -5,7 +5,7 @@
 
 Draws its own MiniScapes and needs no network, nothing of the extras and no installation: the
 checkout, PyTorch, torchvision, timm, accelerate, safetensors and the usual scientific libraries.
-Writes gpu.json, after each part, and at the end, as rows of the table, gpu.md. What no longer fits
+Writes gpu.json with each finding, and at the end, as rows of the table, gpu.md. What no longer fits
 into the time is left out by name. Without a GPU it says so and ends well.
 """
 
@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -48,9 +48,15 @@ from seglib.provenance import describe_machine, versions
 from seglib.recipes import recipe
 from seglib.records import Record
 from seglib.training.checkpoints import checkpoint_folder, load_checkpoint
-from seglib.training.loop import fit, train_one_epoch
+from seglib.training.loop import NonFiniteLoss, fit, train_one_epoch
 from seglib.training.optim import build_optimizer
-from seglib.training.setup import TrainingState, epoch_batches, make_accelerator, new_state
+from seglib.training.setup import (
+    TrainingState,
+    epoch_batches,
+    make_accelerator,
+    make_loader,
+    new_state,
+)
 
 from .measuring import Comparison, interleave, load_results, quiet, rounded, write_results
 from .table import table, write_readme
@@ -71,7 +77,7 @@ class Plan:
     batch_size: int
     epochs: int
     workers: tuple[int, ...]
-    passes: int  # through the scenes, in what is timed as an epoch: workers need a while to start
+    passes: int  # through the scenes, in what is timed as an epoch
     repetitions: int
     matrix: int  # side of the matrices whose product tells what the card can do
     compiles: bool
@@ -88,7 +94,7 @@ CARD = Plan(
     torch.device("cuda"),
     {"U-Net of width 64": {"model": "unet", "width": 64}, "Swin-T": {"model": "swin", "size": "t"}},
     scenes={"train": 320, "val": 80, "test": 1}, scene_size=(256, 512), image_size=(160, 320),
-    batch_size=16, epochs=12, workers=(0, 4, 8), passes=4, repetitions=3, matrix=8192,
+    batch_size=16, epochs=8, workers=(0, 4, 8), passes=2, repetitions=3, matrix=8192,
     compiles=True,
 )
 TOY = Plan(
@@ -101,9 +107,12 @@ TOY = Plan(
 
 @dataclass
 class Findings:
-    """What has been found so far."""
+    """What has been found so far; each finding is written at once."""
 
+    plan: Plan
     end: float  # of `time.monotonic`
+    file: Path  # gpu.json
+    began: float = field(default_factory=time.monotonic)
     rows: list[Comparison] = field(default_factory=list)
     checks: dict[str, dict[str, Any]] = field(default_factory=dict)  # "passed" and a "value"
     facts: dict[str, Any] = field(default_factory=dict)
@@ -113,6 +122,7 @@ class Findings:
         """Keep the result of a check and tell it."""
         self.checks[what] = {"passed": bool(passed), "value": value}
         print(f"  {'passed' if passed else 'FAILED'}: {what} ({value})", flush=True)
+        self.save()
 
     def add(self, *given: Any, **named: Any) -> None:
         """Add a row of the table, as `Comparison` takes it, and tell it."""
@@ -120,6 +130,20 @@ class Findings:
         self.rows.append(row)
         beside = f" against {max(row.peer):.4g}: {row.ratio():.2f}" if row.peer else ""
         print(f"  {row.title}: {max(row.ours):.4g} {row.unit}{beside}", flush=True)
+        self.save()
+
+    def save(self) -> dict[str, Any]:
+        """Write gpu.json and return what it holds."""
+        result = {
+            "machine": _machine(self.plan.device), "repetitions": self.plan.repetitions,
+            "seconds": round(time.monotonic() - self.began),
+            "measured": datetime.now(UTC).date().isoformat(),
+            "rows": [rounded(asdict(row)) for row in self.rows],
+            "checks": self.checks, "facts": self.facts, "left_out": self.left_out,
+        }
+        plain = json.dumps(result, default=float)
+        write_json(self.file, json.loads(plain, parse_constant=lambda _: None))
+        return result
 
     def has_time(self, seconds: float, what: str) -> bool:
         """Whether about so many seconds are left; if not, `what` is left out."""
@@ -171,7 +195,7 @@ def train(plan: Plan, found: Findings) -> None:
     for network in plan.networks:
         records: dict[str, Record] = {}
         for precision in (FASTEST, "fp32"):
-            if not found.has_time(60, f"training of {network} in {precision}"):
+            if not found.has_time(25, f"training of {network} in {precision}"):
                 continue
             _forget_peak(plan.device)
             with quiet():
@@ -188,7 +212,22 @@ def train(plan: Plan, found: Findings) -> None:
         if len(records) == 2:
             ours, peer = ([_images_per_second(plan, record)] for record in records.values())
             ways = f"{network}, fit in {FASTEST}", "fit in fp32"
-            found.add(f"Training {network}", "images/s", "higher", ours, ways[0], peer, ways[1])
+            found.add(f"Training {network}", "images/s", "higher", ours, ways[0], peer, ways[1],
+                      why="Small operations are launched more slowly than the card computes them.")
+
+
+    _check_divergence(plan, found, network)
+
+
+def _check_divergence(plan: Plan, found: Findings, network: str) -> None:
+    """Losses are read late on a GPU, but what is told is the batch that diverged."""
+    try:
+        with quiet():
+            fit(plan.config(network, "fp32", learning_rate=1e30), device=str(plan.device))
+        told = "it trained to the end"
+    except NonFiniteLoss as problem:
+        told = str(problem).partition(" (scenes")[0]
+    found.check("a loss that is not finite is told", "epoch 1, batch 2" in told, told)
 
 
 def _images_per_second(plan: Plan, record: Record) -> float:
@@ -212,7 +251,7 @@ def _check_record(plan: Plan, found: Findings, network: str, record: Record) -> 
 def kill_and_resume(plan: Plan, found: Findings) -> None:
     """A run that is killed after an epoch and resumed agrees with one that never was."""
     network = next(iter(plan.networks))
-    if not found.has_time(60, "the killed and resumed run"):
+    if not found.has_time(40, "the killed and resumed run"):
         return
     config = plan.config(network, "fp32", seed=1, validate_every=1)
     with quiet(), tempfile.TemporaryDirectory() as folder:
@@ -256,38 +295,41 @@ def _train_slowly(values: dict[str, Any], device: str, threads: int) -> None:
 # --- speed ----------------------------------------------------------------------------------------
 
 
-def measure_speed(plan: Plan, found: Findings) -> None:
+def measure_speed(plan: Plan, found: Findings, precision: str) -> None:
     """Images per second of `fit`'s epoch, of a bare loop, and of steps on a batch that stays."""
     for network in plan.networks:
-        for precision in (FASTEST, "fp32"):
-            if not found.has_time(60, f"speed of {network} in {precision}"):
-                continue
-            config = plan.config(network, precision)
-            ours, bare, fixed = (Contender(config, plan, workers=None) for _ in range(3))
-            work = ours.epoch, bare.bare_epoch, fixed.steps
-            values = interleave(plan.repetitions, *work)
-            way, title = f"{network}, fit in {precision}", "Training on a GPU"
-            found.add(title, "images/s", "higher", values[0], way, values[1], "a bare loop")
-            limit = "its step on a batch that is there already, the card's limit"
-            found.add(
-                title, "images/s", "higher", values[0], way, values[2], limit,
-                why="Starting workers, loading, transforms and checks of every loss cost the rest.",
-            )
-            del ours, bare, fixed, work  # each of which holds networks
-            peaks = [[_peak_of(config, plan, loop)] for loop in ("epoch", "bare_epoch")]
-            title = "Memory of training on a GPU"
-            found.add(title, "MiB", "lower", peaks[0], way, peaks[1], "a bare loop")
-            _tell_arithmetic(plan, found, network, precision, max(values[2]))
+        if not found.has_time(70, f"speed of {network} in {precision}"):
+            continue
+        config = plan.config(network, precision)
+        ours, bare, fixed = (Contender(config, plan, workers=None) for _ in range(3))
+        values = interleave(plan.repetitions, ours.epoch, bare.bare_epoch, fixed.steps)
+        way, title = f"{network}, fit in {precision}", "Training on a GPU"
+        found.add(title, "images/s", "higher", values[0], way, values[1], "a bare loop")
+        found.add(
+            title, "images/s", "higher", values[0], way, values[2],
+            "its step on a batch that is there already",
+            why="Loading, transforms and copies cost the rest.",
+        )
+        busy = fixed.busy()
+        found.add("Time of a step in which the GPU computes", "%", "higher", [100 * busy],
+                  f"{network} in {precision}")
+        del ours, bare, fixed  # each of which holds networks
+        peaks = [[_peak_of(config, plan, loop)] for loop in ("epoch", "bare_epoch")]
+        title = "Memory of training on a GPU"
+        found.add(title, "MiB", "lower", peaks[0], way, peaks[1], "a bare loop")
+        _tell_arithmetic(plan, found, network, precision, max(values[2]))
+
+
+def measure_loading(plan: Plan, found: Findings) -> None:
+    """Training with more and more processes that load, and what they load without it."""
     network = next(iter(plan.networks))
-    config = plan.config(network, FASTEST)
     for count in plan.workers:
-        if found.has_time(15, f"{count} processes that load"):
-            contender = Contender(config, plan, workers=count)
-            values = interleave(plan.repetitions, contender.epoch)
+        if found.has_time(10, f"{count} processes that load"):
+            contender = Contender(plan.config(network, FASTEST), plan, workers=count)
+            values = interleave(plan.repetitions, contender.epoch, contender.loading)
             title, way = f"Training, {count} loading processes", f"{network}, fit in {FASTEST}"
-            found.add(title, "images/s", "higher", *values, way)
-    if plan.compiles and found.has_time(90, "torch.compile"):
-        _measure_compile(plan, found, network, config)
+            found.add(title, "images/s", "higher", values[0], way)
+            found.add(f"Loading alone, {count} processes", "images/s", "higher", values[1], way)
 
 
 def _peak_of(config: RunConfig, plan: Plan, loop: str) -> float:
@@ -313,7 +355,12 @@ def _tell_arithmetic(
     found.facts[f"{network}, {precision}: TFLOP/s"] = {"step": work, "matrix product": peak}
 
 
-def _measure_compile(plan: Plan, found: Findings, network: str, config: RunConfig) -> None:
+def measure_compile(plan: Plan, found: Findings) -> None:
+    """Steps with torch.compile against steps without."""
+    network = next(iter(plan.networks))
+    if not plan.compiles or not found.has_time(60, "torch.compile"):
+        return
+    config = plan.config(network, FASTEST)
     plain, compiled = Contender(config, plan, 0), Contender(config, plan, 0, compiled=True)
     began = time.monotonic()
     try:
@@ -340,7 +387,9 @@ class Contender:
         accelerator = make_accelerator(config, plan.device)
         self.state: TrainingState = new_state(config, accelerator, workers, progress=False)
         self.config, self.compiled, self.number, self.passes = config, compiled, 0, plan.passes
-        self.batch = next(iter(self._loader()))
+        dataset, batches = self.state.loader.dataset, self.state.loader.batch_sampler
+        self.batch = next(iter(make_loader(dataset, batches[:1], 0, plan.device)))
+        self.steps_per_pass = max(2, len(batches))
 
     @cached_property
     def bare(self) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -357,16 +406,12 @@ class Contender:
             setattr(self.state, part, None)
 
     def _loader(self) -> DataLoader:
-        batches = []
-        for _ in range(self.passes):
-            batches += epoch_batches(len(self.state.training), self.config, self.number)
-            self.number += 1
-        workers = self.state.workers
-        return DataLoader(
-            self.state.training, batch_sampler=batches, num_workers=workers,
-            pin_memory=self.device.type == "cuda",
-            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        )
+        """As `fit`'s, with the batches of some epochs; its workers are there from the second on."""
+        loader, self.number = self.state.loader, self.number + 1
+        epochs = range(self.number * self.passes, (self.number + 1) * self.passes)
+        batches = [epoch_batches(len(loader.dataset), self.config, epoch) for epoch in epochs]
+        loader.batch_sampler[:] = [batch for epoch in batches for batch in epoch]
+        return loader
 
     def _per_second(self, work: Callable[[], Any], batches: int) -> float:
         return batches * self.config.batch_size / _seconds(work, self.device)
@@ -391,8 +436,25 @@ class Contender:
     def steps(self) -> float:
         """Without reading anything: on one batch that is on the device already."""
         image, mask = to_device(*self.batch, self.device)
-        count = max(2, len(self.state.training) // self.config.batch_size)
+        count = self.steps_per_pass
         return self._per_second(lambda: [self._step(image, mask) for _ in range(count)], count)
+
+    def busy(self) -> float:
+        """The share of the time of `steps` in which the device computes."""
+        kind, time_of = "CPU", "self_cpu_time_total"
+        if self.device.type == "cuda":
+            kind, time_of = "CUDA", "self_device_time_total"
+        seconds = self.steps_per_pass * self.config.batch_size / self.steps()
+        kinds = [getattr(torch.profiler.ProfilerActivity, kind)]
+        with torch.profiler.profile(activities=kinds) as profile:
+            self.steps()
+        events = profile.key_averages()
+        return sum(getattr(event, time_of) for event in events) / 1e6 / seconds
+
+    def loading(self) -> float:
+        """Without training."""
+        loader = self._loader()
+        return self._per_second(lambda: [None for _ in loader], len(loader))
 
     def _step(self, image: Tensor, mask: Tensor) -> None:
         model, optimizer = self.bare
@@ -432,7 +494,9 @@ def _peak(device: torch.device) -> float:
 
 PARTS = {
     "checks of the device": check_device, "training": train,
-    "a killed run": kill_and_resume, "speed": measure_speed,
+    "a killed run": kill_and_resume, "speed": partial(measure_speed, precision=FASTEST),
+    "loading": measure_loading, "torch.compile": measure_compile,
+    "speed in fp32": partial(measure_speed, precision="fp32"),
 }
 
 
@@ -447,29 +511,20 @@ def fresh_home(plan: Plan) -> Iterator[None]:
 
 
 def measure(plan: Plan, minutes: float, folder: Path) -> dict[str, Any]:
-    """All parts as far as the time goes; returns what gpu.json holds, which each part adds to."""
-    began = time.monotonic()
-    found = Findings(began + 60 * minutes)
+    """All parts as far as the time goes; returns what gpu.json holds."""
     folder.mkdir(parents=True, exist_ok=True)
+    found = Findings(plan, time.monotonic() + 60 * minutes, folder / "gpu.json")
     with fresh_home(plan):
-        print(f"MiniScapes drawn in {time.monotonic() - began:.0f} s", flush=True)
+        print(f"MiniScapes drawn in {time.monotonic() - found.began:.0f} s", flush=True)
         for title, part in PARTS.items():
-            print(f"{title}, {time.monotonic() - began:.0f} s after the start", flush=True)
+            took = time.monotonic() - found.began
+            print(f"{title}, {took:.0f} s after the start", flush=True)
             try:
                 part(plan, found)
             except Exception as problem:  # what the other parts found is worth bringing home
                 traceback.print_exc()
                 found.check(title, False, f"{type(problem).__name__}: {problem}")
-            result = {
-                "machine": _machine(plan.device), "repetitions": plan.repetitions,
-                "seconds": round(time.monotonic() - began),
-                "measured": datetime.now(UTC).date().isoformat(),
-                "rows": [rounded(asdict(row)) for row in found.rows],
-                "checks": found.checks, "facts": found.facts, "left_out": found.left_out,
-            }
-            plain = json.dumps(result, default=float)
-            write_json(folder / "gpu.json", json.loads(plain, parse_constant=lambda _: None))
-    return result
+    return found.save()
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

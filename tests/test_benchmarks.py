@@ -144,7 +144,7 @@ def test_the_script_for_a_gpu_measures_all_its_parts_and_they_merge(
     assert {"timm: trains in bf16", "resumed: the same weights, bit for bit"} < {*found["checks"]}
     assert "resumed: the epochs before the kill are those of the checkpoint" in found["checks"]
     titles = {row["title"] for row in found["rows"]}
-    assert {"Training on a GPU", "Memory of training on a GPU"} < titles and len(titles) == 6
+    assert {"Training on a GPU", "Memory of training on a GPU"} < titles and len(titles) == 9
     assert len((tmp_path / "gpu.md").read_text().splitlines()) == 2 + len(found["rows"])
     monkeypatch.setattr(measuring, "RESULTS", tmp_path / "results.json")
     monkeypatch.setattr(table, "FOLDER", tmp_path)
@@ -171,7 +171,7 @@ def test_the_script_for_a_gpu_needs_no_extras_and_out_of_time_leaves_parts_out()
     if torch.cuda.is_available():
         pytest.skip("here it would measure")
     code = "import sys; sys.modules |= dict.fromkeys(sys.argv[1:]); import benchmarks.gpu as gpu; "
-    code += "assert gpu.main([]) == 0 and not gpu.Findings(0.0).has_time(9, 'this')"
+    code += "assert gpu.main([]) == 0 and not gpu.Findings(None, 0.0, None).has_time(9, 'this')"
     absent = ("pooch", "tyro", "seaborn", "matplotlib", "imagecodecs", "ipywidgets", "anywidget")
     command, root = [sys.executable, "-c", code, *absent], measuring.FOLDER.parent
     done = subprocess.run(command, cwd=root, capture_output=True, text=True)
