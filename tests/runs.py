@@ -6,10 +6,8 @@ from seglib.config import RunConfig
 from seglib.records import Record
 from seglib.training.loop import fit
 
-TINY = RunConfig(
-    model="fcn", width=4, image_size=(32, 64), epochs=3, batch_size=2, learning_rate=1e-2,
-    precision="fp32",
-)
+TINY = RunConfig(model="fcn", width=4, image_size=(32, 64), epochs=3, batch_size=2,
+                 learning_rate=1e-2, precision="fp32")
 
 
 def train(config: RunConfig = TINY, **options) -> Record:

@@ -28,10 +28,8 @@ from seglib.widgets import PhotoPanel
 from study.plan import load_study
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of damaged pictures, by the libraries
-EXAMPLES = settings(
-    deadline=None, max_examples=80,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+EXAMPLES = settings(deadline=None, max_examples=80, suppress_health_check=[
+    HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 # Where, as a share of the file; how many bytes go; what comes instead.
 CHANGES = st.lists(

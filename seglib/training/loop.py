@@ -6,9 +6,12 @@ seeded from (seed, epoch, sample): a run that was killed and resumed ends with t
 
 import math
 import os
+import sys
 import time
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -80,22 +83,24 @@ def fit(
             return announce(record)
         state = new_state(config, accelerator, workers, progress, compile_model)
         resume(state)
-        images = len(state.loader) // config.accumulation * config.batch_size  # of an epoch
+        images = len(state.training) - len(state.training) % config.batch_size  # of an epoch
         with (
             start_tracker(tracker if is_main else "none", config) as tracked,
             tqdm(total=config.epochs * images, unit="img", disable=not progress) as bar,
+            closing(load_batches(state)) as batches,
         ):
             bar.update(state.next_epoch * images)
-            saving_due = 0.0  # after each epoch, but what takes long for a tenth of the time only
+            saving_due = 0.0
             while state.next_epoch < config.epochs:
-                row = next_epoch(state, bar)
+                row = next_epoch(state, batches, bar)
                 late = state.next_epoch < config.epochs and is_late(state, deadline)
                 if is_main and (late or time.monotonic() >= saving_due):
                     took = save_checkpoint(config.run_id, state.state_dict())
-                    saving_due = time.monotonic() + (10 * took if took > 1 else 0)
+                    saving_due = time.monotonic() + 10 * took - 1  # a tenth of the time, or 0.1 s
                 if row and tracked:
                     tracked.log(row, step=row["epoch"])
                 if late:
+                    accelerator.wait_for_everyone()  # for the checkpoint
                     where = f"out of time after epoch {state.next_epoch} of {config.epochs}"
                     raise OutOfTime(f"{config.run_id}: {where}; the same call goes on from there")
         # Scored in the precision in which they are kept.
@@ -117,23 +122,34 @@ def fit(
     return Record(results / config.run_id)
 
 
-def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
+def load_batches(state: TrainingState) -> Iterator[list[Tensor]]:
+    """The batches of all epochs to come, loaded ahead by processes that end with the iterator."""
+    config, accelerator = state.config, state.accelerator
+    share = accelerator.process_index, accelerator.num_processes
+    yield from DataLoader(
+        state.training, num_workers=state.workers, pin_memory=accelerator.device.type == "cuda",
+        batch_sampler=(keys for epoch in range(state.next_epoch, config.epochs)
+                       for keys in epoch_batches(len(state.training), config, epoch, *share)),
+        # Forked, workers share the cache; else each would get a copy of all its images.
+        multiprocessing_context="fork" if state.workers and sys.platform == "linux" else None,
+        generator=torch.Generator(),  # its seed for the workers is not drawn from dropout's numbers
+    )
+
+
+def next_epoch(state: TrainingState, batches: Iterator, bar: tqdm) -> dict[str, Any] | None:
     """Train an epoch, validate if it is time to (and return that row), keep the best weights."""
     config, accelerator = state.config, state.accelerator
     began, epoch = time.monotonic(), state.next_epoch
-    rank, processes = accelerator.process_index, accelerator.num_processes
-    torch.manual_seed(mix_seed(config.seed, epoch, rank))  # dropout
+    torch.manual_seed(mix_seed(config.seed, epoch, accelerator.process_index))  # dropout
+    torch.empty((), dtype=torch.int64).random_()  # a number that recorded runs drew for workers
     rate = state.scheduler.get_last_lr()[-1]
-    count = len(state.loader.dataset)
-    state.loader.batch_sampler[:] = epoch_batches(count, config, epoch, rank, processes)
-    if state.loader.num_workers:  # draw what a loader without workers draws
-        torch.empty((), dtype=torch.int64).random_()
+    count = len(state.training) // config.batch_size * config.accumulation
     load, cores = getattr(os, "getloadavg", lambda: [0])()[0], os.cpu_count() or 1  # not on Windows
     busy = f", machine busy: load {load:.1f} on {cores} cores" if load > 1.3 * cores else ""
     if busy and torch.get_num_threads() > 1:
         busy += " (OMP_NUM_THREADS=1 loses less)"
     bar.set_description(f"epoch {epoch + 1}/{config.epochs}{busy}")
-    loss = train_one_epoch(state, state.loader, bar)
+    loss = train_one_epoch(state, islice(batches, count), bar)
     state.next_epoch = number = epoch + 1
     row = None
     if number == config.epochs or number % config.validate_every == 0:
@@ -154,45 +170,38 @@ def next_epoch(state: TrainingState, bar: tqdm) -> dict[str, Any] | None:
     return row
 
 
-def train_one_epoch(state: TrainingState, loader: DataLoader, bar: tqdm) -> float:
-    """Train on every batch of `loader` once and return the mean loss; `bar` counts images.
+def train_one_epoch(state: TrainingState, batches: Iterable[list[Tensor]], bar: tqdm) -> float:
+    """Train once on every batch of the next epoch and return the mean loss; `bar` counts images.
 
     Raises `NonFiniteLoss`, which names the batch, when the loss is NaN or infinite.
     """
-    accelerator, model = state.accelerator, state.prepared.train()
-    lag = int(accelerator.device.type != "cpu")  # a GPU's losses are read a batch later: no waiting
-    losses: list[Tensor | float] = []
-    for number, (image, mask) in enumerate(loader):
+    accelerator, config, model = state.accelerator, state.config, state.prepared.train()
+    losses: list[float] = []
+    for number, (image, mask) in enumerate(batches):
         image, mask = to_device(image, mask, accelerator.device)
         with accelerator.accumulate(model):
             loss = state.loss(model(image), mask)
             accelerator.backward(loss)
-            if accelerator.sync_gradients and state.config.clip_norm is not None:
-                accelerator.clip_grad_norm_(model.parameters(), state.config.clip_norm)
+            if accelerator.sync_gradients and config.clip_norm is not None:
+                accelerator.clip_grad_norm_(model.parameters(), config.clip_norm)
             state.optimizer.step()
             state.optimizer.zero_grad()
             if accelerator.sync_gradients:
                 state.scheduler.step()
                 if state.average is not None:
                     state.average.update_parameters(state.model)
-        losses.append(loss.detach())
-        if number >= lag:
-            bar.set_postfix(loss=f"{finite(losses, number - lag, loader):.3f}", refresh=False)
+        value = loss.item()  # not before a GPU has got all its work
+        if not math.isfinite(value):
+            share = accelerator.process_index, accelerator.num_processes
+            keys = epoch_batches(len(state.training), config, state.next_epoch, *share)[number]
+            names = ", ".join(state.training.cache.names[position] for _, position in keys)
+            at = f"in epoch {state.next_epoch + 1}, batch {number + 1} (scenes {names})"
+            raise NonFiniteLoss(f"the loss is {value} {at}; lower learning_rate or set clip_norm")
+        losses.append(value)
+        bar.set_postfix(loss=f"{value:.3f}", refresh=False)
         bar.update(len(image) * accelerator.num_processes)
-    finite(losses, len(losses) - 1, loader)
     mean = torch.tensor(np.mean(losses), device=accelerator.device, dtype=torch.float32)
     return accelerator.reduce(mean, "mean").item()
-
-
-def finite(losses: list[Tensor | float], number: int, loader: DataLoader) -> float:
-    """The loss of a batch as a number, which takes its tensor's place in the list."""
-    losses[number] = value = float(losses[number])
-    if math.isfinite(value):
-        return value
-    keys = loader.batch_sampler[number]
-    names = ", ".join(loader.dataset.cache.names[position] for _, position in keys)
-    where = f"epoch {keys[0][0] + 1}, batch {number + 1} (scenes {names})"
-    raise NonFiniteLoss(f"the loss is {value} in {where}; try a lower learning_rate or clip_norm")
 
 
 @torch.inference_mode()
@@ -266,7 +275,7 @@ def half(tensor: Tensor) -> Tensor:
 def describe_run(state: TrainingState) -> dict[str, Any]:
     """What a record's `environment.json` holds: where, with what, how long."""
     config, seconds = state.config, sum(state.epoch_seconds)
-    images = config.epochs * (len(state.loader) // config.accumulation * config.batch_size)
+    images = config.epochs * (len(state.training) - len(state.training) % config.batch_size)
     first, *others = state.machines
     return {
         **first, **({"resumed_on": others} if others else {}), "results_version": RESULTS_VERSION,

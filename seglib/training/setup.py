@@ -3,7 +3,6 @@
 import atexit
 import math
 import os
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,7 +14,6 @@ from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 from tqdm.contrib.concurrent import thread_map
 
 from .. import paths
@@ -40,8 +38,9 @@ class TrainingState:
 
     config: RunConfig
     accelerator: Accelerator
-    loader: DataLoader  # of the batches of one epoch
+    training: TrainingSet
     validation: SceneCache  # empty where nothing is scored
+    workers: int  # processes that load data
     loss: nn.Module
     model: nn.Module  # the network itself: what is saved and scored
     prepared: nn.Module  # the same network as accelerate and torch.compile wrap it for training
@@ -140,7 +139,7 @@ def new_state(
         thread_map(lambda mask: read_instance_ids(mask).any(), masks,  # none of them is kept
                    desc=title, disable=not progress, leave=False)
     count = min(len(training), config.train_images or len(training))
-    batches = epoch_batches(count, config, 0, accelerator.process_index, accelerator.num_processes)
+    epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
     with accelerator.main_process_first():  # remembered for the others
         data = {part: fingerprint(root, part, config.mode) for part in config.trained_splits}
         data |= {split: fingerprint(root, scored[0].split)} if split else {}
@@ -164,17 +163,8 @@ def new_state(
     loss = SegmentationLoss(config.loss, weights, config.label_smoothing or 0.0).to(device)
     scaler = accelerator.scaler or torch.amp.GradScaler(enabled=False)
     return TrainingState(
-        config, accelerator, make_loader(TrainingSet(scenes, config), batches, workers, device),
-        validation, loss, model, prepared, optimizer, scheduler, scaler, average, data)
-
-
-def make_loader(training: TrainingSet, batches: list, workers: int, device) -> DataLoader:
-    """Load batches of keys; each pass takes the list as it is then, and the workers stay."""
-    return DataLoader(
-        training, batch_sampler=batches, num_workers=workers, persistent_workers=workers > 0,
-        pin_memory=device.type == "cuda", generator=torch.Generator() if workers else None,
-        # Forked, workers share the cache; else each would get a copy of all its images.
-        multiprocessing_context="fork" if workers and sys.platform == "linux" else None)
+        config, accelerator, TrainingSet(scenes, config), validation, workers, loss, model,
+        prepared, optimizer, scheduler, scaler, average, data)
 
 
 def running_mean(decay: float) -> Callable:

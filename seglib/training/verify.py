@@ -1,6 +1,7 @@
 """Whether today's code, libraries and processor still give a record's numbers."""
 
 import io
+from contextlib import closing
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from ..devices import choose_device
 from ..errors import RecordError
 from ..provenance import RESULTS_VERSION, commit, describe_machine, versions
 from ..records import Record, history_text
-from .loop import next_epoch
+from .loop import load_batches, next_epoch
 from .setup import make_accelerator, new_state
 
 # Where digits cannot be equal: relative for the training loss, absolute for shares of 1. Scores of
@@ -37,9 +38,9 @@ def repeat(record: Record, epochs: int = 1) -> str:
     torch.set_num_threads(recorded["threads"])
     try:
         state = new_state(config, make_accelerator(config, device))
-        with tqdm(unit="img") as bar:
+        with tqdm(unit="img") as bar, closing(load_batches(state)) as batches:
             while not state.history or state.next_epoch < min(epochs, config.epochs):
-                next_epoch(state, bar)
+                next_epoch(state, batches, bar)
     finally:
         torch.set_num_threads(here["threads"])
     found = pd.read_csv(io.StringIO(history_text(state.history)))

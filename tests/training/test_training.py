@@ -4,10 +4,12 @@ import dataclasses
 import io
 import json
 import math
+import multiprocessing
 import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -167,18 +169,21 @@ def test_worker_processes_change_nothing(home: Path, monkeypatch, capsys) -> Non
     alone = bytes_of(train(STATEFUL))
     monkeypatch.setenv("SEGLIB_RETRAIN", "1")
     assert bytes_of(train(STATEFUL, workers=2)) == alone
-    with pytest.raises(OutOfTime):
+    with pytest.raises(OutOfTime) as kept:
         train(STATEFUL, workers=2, deadline=0.0)
+    assert kept.tb and not multiprocessing.active_children()
     assert bytes_of(train(STATEFUL, workers=1)) == alone
-    printed = capsys.readouterr().out  # nothing was loaded
+    printed = capsys.readouterr().out
     assert printed.count("training 4 epochs") == 3 and "resumed after epoch 1 of 4" in printed
 
 
 def test_checkpoints_that_take_long_are_written_seldom(home: Path, monkeypatch) -> None:
-    for took, expected in ((0.9, [1, 2, 3]), (60.0, [1])):
-        saved = mock.Mock(return_value=took)
-        monkeypatch.setattr(loop, "save_checkpoint", saved)
-        train(retrain=True)
+    late = iter([False] * 5 + [True])
+    monkeypatch.setattr(loop, "is_late", lambda *arguments: next(late))
+    for took, expected in ((0.1, [1, 2, 3]), (60.0, [1]), (60.0, [1, 2])):
+        monkeypatch.setattr(loop, "save_checkpoint", saved := mock.Mock(return_value=took))
+        with suppress(OutOfTime):
+            train(retrain=True)
         assert [call.args[1]["next_epoch"] for call in saved.call_args_list] == expected
 
 
@@ -221,7 +226,7 @@ def test_a_record_stays_until_training_it_anew_is_finished(home: Path, capsys) -
 def test_a_run_on_fewer_images_sees_only_these(home: Path) -> None:
     config = dataclasses.replace(TINY, train_images=4).resolved()
     accelerator = make_accelerator(config, torch.device("cpu"))
-    assert len(new_state(config, accelerator, progress=False).loader.dataset) == 4
+    assert len(new_state(config, accelerator, progress=False).training) == 4
 
 
 class Sides(nn.Module):
@@ -354,7 +359,7 @@ def test_the_weights_of_the_selected_epoch_are_kept(home, monkeypatch, select_by
 def test_held_out_cities_are_scored_and_not_trained_on(home: Path, capsys) -> None:
     config = changed(hold_out=("southtown",)).resolved()
     state = new_state(config, make_accelerator(config, torch.device("cpu")), progress=False)
-    parts = [state.loader.dataset.cache.names, state.validation.names]
+    parts = [state.training.cache.names, state.validation.names]
     cities = [{name.partition("_")[0] for name in names} for names in parts]
     assert cities == [{"northtown"}, {"southtown"}] and list(map(len, parts)) == [3, 3]
     with pytest.raises(OutOfTime):
@@ -383,7 +388,7 @@ def test_a_run_on_train_and_val_is_scored_on_test_alone(home: Path, capsys) -> N
     assert data == {split: fingerprint(root, split) for split in ("train", "val")}
     state = new_state(config, make_accelerator(config, torch.device("cpu")), progress=False)
     names = [scene.name for part in ("train", "val") for scene in list_scenes(root, part)]
-    assert state.loader.dataset.cache.names == names and not len(state.validation)
+    assert state.training.cache.names == names and not len(state.validation)
     assert "3 recorded rows repeated to every digit" in repeat(record, 3)
     assert record.history["train_loss"].notna().all() and record.history["val_miou"].isna().all()
     with pytest.raises(RecordError, match="no scores on 'test'; run: seglib evaluate .* test"):
