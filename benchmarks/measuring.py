@@ -66,7 +66,8 @@ class Comparison:
     def verdict(self) -> str:
         """How much better we did, in words; empty without a peer."""
         if ratios := self.ratios():
-            return f"{self.ratio():.2f} ({min(ratios):.2f}–{max(ratios):.2f})"
+            spread = f" ({min(ratios):.2f}–{max(ratios):.2f})" if len(ratios) > 1 else ""
+            return f"{self.ratio():.2f}{spread}"
         return f"{self.points():+.1f} points" if self.peer else ""
 
     def points(self) -> float:
