@@ -210,8 +210,6 @@ def train(plan: Plan, found: Findings) -> None:
             ways = f"{network}, fit in {FASTEST}, epochs without validation", "fit in fp32"
             found.add(f"Training {network}", "images/s", "higher", ours, ways[0], peer, ways[1],
                       why="Small operations are launched more slowly than the card computes them.")
-
-
     if found.has_time(10, "a loss that is not finite"):
         _check_divergence(plan, found, next(iter(plan.networks)))
 

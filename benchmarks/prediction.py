@@ -100,7 +100,7 @@ def prepare(way: str, size: tuple[int, int]) -> Callable[[], np.ndarray]:
 @torch.inference_mode()
 def _enlarged(network: nn.Module, photo: np.ndarray, precision: str) -> np.ndarray:
     size = working_size(photo.shape[:2], TRAINED_AT, SCENES_OF)
-    logits = _logits(network, resize_image(photo, size), precision)
+    logits = _logits(network, resize_image(photo, size), precision).float()
     logits = functional.interpolate(logits, photo.shape[:2], mode="bilinear")
     return logits.argmax(1)[0].to(torch.uint8).numpy()
 
@@ -117,4 +117,4 @@ def _whole(network: nn.Module, photo: np.ndarray, precision: str) -> np.ndarray:
 def _logits(network: nn.Module, photo: np.ndarray, precision: str) -> torch.Tensor:
     batch = normalize(torch.tensor(photo).permute(2, 0, 1)[None])
     with autocast(precision, CPU):
-        return network(batch.to(memory_format=memory_format(CPU))).float()
+        return network(batch.to(memory_format=memory_format(CPU)))
