@@ -307,7 +307,8 @@ def measure_speed(plan: Plan, found: Findings, precision: str) -> None:
         values = interleave(plan.repetitions, ours.epoch, bare.bare_epoch, fixed.steps)
         what = f"on a GPU, {network} in {precision}"
         for value, peer in zip(values[1:], ("a bare loop", "steps on one batch"), strict=True):
-            found.add(f"Training {what}", "images/s", "higher", values[0], "fit", value, peer)
+            found.add(f"Training {what}", "images/s", "higher", values[0], "fit", value, peer,
+                      why="Steps alone neither load nor transform nor copy images.")
         busy = fixed.busy()
         found.add(f"Computing {what}", "% of a step", "higher", [100 * busy], "steps on one batch")
         del ours, bare, fixed  # each of which holds networks
