@@ -128,10 +128,14 @@ class Findings:
         print(f"  {row.title}: {' against '.join(middle)} {row.unit}{beside}", flush=True)
         self.save()
 
+    @cached_property
+    def machine(self) -> dict[str, Any]:
+        return _machine(self.plan.device)
+
     def save(self) -> dict[str, Any]:
         """Write gpu.json and return what it holds."""
         result = {
-            "machine": _machine(self.plan.device), "repetitions": self.plan.repetitions,
+            "machine": self.machine, "repetitions": self.plan.repetitions,
             "seconds": round(time.monotonic() - self.began),
             "measured": datetime.now(UTC).date().isoformat(),
             "rows": [rounded(asdict(row)) for row in self.rows],
@@ -404,6 +408,11 @@ class Contender:
         for part in ("model", "prepared", "optimizer", "scheduler"):
             setattr(self.state, part, None)
 
+    def _coming(self) -> Iterator[list[Tensor]]:
+        """The batches of some passes, without those that were loaded while nobody trained."""
+        deque(islice(self.batches, 2 * self.state.workers), maxlen=0)  # each keeps two ready
+        return islice(self.batches, self.count)
+
     def _per_second(self, work: Callable[[], Any], batches: int) -> float:
         return batches * self.config.batch_size / _seconds(work, self.device)
 
@@ -411,14 +420,15 @@ class Contender:
         """As `fit` does it."""
         state = self.state
         state.scheduler = torch.optim.lr_scheduler.ConstantLR(state.optimizer.optimizer, 1.0)
-        batches, bar = islice(self.batches, self.count), tqdm(disable=True)
+        batches, bar = self._coming(), tqdm(disable=True)
         return self._per_second(lambda: train_one_epoch(state, batches, bar), self.count)
 
     def bare_epoch(self) -> float:
         """In the fewest lines of PyTorch: no schedule, no look at the loss."""
+        batches = self._coming()
 
         def work() -> None:
-            for batch in islice(self.batches, self.count):
+            for batch in batches:
                 self._step(*to_device(*batch, self.device))
 
         return self._per_second(work, self.count)
@@ -426,7 +436,7 @@ class Contender:
     def steps(self) -> float:
         """Without reading anything: on one batch that is on the device already."""
         image, mask = to_device(*self.batch, self.device)
-        count = max(2, self.steps_per_pass)
+        count = self.steps_per_pass
         return self._per_second(lambda: [self._step(image, mask) for _ in range(count)], count)
 
     def busy(self) -> float:
@@ -434,7 +444,7 @@ class Contender:
         kind, time_of = "CPU", "self_cpu_time_total"
         if self.device.type == "cuda":
             kind, time_of = "CUDA", "self_device_time_total"
-        seconds = max(2, self.steps_per_pass) * self.config.batch_size / self.steps()
+        seconds = self.steps_per_pass * self.config.batch_size / self.steps()
         kinds = [getattr(torch.profiler.ProfilerActivity, kind)]
         with torch.profiler.profile(activities=kinds) as profile:
             self.steps()
@@ -443,7 +453,7 @@ class Contender:
 
     def loading(self) -> float:
         """Without training."""
-        batches = islice(self.batches, self.count)
+        batches = self._coming()
         return self._per_second(lambda: deque(batches, maxlen=0), self.count)
 
     def _step(self, image: Tensor, mask: Tensor) -> None:
