@@ -412,7 +412,7 @@ WARNING = re.compile(r"^(?:.*Warning: .*|Missing character: .*|Overfull .*)$", r
 def inputs() -> str:
     """The sha256 of every file that LaTeX reads, as sha256sum writes it."""
     files = [*sources(), REPORT / "references.bib", *sorted(GENERATED.glob("*.tex"))]
-    for name in re.findall(r"\\includegraphics\[[^]]*\]\{([^}]+)\}", "".join(sources().values())):
+    for name in re.findall(r"\\includegraphics[^{]*\{([^}]+)\}", "".join(sources().values())):
         files += sorted(paths.figures_dir().glob(f"{name}.*"))
     return "".join(f"{sha256_of(file)}  {os.path.relpath(file, REPORT)}\n" for file in files)
 

@@ -46,7 +46,8 @@ in percent{marked}. Of several seeds they are the mean, the mIoU with its standa
 interval resamples what is independent, scenes or on CamVid blocks of 20 frames, and with them \
 the seeds where there are several; of a single run it says nothing about another seed. “With \
 flips” averages the logits of a photograph and its mirror image. Training times, on one or two \
-threads, are those of the fastest seed: others ran beside other work, as did some single runs."""
+threads, are of the fastest seed, on two kinds of processor, one about twice as fast as the other, \
+some beside other work."""
 PUBLISHED = """
 ### Published on the same split
 

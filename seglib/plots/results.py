@@ -47,7 +47,7 @@ def class_scores(panels: Mapping[str, tuple[Mapping[str, Mapping[str, Any]], Any
     panel has the values written beside it.
     """
     most = max(class_set.num_classes for _, class_set in panels.values())
-    figure, axes = style.axes_row(len(panels), 0.85 + 0.135 * most)
+    figure, axes = style.axes_row(len(panels), 0.8 + 0.115 * most)
     run_looks = style.looks(name for runs, _ in panels.values() for name in runs)
     for axis, (title, (runs, class_set)) in zip(axes, panels.items(), strict=True):
         shares = style.percentages([[*found["iou"], found["miou"]] for found in runs.values()]).T

@@ -141,7 +141,7 @@ def data_size(
     Both map a network's name to, by number of scenes, `curves` the scores of all its seeds, `ends`
     the last row of one's history. Drawn are seeds (dashes), their mean, and its interval.
     """
-    figure, (score, loss) = axes_row(2, 2.5)
+    figure, (score, loss) = axes_row(2, 1.95)
     for number, (name, look) in enumerate(looks(curves).items()):
         sizes = np.array(list(curves[name]))
         places = sizes * 1.07 ** (number - 1)  # beside each other

@@ -41,7 +41,7 @@ def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure
     """
     stages, skips = find_stages(model, size)
     scale = 2.5 / sum(channels for stage in stages for _, channels in stage.maps)
-    figure, (axis,) = axes_row(1, 2.3)
+    figure, (axis,) = axes_row(1, 1.6)
     x, ends, copies = 0.0, [], {}  # where each stage ends, and where its copied maps begin
     for number, stage in enumerate(stages):
         widths = [max(THINNEST, channels * scale) for _, channels in stage.maps]
@@ -56,7 +56,7 @@ def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure
             left += width
         channels = ", ".join(dict.fromkeys(str(count) for _, count in stage.maps))
         axis.text(x + extent / 2, -half - 0.03, f"{channels}\n{stage.height}×{stage.width}",
-                  ha="center", va="top", fontsize=6.2, linespacing=1.15)
+                  ha="center", va="top", fontsize=6.5, linespacing=1.1)
         ends.append(left)
         x += extent + GAP
     for source, target in skips:
@@ -65,7 +65,7 @@ def draw_network(model: nn.Module, size: tuple[int, int] = (160, 320)) -> Figure
     drawn = {kind for stage in stages for kind, _ in stage.maps}
     handles = [Patch(label=LEGEND[kind][0], **_fill(kind)) for kind in LEGEND if kind in drawn]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, handlelength=1.2)
-    axis.set(xlim=(-0.05, x - GAP + 0.05), ylim=(-0.72, 0.55))
+    axis.set(xlim=(-0.05, x - GAP + 0.05), ylim=(-0.84, 0.51))
     axis.set_axis_off()
     name = MODEL_NAMES.get(type(model).__name__.lower(), type(model).__name__)
     millions, giga = count_parameters(model) / 1e6, multiply_adds(model, size) / 1e9

@@ -34,7 +34,7 @@ def class_frequencies(panels: Mapping[str, tuple[Mapping[str, Any], Any]]) -> Fi
     sum to 1; a class without a pixel has no mark. The first split is in the label colours.
     """
     most = max(class_set.num_classes for _, class_set in panels.values())
-    figure, axes = style.axes_row(len(panels), 0.75 + 0.13 * most)
+    figure, axes = style.axes_row(len(panels), 0.7 + 0.115 * most)
     for axis, (title, (shares, class_set)) in zip(axes, panels.items(), strict=True):
         order = np.argsort(-np.asarray(next(iter(shares.values()))), kind="stable")
         styles = iter((("o", None, 6), ("|", "black", 7), ("D", "white", 3), ("x", "black", 4)))

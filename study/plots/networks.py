@@ -40,7 +40,7 @@ def receptive_fields(fields: Sequence[tuple[str, np.ndarray, int | None]]) -> Fi
 @style.styled
 def error_distance(tables: Sequence[tuple[str, pd.DataFrame]]) -> Figure:
     """Errors by distance from a boundary; `tables`: label and `boundaries.errors_by_distance`."""
-    figure, (rate, near) = style.axes_row(2, 2.2)
+    figure, (rate, near) = style.axes_row(2, 1.8)
     names, pixels = tables[0][1]["distance"], tables[0][1]["pixels"]
     near.plot(names, 100 * pixels.cumsum() / pixels.sum(), color=style.UNCLEAR, linewidth=2,
               zorder=0, label="all pixels")
@@ -66,25 +66,25 @@ def run_intervals(
     `runs`: label, score and interval, shares of 1. `differences`: another run's label to its
     `PairedDifference` from the first, grey where its corrected p-value is not below 0.05.
     """
-    figure, (left, right) = style.axes_row(2, 0.75 + 0.3 * len(runs), sharey=True)
+    figure, (left, right) = style.axes_row(2, 0.55 + 0.16 * len(runs), sharey=True)
     first = runs[0][0]
-    names = [first, *(f"{first}, {label}" for label, _, _ in runs[1:])]  # looks of one family
+    family = style.looks([first, *(f"{first}, {label}" for label, _, _ in runs[1:])]).values()
     right.axvline(0, **style.ZERO)
-    for place, ((label, score, interval), look) in enumerate(
-        zip(runs, style.looks(names).values(), strict=True)
-    ):
+    for place, ((label, score, interval), look) in enumerate(zip(runs, family, strict=True)):
         whisker(left, place, (score, *interval), **look)
-        note(left, f"{100 * score:.1f}", (100 * score, place), (0, 8), fontsize=7.5)
+        beside = [(left, f"{100 * score:.1f}", look["color"])]
         if label in differences:
             points, color = 100 * differences[label][0], verdict(*differences[label][1:])
             whisker(right, place, differences[label][:3], color=color)
-            right.text(1.01, place, signed(points), fontsize=7.5, color=color, va="center",
-                       transform=right.get_yaxis_transform())
+            beside.append((right, signed(points), color))
+        for axis, text, color in beside:
+            axis.text(1.01, place, text, fontsize=7.5, color=color, va="center",
+                      transform=axis.get_yaxis_transform())
     for axis in (left, right):
         style.name_rows(axis, [label for label, _, _ in runs])
         axis.margins(x=0.14)
     left.set(xlabel="mIoU (%)", ylim=(len(runs) - 0.5, -0.75))
-    right.set(xlabel=f"difference from “{runs[0][0]}” (points)")
+    right.set(xlabel=f"difference from “{first}” (points)")
     note(right, "reference", (0, 0), (-4, 0), fontsize=7.5, ha="right", color=style.ZERO["color"])
     return figure
 

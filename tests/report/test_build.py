@@ -44,14 +44,15 @@ def test_every_number_of_the_text_is_defined_and_every_defined_one_is_used():
     assert len(defined) > 100 and sorted(used) == sorted(defined)
 
 
-def test_every_figure_exists_and_is_saved_by_a_notebook():
+def test_every_figure_is_saved_by_a_notebook_and_shown_large_enough_to_read():
     code = "".join(file.read_text(encoding="utf-8") for file in ROOT.glob("notebooks/*.ipynb"))
-    figures = re.findall(r"\\includegraphics\[[^]]*\]\{([^}]+)\}", TEXT)
-    assert len(figures) > 10
-    for name in figures:
+    found = re.findall(r"\\includegraphics(?:\[width=([\d.]*)\\linewidth\])?\{([^}]+)\}", TEXT)
+    shown = {name: float(width or 1) for width, name in found}
+    assert len(shown) > 10 and min(shown.values()) >= 0.7  # smaller, its words are hard to read
+    for name in shown:
         assert list((ROOT / "figures").glob(f"{name}.*")), name
         assert re.search(rf'\\"{name}(\.\w+)?\\"', code), name  # in JSON
-    assert {file.stem for file in ROOT.glob("figures/*.*")} == {*figures, "01_scenes"}  # README's
+    assert {file.stem for file in ROOT.glob("figures/*.*")} == {*shown, "01_scenes"}  # README's
 
 
 def test_the_committed_pdf_was_made_from_the_committed_files():
