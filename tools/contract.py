@@ -4,7 +4,11 @@ A notebook asks one question, answers it in short steps, each introduced in word
 what was found. What it prints is the same on every machine, and it was run once, top to bottom.
 """
 
+import ast
+import html
+import inspect
 import json
+import pydoc
 import re
 import statistics
 import warnings
@@ -46,6 +50,8 @@ _FORBIDDEN_TAGS = {"nbval-skip", "nbval-raises-exception", "raises-exception", "
 _MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|work|tmp|Users|mnt)/[\w.]|\b[A-Z]:\\\\?[\w.]")
 _REGISTRY = re.compile(r"pypi\.org|pythonhosted\.org|anaconda\.org|--(?:extra-)?index-url")
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
+_MAGIC = re.compile(r"^(\s*)[!%].*$", re.MULTILINE)
+_INLINE_CODE = re.compile(r"<code>(.*?)</code>|`([^`]+)`")
 _PICTURE_DATA = re.compile(r"data:image/[a-z+.-]+;base64,[A-Za-z0-9+/=]+")
 BADGE = "https://colab.research.google.com/assets/colab-badge.svg"
 
@@ -82,6 +88,7 @@ def check(path: Path) -> list[str]:
         *_check_closing(cells),
         *_check_execution(cells),
         *_check_content(cells),
+        *_check_hints(cells),
     ]
 
 
@@ -201,6 +208,39 @@ def _check_content(cells: list[dict[str, Any]]) -> Iterator[str]:
             yield f"cell {number}: a claim that its own check contradicts"
         if found := _REGISTRY.search(text):
             yield f"cell {number}: names a package registry ({found.group()})"
+
+
+def _check_hints(cells: list[dict[str, Any]]) -> Iterator[str]:
+    """What prose calls of the project's is there and takes these arguments, as far as it parses."""
+    known = {}  # the names that code so far has imported from the project
+    for number, cell in enumerate(cells, 1):
+        texts = [_MAGIC.sub(r"\1pass", cell["source"])]
+        if cell["cell_type"] == "markdown":
+            texts = [html.unescape("".join(code)) for code in _INLINE_CODE.findall(cell["source"])]
+        for text in texts:
+            try:
+                nodes = list(ast.walk(ast.parse(text)))
+            except SyntaxError:
+                continue
+            for node in nodes:
+                if isinstance(node, ast.ImportFrom) and re.match("(seglib|study)\\b", node.module):
+                    for name in node.names:
+                        known[name.asname or name.name] = f"{node.module}.{name.name}"
+                elif isinstance(node, ast.Call) and cell["cell_type"] == "markdown":
+                    first, dot, rest = ast.unparse(node.func).partition(".")
+                    problem = first in known and _refusal(known[first] + dot + rest, node)
+                    if problem:
+                        yield f"cell {number}: {ast.unparse(node)!r} can't be called: {problem}"
+
+
+def _refusal(name: str, call: ast.Call) -> str:
+    """Why a function would refuse the call, or nothing."""
+    try:
+        named = {each.arg: each.value for each in call.keywords}
+        inspect.signature(pydoc.locate(name)).bind(*call.args, **named)
+    except TypeError as problem:
+        return str(problem)
+    return ""
 
 
 def _text_of(output: dict[str, Any]) -> str:
