@@ -64,7 +64,7 @@ class RunConfig:
     size: str | None = None  # Size of a transformer (vit: mini, b16; swin: mini, t, b)
     encoder: str | None = None  # Encoder by its name in timm (timm: tf_efficientnet_lite0)
     pretrained: bool | None = None  # Start from published ImageNet weights (vit, swin and timm)
-    freeze: int | None = None  # First levels of the encoder, strides 2, 4, …, that stay as they are
+    freeze: int | None = None  # Encoder levels that stay as they are (2: those of strides 2 and 4)
     frozen_norm: bool | None = None  # Keep the statistics of the encoder's batch norms (timm)
     stochastic_depth: float | None = None  # Probability of skipping the last branch (vit and swin)
     dropout: float = 0.0  # Probability of dropping a channel, 0 up to 1 (1 excluded)
@@ -123,8 +123,7 @@ class RunConfig:
         """The same run with nothing left open and nothing said twice; its id is a hash of this.
 
         Sizes get values; settings without effect, and those that spell out a default of the
-        architecture, get the field's own. `ConfigError` for unknown names and options of other
-        models.
+        architecture, get the field's own. `ConfigError` for unknown names, other models' options.
         """
         spec, own = dataset_spec(self.dataset), self._own_options()
         size = self.image_size or spec.train_size

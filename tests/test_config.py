@@ -55,17 +55,14 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_field(field, value) -
     assert BAD_VALUES.keys() == set(FIELDS)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"dataset": "kitti"}, "dataset.*kitti.*miniscapes, .*camvid, cityscapes"),
-        ({"with_val": True, "select_by": "miou"}, "with_val .*select_by must be 'last'"),
-        ({"with_val": True, "hold_out": ("ulm",)}, "with_val trains on .*hold_out empty"),
-        ({"model": "segnet"}, "model 'segnet' is unknown; choose one of: fcn, unet"),
-        ({"model": "vit", "width": 16}, "width 16: not an option of vit"),
-        ({"size": "mini"}, "size 'mini': not an option of unet .*width, norm, skips, dropout"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "message"), [
+    ({"dataset": "kitti"}, "dataset.*kitti.*miniscapes, .*camvid, cityscapes"),
+    ({"with_val": True, "select_by": "miou"}, "with_val .*select_by must be 'last'"),
+    ({"with_val": True, "hold_out": ("ulm",)}, "with_val trains on .*hold_out empty"),
+    ({"model": "segnet"}, "model 'segnet' is unknown; choose one of: fcn, unet"),
+    ({"model": "vit", "width": 16}, "width 16: not an option of vit"),
+    ({"size": "mini"}, "size 'mini': not an option of unet .*width, norm, skips, dropout"),
+])
 def test_a_name_that_is_not_there_is_refused_when_the_run_is_resolved(changes, message) -> None:
     with pytest.raises(ConfigError, match=message):
         RunConfig(**changes).run_id  # noqa: B018
@@ -87,23 +84,20 @@ def test_the_same_run_written_otherwise_has_the_same_id() -> None:
     assert RunConfig().run_id == RunConfig(image_size=(160, 320)).run_id  # the dataset's own
 
 
-@pytest.mark.parametrize(
-    ("config", "more"),
-    [
-        ({"model": "fcn"}, {"width": 64, "dropout": 0.0, "norm": False}),
-        ({}, {"width": 64, "norm": True, "skips": 4, "bottleneck": "doubling"}),
-        ({"model": "vit"}, {"size": "b16", "stochastic_depth": 0.1, "pretrained": False}),
-        ({"model": "swin"}, {"stochastic_depth": 0.1, "size": "t", "skips": 5}),
-        ({}, {"skips": 4}), ({"levels": 3}, {"skips": 3}),
-        ({"model": "timm"}, {"encoder": "tf_efficientnet_lite0", "freeze": 0}),
-        ({"model": "timm", "init_from": "x"}, {"pretrained": True}),  # all weights are x's
-        ({"image_size": (64, 128)}, {"crop_size": (64, 128)}),
-        ({}, {"encoder_rate": 1.0, "decay_all": False, "warm_up": 0.3}),
-        ({"schedule": "one_cycle"}, {"warm_up": 0.1, "gamma": 0.5}),
-        ({"loss": "dice"}, {"class_weights": "sqrt_median", "label_smoothing": 0.1}),
-        ({}, {"with_val": False}), ({"hold_out": ("ulm", "bonn")}, {"hold_out": ["bonn", "ulm"]}),
-    ],
-)
+@pytest.mark.parametrize(("config", "more"), [
+    ({"model": "fcn"}, {"width": 64, "dropout": 0.0, "norm": False}),
+    ({}, {"width": 64, "norm": True, "skips": 4, "bottleneck": "doubling"}),
+    ({"model": "vit"}, {"size": "b16", "stochastic_depth": 0.1, "pretrained": False}),
+    ({"model": "swin"}, {"stochastic_depth": 0.1, "size": "t", "skips": 5}),
+    ({}, {"skips": 4}), ({"levels": 3}, {"skips": 3}),
+    ({"model": "timm"}, {"encoder": "tf_efficientnet_lite0", "freeze": 0}),
+    ({"model": "timm", "init_from": "x"}, {"pretrained": True}),  # all weights are x's
+    ({"image_size": (64, 128)}, {"crop_size": (64, 128)}),
+    ({}, {"encoder_rate": 1.0, "decay_all": False, "warm_up": 0.3}),
+    ({"schedule": "one_cycle"}, {"warm_up": 0.1, "gamma": 0.5}),
+    ({"loss": "dice"}, {"class_weights": "sqrt_median", "label_smoothing": 0.1}),
+    ({}, {"with_val": False}), ({"hold_out": ("ulm", "bonn")}, {"hold_out": ["bonn", "ulm"]}),
+])
 def test_defaults_spelled_out_and_settings_without_effect_are_the_same_run(config, more) -> None:
     one, other = RunConfig(**config), RunConfig(**config | more)
     assert one.resolved() == other.resolved() == other.resolved().resolved()

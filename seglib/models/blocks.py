@@ -67,8 +67,7 @@ class Decoder(nn.ModuleList):
 
     A level has half the size of the one before it. `levels` are their channels, finest first, 0
     where the encoder gives nothing of that size; `channels` those of each `Up`, deepest first. Of
-    the skips only the coarsest are used, as many as `skips` says (None: all). `norm` and `light`
-    are those of each `Up`.
+    the skips the coarsest `skips` are used (None: all). `norm` and `light` are those of each `Up`.
     """
 
     def __init__(

@@ -7,6 +7,7 @@ from good features, and ends at half the image's size, from where the logits are
 """
 
 import difflib
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +23,11 @@ STAGES = (6, 4, 3, 2, 1.5, 1)  # channels of the decoder's stages, to stride 2, 
 class Encoder(nn.Module):
     """timm's network of that name up to its deepest features, fed as all of ours are.
 
-    The first `freeze` levels (strides 2, 4, …) keep their weights and the statistics of their batch
-    norms; with `frozen_norm` all batch norms keep theirs.
+    Levels down to stride 2^`freeze` keep their weights and the statistics of their batch norms;
+    with `frozen_norm` all batch norms keep theirs.
     """
 
-    @torch.enable_grad()  # what is frozen is found by gradients
+    @torch.inference_mode(False)  # what is frozen is found by gradients
     def __init__(self, name: str, pretrained: bool, freeze: int, frozen_norm: bool) -> None:
         super().__init__()
         import timm  # here, since it takes over a second and other networks do without
@@ -42,14 +43,13 @@ class Encoder(nn.Module):
             reason = " ".join((str(problem) or repr(problem)).split())[:160]
             wanted = "choose one for images of any size that gives features at strides 2, 4, …"
             raise ConfigError(f"encoder {name!r} can't be used ({reason}); {wanted}") from None
-        # A class of its own is the way to wrap a layer's `forward` without new names for weights.
         for layer in self.network.modules():
             if isinstance(layer, nn.Conv2d) and layer.groups > 1:
-                layer.__class__ = type(type(layer).__name__, (InFullOnCpus, type(layer)), {})
-        if freeze > len(levels):
-            raise ConfigError(f"freeze {freeze}: encoder {name!r} has {len(levels)} levels")
+                layer.forward = partial(in_full_on_cpus, layer)
+        if freeze and 2**freeze not in levels:
+            raise ConfigError(f"freeze {freeze}: encoder {name!r} has no stride {2**freeze}")
         if freeze:
-            kept = sum(features.sum() for _, features in list(levels.values())[:freeze])
+            kept = sum(each.sum() for stride, (_, each) in levels.items() if stride <= 2**freeze)
             parameters = list(self.parameters())
             gradients = torch.autograd.grad(kept, parameters, allow_unused=True)
             for parameter, gradient in zip(parameters, gradients, strict=True):
@@ -98,14 +98,13 @@ class Encoder(nn.Module):
         return [None if place is None else features[place] for place in self.positions]
 
 
-class InFullOnCpus:
-    """Of a grouped convolution: in fp32 on CPUs, whose bf16 kernels for it take thrice as long."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        if image.device.type != "cpu":
-            return super().forward(image)
-        with torch.autocast("cpu", enabled=False):
-            return super().forward(image.float())
+def in_full_on_cpus(layer: nn.Conv2d, image: Tensor) -> Tensor:
+    """A grouped convolution without autocast on CPUs, whose bf16 kernels take thrice as long."""
+    forward = type(layer).forward
+    if image.device.type != "cpu":
+        return forward(layer, image)
+    with torch.autocast("cpu", enabled=False):
+        return forward(layer, image.to(layer.weight.dtype))
 
 
 class TimmUNet(nn.Module):
