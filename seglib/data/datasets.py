@@ -165,8 +165,7 @@ def fingerprint(root: Path, split: str, mode: str = "fine") -> str:
     """What identifies the masks of a split: 16 hexadecimal digits.
 
     The sha256 covers every scene's split, name, size and decoded label ids, not the PNG files, as
-    compression differs between library versions. Raises DatasetError if the split or a mask is
-    missing or damaged.
+    libraries compress differently. Raises DatasetError if the split or a mask is missing or broken.
     """
     scenes = list_scenes(root, split, mode)
     # The result is remembered under the files' sizes and times.

@@ -8,6 +8,7 @@ torchvision's own index follows the directory's order and takes an image without
 
 import hashlib
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -108,20 +109,20 @@ def _refuse(problem: OSError) -> None:
 
 
 def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]]:
-    """Every file of one kind as (scene, city); refused at another place or with .PNG for .png."""
-    folder, cities, foreign = root / part, {}, []
+    """Every file of one kind as (scene, city); refused at another place or named otherwise."""
+    folder, found, foreign = root / part, set(), []
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
         depth = len(Path(place).relative_to(folder).parts)
         # Not deeper: a link may lead round in circles.
         folders[:] = sorted(name for name in folders if not name.startswith(".") and depth < 4)
         for name in sorted(name for name in names if not name.startswith(".")):
-            path, stem = os.path.join(place, name), name[: -len(ending)]
+            path, city = os.path.join(place, name), os.path.basename(place)
             if name.lower().endswith(ending.lower()):
-                if depth != 1 or not name.endswith(ending):
-                    raise DatasetError(f"{path}: expected {folder}/<city>/{stem}{ending}")
-                if stem in cities:
-                    raise DatasetError(f"{path}: the same scene as in the city {cities[stem]}")
-                cities[stem] = os.path.basename(place)
+                fits = re.fullmatch(f"{re.escape(city)}_[^_]+_[^_]+{re.escape(ending)}", name)
+                if depth != 1 or not fits:
+                    where = f"{folder}/<city>/<city>_<sequence>_<frame>{ending}"
+                    raise DatasetError(f"{path}: expected {where}")
+                found.add((name[: -len(ending)], city))
             elif f"_{folder.parent.name}" not in name or not name.endswith((".png", ".json")):
                 if not os.path.exists(path):
                     raise DatasetError(f"{path}: a link to nothing")
@@ -129,11 +130,11 @@ def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]
     if foreign:
         what = f"{len(foreign)} pictures not named *{ending} are passed over, such as {foreign[0]}"
         note(f"{folder}: {what}")
-    if not cities:
+    if not found:
         missing = [path for path in (root, folder.parent, folder) if not path.is_dir()]
         what = f"{missing[0]}: no such folder" if missing else f"{folder}: the split is empty"
         raise DatasetError(f"{what}, expected <root>/{part}/<city>/*{ending}")
-    return set(cities.items())
+    return found
 
 
 @cache
