@@ -59,7 +59,7 @@ def read_photo(source: Path | str | bytes, name: str | None = None) -> np.ndarra
         bits = 16 if image.format in ("PPM", "JPEG2000") else 12 if tags.get(BITS) == (12,) else 0
         stored = str(image.tile)  # such as "RGB;16B"; forgotten once it is loaded
         image.load()
-        if ";16B" in stored or ";16L" in stored:
+        if ";16" in stored:
             pixels = np.asarray(image)  # of which Pillow keeps the upper bytes
             if pixels.ndim == 3 and pixels[..., :3].max() < 64:
                 what = "16-bit colours that use 14 bits or fewer"

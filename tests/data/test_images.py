@@ -85,6 +85,16 @@ def test_broken_metadata_does_not_refuse_the_picture() -> None:
     assert np.array_equal(read_photo(content), halves())
 
 
+def tiff(values: np.ndarray) -> bytes:
+    """A compressed TIFF file of colours (H, W, 3) of 16 bits, which Pillow can't write."""
+    height, data = len(values), zlib.compress(values.astype("<u2").tobytes())
+    tags = [(256, values.shape[1]), (257, height), (258, 134), (259, 8), (262, 2), (273, 140),
+            (277, 3), (278, height), (279, len(data)), (284, 1)]
+    entries = [struct.pack("<HHII", tag, 3, 3 if tag == 258 else 1, value) for tag, value in tags]
+    start = b"II*\0" + struct.pack("<IH", 8, len(tags)) + b"".join(entries)
+    return start + struct.pack("<IHHH", 0, 16, 16, 16) + data
+
+
 def test_colours_of_16_bits() -> None:
     row = b"\0" + struct.pack(">HHH", 65535, 32768, 0) * 20
     assert read_photo(png(20, 20, 16, 2, row * 20))[5, 5].tolist() == [255, 128, 0]
@@ -93,6 +103,8 @@ def test_colours_of_16_bits() -> None:
     row = b"\0" + struct.pack(">HHH", 4095, 2048, 0) * 20  # 12 bits, which Pillow would blacken
     with pytest.raises(ImageError, match="16-bit colours that use 14 bits or fewer"):
         read_photo(png(20, 20, 16, 2, row * 20))
+    with pytest.raises(ImageError, match="16-bit colours that use 14 bits or fewer"):
+        read_photo(tiff(np.full((20, 20, 3), 4095)))
 
 
 def pgm(values: np.ndarray, highest: int) -> bytes:
