@@ -153,8 +153,7 @@ def next_epoch(state: TrainingState, batches: Iterator, bar: tqdm) -> dict[str, 
     state.next_epoch = number = epoch + 1
     row = None
     if number == config.epochs or number % config.validate_every == 0:
-        if state.average is not None:  # each process has batch norms' statistics of its own
-            broadcast([*state.average.module.buffers()])
+        broadcast([*state.scored_model.buffers()])  # each process has batch norms' of its own
         val_loss, confusion = validate(state)
         row = {"epoch": number, "learning_rate": rate, "train_loss": loss, "val_loss": val_loss,
                "val_miou": mean_iou(confusion), "val_pixel_accuracy": pixel_accuracy(confusion)}
@@ -208,7 +207,7 @@ def train_one_epoch(state: TrainingState, batches: Iterable[list[Tensor]], bar: 
 def validate(state: TrainingState) -> tuple[float, np.ndarray]:
     """Mean loss and int64 confusion matrix over the scored split, shared among all processes."""
     accelerator, cache = state.accelerator, state.validation
-    model = (state.prepared if state.average is None else state.scored_model).eval()
+    model = state.scored_model.eval()  # not DDP's wrapper, which waits for shares without a scene
     device, batch_size = accelerator.device, max(1, state.config.batch_size // 2)
     classes = dataset_spec(state.config.dataset).class_set.num_classes
     confusion = torch.zeros(classes**2, dtype=torch.int64, device=device)

@@ -14,8 +14,7 @@ STEP_EPOCHS = 10  # epochs between the drops of the step decay
 def parameter_groups(model: nn.Module, config: RunConfig) -> list[dict[str, Any]]:
     """Parameters by learning rate (`encoder_rate` is a factor for `model.encoder`) and decay.
 
-    Norms, biases and what the architecture lists in `no_weight_decay` are not decayed unless the
-    config says `decay_all`.
+    Norms, biases and the architecture's `no_weight_decay` are not decayed, but with `decay_all`.
     """
     exempt = tuple(getattr(model, "no_weight_decay", ()))
     groups: dict[tuple[float, float], dict[str, Any]] = {}

@@ -579,18 +579,15 @@ def test_init_from_another_architecture_is_refused(home: Path) -> None:
 # --- refusals ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("changes", "options", "message"),
-    [
-        ({"batch_size": 7}, {}, "batch_size 7 is larger than the training split of 6 images"),
-        ({"batch_size": 4, "train_images": 3}, {}, "training split of 3 images; use at most 3"),
-        ({"skips": 2}, {}, "skips 2: not an option of fcn"),
-        ({}, {"device": "tpu"}, "device 'tpu' is unknown; choose one of: cuda, mps, cpu"),
-        ({}, {"device": "cuda:99"}, "device 'cuda:99' is not available here"),
-        ({}, {"device": "cpu:x"}, "device 'cpu:x' is not available here"),
-        ({}, {"tracker": "tensorboard"}, "tracker 'tensorboard' is unknown.*: none, wandb"),
-    ],
-)
+@pytest.mark.parametrize(("changes", "options", "message"), [
+    ({"batch_size": 7}, {}, "batch_size 7 is larger than the training split of 6 images"),
+    ({"batch_size": 4, "train_images": 3}, {}, "training split of 3 images; use at most 3"),
+    ({"skips": 2}, {}, "skips 2: not an option of fcn"),
+    ({}, {"device": "tpu"}, "device 'tpu' is unknown; choose one of: cuda, mps, cpu"),
+    ({}, {"device": "cuda:99"}, "device 'cuda:99' is not available here"),
+    ({}, {"device": "cpu:x"}, "device 'cpu:x' is not available here"),
+    ({}, {"tracker": "tensorboard"}, "tracker 'tensorboard' is unknown.*: none, wandb"),
+])
 def test_a_run_that_cannot_work_is_refused_before_training(home, changes, options, message) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         train(changed(**changes), **options)
@@ -666,13 +663,10 @@ def test_accelerates_variables_change_nothing(home: Path, tmp_path, monkeypatch)
     assert {name: os.environ.get(name) for name in before} == before
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "message"),
-    [
-        ("WORLD_SIZE", "2", "WORLD_SIZE is set .2. without LOCAL_RANK; start with torchrun, or"),
-        ("LOCAL_RANK", "0", "MASTER_ADDR expected.*; start with torchrun, or unset"),
-    ],
-)
+@pytest.mark.parametrize(("name", "value", "message"), [
+    ("WORLD_SIZE", "2", "WORLD_SIZE is set .2. without LOCAL_RANK; start with torchrun, or"),
+    ("LOCAL_RANK", "0", "MASTER_ADDR expected.*; start with torchrun, or unset"),
+])
 def test_half_of_a_launchers_variables_is_one_line(home, monkeypatch, name, value, message) -> None:
     for each in ("WORLD_SIZE", "LOCAL_RANK"):  # accelerate leaves both behind, and other threads
         monkeypatch.setenv(each, "")
@@ -710,34 +704,37 @@ for values in json.loads(sys.argv[1]):
     accelerator = make_accelerator(config, torch.device("cpu"))
     assert accelerator.num_processes == int(os.environ["WORLD_SIZE"]) == 2
     scores = evaluate(network, config, "val", progress=False, accelerator=accelerator).scores
-    with open(f"{config.model}.{accelerator.process_index}", "w") as file:
+    with open(f"{config.run_id}.{accelerator.process_index}", "w") as file:
         json.dump(scores, file)
 """
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_score_like_one(home: Path, tmp_path: Path) -> None:
+def test_two_processes_train_and_score_like_one(tree: Path, tmp_path: Path) -> None:
+    for scene in list_scenes(tree, "val")[1:]:  # so that one process has none to score
+        for file in tree.rglob(f"{scene.name}*"):
+            file.unlink()
     # Six scenes in each batch: an epoch is one step with the gradient of the whole split.
     config = changed(batch_size=6, epochs=10)
     # Batch statistics are of each process's images, and their running mean is the first one's.
     other = changed(model="unet", ema=0.8, batch_size=6, epochs=2)
+    third = changed(model="unet", batch_size=6, epochs=1)
     alone = train(config, results=tmp_path / "alone")
     (tmp_path / "script.py").write_text(SCRIPT)
     launch = f"{sys.executable} -m torch.distributed.run --standalone --nproc_per_node 2 script.py"
     variables = {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(loop.__file__).parents[2])}
-    command = [*launch.split(), json.dumps([config.to_dict(), other.to_dict()])]
-    output = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, env=os.environ | variables, text=True
-    )
+    command = [*launch.split(), json.dumps([each.to_dict() for each in (config, other, third)])]
+    output = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300,
+                            env=os.environ | variables)
     assert output.returncode == 0, output.stderr[-3000:]
     assert output.stdout.count("training 10 epochs") == 1
     # Scored by one process, the weights that two trained give the very same counts.
-    for each in (other, config):
+    for each in (third, other, config):
         together = load_record(each.run_id)
         assert together.environment["processes"] == 2
         scores = evaluate(together.load_model(), each, "val", progress=False).scores
         for rank in (0, 1):
-            assert json.loads((tmp_path / f"{each.model}.{rank}").read_text()) == scores
+            assert json.loads((tmp_path / f"{each.run_id}.{rank}").read_text()) == scores
         assert together.scores["val"] == scores
 
     # Trained by two, the run differs by rounding and by the mean of two means of unequal numbers
