@@ -121,8 +121,7 @@ def predict(
 ) -> None:
     """Segment street photographs of any size: label ids, colours and an overlay of each.
 
-    Folders in folders are kept. Named like scenes of Cityscapes, the label ids can be handed to its
-    evaluator as they lie.
+    Folders in folders are kept. Label ids of Cityscapes' scenes are named as its evaluator wants.
 
     Args:
         photos: Pictures, or folders of them.
@@ -249,6 +248,10 @@ def exit_code(call: Callable[[], Any]) -> int:
         if silent and isinstance(problem, ConfigError):
             return 2  # every process has the same options
         message = str(problem)
+    except (MemoryError, RuntimeError) as problem:
+        if not re.search("out of memory|MemoryError|allocate memory", repr(problem)):
+            raise
+        message = "out of memory; smaller batches (train: --accumulation 2) or images need less"
     except OSError as problem:
         if problem.errno is None:
             raise

@@ -74,8 +74,14 @@ def atomic_folder(target: Path) -> Iterator[Path]:
     """
     target = Path(os.path.realpath(target))  # a link to another disk stays one
     temporary, retired = (target.with_name(f".{target.name}.{end}") for end in ("tmp", "old"))
-    for leftover in (temporary, retired):
-        shutil.rmtree(leftover, ignore_errors=True)
+
+    def tidy() -> None:
+        if retired.exists() and not target.exists():
+            retired.rename(target)
+        for leftover in (temporary, retired):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+    tidy()
     temporary.mkdir(parents=True)
     try:
         yield temporary
@@ -83,10 +89,7 @@ def atomic_folder(target: Path) -> Iterator[Path]:
             target.rename(retired)
         temporary.rename(target)
     finally:
-        if retired.exists() and not target.exists():
-            retired.rename(target)
-        for leftover in (temporary, retired):
-            shutil.rmtree(leftover, ignore_errors=True)
+        tidy()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -3,7 +3,6 @@
 Text of scores imports pandas and SciPy where it is made, so that the rest is there at once.
 """
 
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,11 +30,10 @@ def setting_name(field: str) -> str:
 
 
 def setting_value(value: Any) -> str:
-    """A field's value with three significant digits at most: "0.001", "0.316", "96×192"."""
+    """A field's value, numbers with three significant digits: "0.001", "0.316", "96×192"."""
     if isinstance(value, (tuple, list)):
         return "×".join(setting_value(part) for part in value)
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return f"{value:.3g}" if number else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def claim(sentence: str, holds: object) -> None:
@@ -103,7 +101,7 @@ def score_note(record: Record) -> str:
 def score_table(scores: dict[str, Any]) -> str:
     """The scores of one split as text: by class, the means with the mIoU's interval, by city."""
     import pandas as pd
-    if scores["pixel_accuracy"] is None:
+    if scores.get("pixel_accuracy") is None:
         return "nothing is scored: its masks hold no pixel of a class"
     names = scores["classes"]
     iiou = scores["iiou"] or [None] * len(names)

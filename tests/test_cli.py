@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from seglib import cli, paths
@@ -104,18 +105,15 @@ def test_verify_repeats_the_record(cityscapes_home, capsys):
     assert "1 recorded rows repeated to every digit" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("option", "value", "expected"),
-    [
-        ("--model", "alexnet", "fcn, unet"),
-        ("--dataset", "kitti", "miniscapes, miniscapes2560, camvid"),
-        ("--optimizer", "sgd", "adam, adamw, adamax"), ("--epochs", "0", "1 or more"),
-        ("--batch-size", "7", "at most 6"), ("--init-from", "nothing", "nothing"),
-        ("--learning-rate", "fast", "learning-rate"), ("--image-size", "32 -1", "above 0"),
-        ("--widht", "3", "did you mean --width?"), ("--width", "x", "--width INT, found"),
-        ("--crop-size", "3", "expected --crop-size INT INT, found '3'"), ("--scale", "", "value"),
-    ],
-)
+@pytest.mark.parametrize(("option", "value", "expected"), [
+    ("--model", "alexnet", "fcn, unet"),
+    ("--dataset", "kitti", "miniscapes, miniscapes2560, camvid"),
+    ("--optimizer", "sgd", "adam, adamw, adamax"), ("--epochs", "0", "1 or more"),
+    ("--batch-size", "7", "at most 6"), ("--init-from", "nothing", "nothing"),
+    ("--learning-rate", "fast", "learning-rate"), ("--image-size", "32 -1", "above 0"),
+    ("--widht", "3", "did you mean --width?"), ("--width", "x", "--width INT, found"),
+    ("--crop-size", "3", "expected --crop-size INT INT, found '3'"), ("--scale", "", "value"),
+])
 def test_options_that_cannot_work(cityscapes_home, capsys, option, value, expected):
     assert expected in refused(capsys, *SMALL, option, *value.split())
     assert "an argument is empty" in refused(capsys, *SMALL, option, "")
@@ -135,6 +133,8 @@ def test_a_full_disk_is_told_with_what_to_do(capsys):
     assert cli.exit_code(write) == 2
     line = "seglib: error: results/x: No space left on device; free some space and rerun\n"
     assert capsys.readouterr().err == line
+    assert cli.exit_code(lambda: torch.empty(1 << 50)) == 2
+    assert capsys.readouterr().err.startswith("seglib: error: out of memory; smaller batches")
 
 
 def test_help_of_every_command(capsys, monkeypatch):
@@ -259,19 +259,16 @@ def test_sweep_and_study_list_without_training(cityscapes_home, capsys):
     assert list_records() == []
 
 
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        (["study", "--budget", "2x"], "2h, 90m or 1h30m"),
-        (["study", "--dataset", "paris"], "choose one of: miniscapes"),
-        (["sweep", "--plan", "nosuch.toml"], "nosuch.toml: cannot be read"),
-        (["sweep", "--list", "--device", "cpu"], "leave --budget and --device out"),
-        (["study", "--list", "--budget", "2h"], "leave --budget and --device out"),
-        (["study", "--dataset"], "--dataset needs a value"),
-        (["study", "--dataset", "cityscapes"], "no such run at scale cpu; try --scale gpu"),
-        (["study", "--group", "model"], "did you mean 'models'?"),
-        (["measure", "nosuch"], "run 'nosuch' has no record"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "words"), [
+    (["study", "--budget", "2x"], "2h, 90m or 1h30m"),
+    (["study", "--dataset", "paris"], "choose one of: miniscapes"),
+    (["sweep", "--plan", "nosuch.toml"], "nosuch.toml: cannot be read"),
+    (["sweep", "--list", "--device", "cpu"], "leave --budget and --device out"),
+    (["study", "--list", "--budget", "2h"], "leave --budget and --device out"),
+    (["study", "--dataset"], "--dataset needs a value"),
+    (["study", "--dataset", "cityscapes"], "no such run at scale cpu; try --scale gpu"),
+    (["study", "--group", "model"], "did you mean 'models'?"),
+    (["measure", "nosuch"], "run 'nosuch' has no record"),
+])
 def test_a_wrong_plan_is_one_line(cityscapes_home, capsys, arguments, words):
     assert words in refused(capsys, *arguments)

@@ -158,18 +158,15 @@ def rename(record: Record) -> None:
     record.path.rename(record.path.with_name("miniscapes-fcn-00000000"))
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda record: (record.path / "scores.json").write_text("{"), "scores.json: not valid"),
-        (lambda record: (record.path / "environment.json").unlink(), "environment.json: cannot be"),
-        (lambda record: (record.path / "SHA256SUMS").unlink(), "SHA256SUMS: cannot be read"),
-        (lambda record: edited(record, "environment.json", b"[]"), "expected an object of named"),
-        (lambda record: edited(record, "config.json", {"colour": 1}), "config field 'colour'"),
-        (lambda record: edited(record, "config.json", {"model": "segnet"}), "model 'segnet' is"),
-        (rename, "config.json: is the config of miniscapes-fcn-.*, not of miniscapes-fcn-00000000"),
-    ],
-)
+@pytest.mark.parametrize(("damage", "message"), [
+    (lambda record: (record.path / "scores.json").write_text("{"), "scores.json: not valid"),
+    (lambda record: (record.path / "environment.json").unlink(), "environment.json: cannot be"),
+    (lambda record: (record.path / "SHA256SUMS").unlink(), "SHA256SUMS: cannot be read"),
+    (lambda record: edited(record, "environment.json", b"[]"), "expected an object of named"),
+    (lambda record: edited(record, "config.json", {"colour": 1}), "config field 'colour'"),
+    (lambda record: edited(record, "config.json", {"model": "segnet"}), "model 'segnet' is"),
+    (rename, "config.json: is the config of miniscapes-fcn-.*, not of miniscapes-fcn-00000000"),
+])
 def test_a_damaged_record_takes_no_other_down(record: Record, capsys, damage, message) -> None:
     other = save(dataclasses.replace(CONFIG, seed=1))
     damage(record)
@@ -238,6 +235,10 @@ def test_atomic_folders_replace_the_old_one_as_a_whole(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), atomic_folder(target) as temporary:
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+    assert [path.name for path in target.iterdir()] == ["2"]
+    target.rename(tmp_path / ".folder.old")  # where a process is killed between two renames
+    with pytest.raises(RuntimeError), atomic_folder(target) as temporary:
+        raise RuntimeError
     assert [path.name for path in target.iterdir()] == ["2"]
 
 

@@ -58,8 +58,8 @@ def test_difference_text_has_signs():
 
 def test_settings_are_named_and_written_shortly():
     assert setting_name("weight_decay") == "weight decay"
-    values = (1e-4, math.sqrt(0.1), 0, (96, 192), "adamw", True)
-    assert [setting_value(v) for v in values] == ["0.0001", "0.316", "0", "96×192", "adamw", "True"]
+    values = (1e-4, math.sqrt(0.1), 0, (96, 2560), "sgd", True)
+    assert [setting_value(v) for v in values] == ["0.0001", "0.316", "0", "96×2560", "sgd", "True"]
 
 
 def test_a_claim_is_marked_by_whether_it_is_true(capsys):

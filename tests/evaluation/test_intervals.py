@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
+from seglib.errors import ConfigError
 from seglib.evaluation.intervals import bootstrap_interval, holm, paired_difference, resample
 from seglib.evaluation.metrics import cities_of
 
@@ -83,6 +84,14 @@ def test_equal_networks_differ_by_chance_in_a_twentieth(seeds: int) -> None:
     assert 0.02 <= np.mean(found) <= 0.065
     assert np.mean(real) > 0.95
     assert seeds > 1 or np.mean(frame_by_frame) > 0.15
+
+
+def test_scores_without_counts_per_image_have_no_interval() -> None:
+    scores = scored(np.full(len(NAMES), TRUE))
+    kept = {key: value for key, value in scores.items() if key != "images"}  # as a sweep keeps them
+    for runs in (kept, [scores, kept]):
+        with pytest.raises(ConfigError, match="scores without counts per image"):
+            bootstrap_interval(runs)
 
 
 def test_blocks_are_neighbours_of_one_drive_and_every_frame_counts_alike() -> None:
