@@ -218,8 +218,7 @@ def _packed(scores: dict[str, Any]) -> dict[str, Any]:
     images = scores.get("images")
     if isinstance(images, dict):  # not packed yet
         columns = json.dumps({k: _transposed(v) for k, v in images.items()}, separators=(",", ":"))
-        packed = base64.b85encode(lzma.compress(columns.encode())).decode()
-        scores = scores | {"images": packed}
+        scores = scores | {"images": base64.b85encode(lzma.compress(columns.encode())).decode()}
     return scores
 
 

@@ -126,17 +126,14 @@ def rename(folder):
         path.rename(path.with_name("holiday photo.png"))
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (remove(MASK), f"{MASK}: no such file"), (remove(IMAGE), f"{IMAGE}: no such file"),
-        (remove(IMAGE, MASK), "val: the split is empty"), (cut, f"{IMAGE}: .*truncated"),
-        (mask(0, (18, 23)), f"{MASK}: mask is 18x23.*its image is 18x24"),
-        (repeat, "0016E5_f7959.png: the same frame as 0016E5_07959.png"),
-        (mask(12), "label byte 12 is not one of CamVid's 0..11"),
-        (rename, "holiday photo.png: expected a name such as"),
-    ],
-)
+@pytest.mark.parametrize(("damage", "message"), [
+    (remove(MASK), f"{MASK}: no such file"), (remove(IMAGE), f"{IMAGE}: no such file"),
+    (remove(IMAGE, MASK), "val: the split is empty"), (cut, f"{IMAGE}: .*truncated"),
+    (mask(0, (18, 23)), f"{MASK}: mask is 18x23.*its image is 18x24"),
+    (repeat, "0016E5_f7959.png: the same frame as 0016E5_07959.png"),
+    (mask(12), "label byte 12 is not one of CamVid's 0..11"),
+    (rename, "holiday photo.png: expected a name such as"),
+])
 def test_bad_folders_leave_nothing(published, home, damage, message):
     damage(published)
     with pytest.raises(DatasetError, match=message) as caught:

@@ -52,16 +52,13 @@ def test_confusion_equals_counting_pixel_by_pixel(width: int) -> None:
     assert np.array_equal(flipped, expected)
 
 
-@pytest.mark.parametrize(
-    ("truth", "prediction", "message"),
-    [
-        (np.zeros((2, 2), np.uint8), np.full((2, 2), 3, np.uint8), "prediction holds index 3"),
-        (np.full((2, 2), 255, np.uint8), np.full((2, 2), 255, np.uint8), "prediction holds index"),
-        (np.full((2, 2), 7, np.uint8), np.zeros((2, 2), np.uint8), "truth holds index 7"),
-        (np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8), "shape"),
-        (np.zeros((2, 2), np.int64), np.zeros((2, 2), np.uint8), "uint8"),
-    ],
-)
+@pytest.mark.parametrize(("truth", "prediction", "message"), [
+    (np.zeros((2, 2), np.uint8), np.full((2, 2), 3, np.uint8), "prediction holds index 3"),
+    (np.full((2, 2), 255, np.uint8), np.full((2, 2), 255, np.uint8), "prediction holds index"),
+    (np.full((2, 2), 7, np.uint8), np.zeros((2, 2), np.uint8), "truth holds index 7"),
+    (np.zeros((2, 3), np.uint8), np.zeros((3, 2), np.uint8), "shape"),
+    (np.zeros((2, 2), np.int64), np.zeros((2, 2), np.uint8), "uint8"),
+])
 def test_confusion_refuses_what_it_cannot_count(truth, prediction, message) -> None:
     with pytest.raises(ValueError, match=message):
         metrics.confusion_matrix(truth, prediction, 3)

@@ -32,13 +32,10 @@ def assert_equal_to_official(annotation):
     assert np.array_equal(color_mask(label_ids), np.asarray(createLabelImage(official, "color")))
 
 
-@pytest.mark.parametrize(
-    ("split", "city", "index", "size"),
-    [
-        ("train", "altenbruck", 0, (256, 512)), ("train", "dornwick", 3, (256, 512)),
-        ("val", "ilverton", 10, (180, 321)), ("test", "morvessa", 6, (512, 1024)),
-    ],
-)
+@pytest.mark.parametrize(("split", "city", "index", "size"), [
+    ("train", "altenbruck", 0, (256, 512)), ("train", "dornwick", 3, (256, 512)),
+    ("val", "ilverton", 10, (180, 321)), ("test", "morvessa", 6, (512, 1024)),
+])
 def test_generated_scenes_equal_official_masks(split, city, index, size):
     scene = render_scene(5, split, city, index, size)
     assert len(scene.polygons["objects"]) > 30 and len(scene.coarse_polygons["objects"]) > 5

@@ -159,16 +159,13 @@ def test_odd_sizes_and_the_largest(size):
     assert scene.image.std() > 20 or min(size) < 20
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"size": (0, 512)}, "size"), ({"size": (256, -1)}, "size"),
-        ({"size": (1025, 2048)}, "1024x2048"), ({"size": (256.5, 512)}, "size"),
-        ({"size": "big"}, "size"), ({"counts": {"training": 3}}, "unknown split 'training'"),
-        ({"counts": {"train": -1}}, "train: -1"), ({"seed": -1}, "seed"),
-        ({"workers": 0}, "workers"),
-    ],
-)
+@pytest.mark.parametrize(("change", "message"), [
+    ({"size": (0, 512)}, "size"), ({"size": (256, -1)}, "size"),
+    ({"size": (1025, 2048)}, "1024x2048"), ({"size": (256.5, 512)}, "size"),
+    ({"size": "big"}, "size"), ({"counts": {"training": 3}}, "unknown split 'training'"),
+    ({"counts": {"train": -1}}, "train: -1"), ({"seed": -1}, "seed"),
+    ({"workers": 0}, "workers"),
+])
 def test_wrong_options_get_one_line(tmp_path, change, message):
     with pytest.raises(ValueError) as caught:
         generate(tmp_path, **{"counts": {"val": 1}, "progress": False, **change})

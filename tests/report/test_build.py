@@ -78,14 +78,11 @@ def test_a_condition_may_name_several_numbers_and_take_several_lines():
     assert len([*build.cases('n("<dataset>/<model>") > 1')]) == 2 * 4
 
 
-@pytest.mark.parametrize(
-    ("condition", "message"),
-    [
-        ('n("<sky|car>") < 80', "the records don't bear out (n(\"sky\") < 80)"),
-        ('n("sku") > 1', "number 'sku' is unknown; choose one of: sky, car; did you mean 'sky'?"),
-        ('n("sky") >', "invalid syntax"), ('open("x")', "name 'open' is not defined"),
-    ],
-)
+@pytest.mark.parametrize(("condition", "message"), [
+    ('n("<sky|car>") < 80', "the records don't bear out (n(\"sky\") < 80)"),
+    ('n("sku") > 1', "number 'sku' is unknown; choose one of: sky, car; did you mean 'sky'?"),
+    ('n("sky") >', "invalid syntax"), ('open("x")', "name 'open' is not defined"),
+])
 def test_a_claim_that_is_false_or_broken_is_told_with_line_and_sentence(condition, message):
     text = f'It rains. The sky,\n% holds: n("sky") > 1\nblue, is {{}}.\n% holds: {condition}\nOn.'
     with pytest.raises(SeglibError) as caught:
@@ -127,19 +124,16 @@ def test_latex_in_a_record_stays_text(monkeypatch):
     assert harmless in found["versions"].text and harmless in found["coarse least"].text
 
 
-@pytest.mark.parametrize(
-    ("number", "text"),
-    [
-        (build.setting(r"50 % x & {y} \input $1 #2 ~^"), r"50 \% x \& \{y\} \textbackslash{}input "
-         r"\$1 \#2 \textasciitilde{}\textasciicircum{}"),
-        (build.number(12345.6), r"12\,346"), (build.percent(0.5637), r"56.4\,\%"),
-        (build.percent(None), "n/a"),
-        (build.percent(0.5637, bounds=(0.548, 0.577)), r"56.4\,\% (54.8 to 57.7)"),
-        (build.points((-0.014, -0.023, -0.005, 0.01)), "$-$1.4~points ($-$2.3 to $-$0.5)"),
-        (build.points((0.142, 0.126, 0.157, 0.001), ".1f"), "14.2~points (12.6 to 15.7)"),
-        (build.listed(["a", "b", "c_1"]), r"a, b and c\_1"),
-    ],
-)
+@pytest.mark.parametrize(("number", "text"), [
+    (build.setting(r"50 % x & {y} \input $1 #2 ~^"), r"50 \% x \& \{y\} \textbackslash{}input "
+     r"\$1 \#2 \textasciitilde{}\textasciicircum{}"),
+    (build.number(12345.6), r"12\,346"), (build.percent(0.5637), r"56.4\,\%"),
+    (build.percent(None), "n/a"),
+    (build.percent(0.5637, bounds=(0.548, 0.577)), r"56.4\,\% (54.8 to 57.7)"),
+    (build.points((-0.014, -0.023, -0.005, 0.01)), "$-$1.4~points ($-$2.3 to $-$0.5)"),
+    (build.points((0.142, 0.126, 0.157, 0.001), ".1f"), "14.2~points (12.6 to 15.7)"),
+    (build.listed(["a", "b", "c_1"]), r"a, b and c\_1"),
+])
 def test_numbers_as_they_are_printed(number, text):
     assert number.text == text
 

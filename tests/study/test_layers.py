@@ -69,16 +69,13 @@ def test_shared_parameters_count_once():
     assert (table["multiply_adds"] == 9 * 16).all()
 
 
-@pytest.mark.parametrize(
-    ("layers", "side"),
-    [
-        ([nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1)], 5),
-        ([nn.Conv2d(3, 3, 7, stride=2), nn.MaxPool2d(3, 2)], 11),  # ResNet's stem
-        ([nn.Conv2d(3, 3, 3, dilation=4)], 9), ([nn.AdaptiveAvgPool2d(1)], None),
-        # Three pixels of a doubled map come from two, whatever the alignment.
-        ([nn.ConvTranspose2d(3, 3, 2, stride=2), nn.Conv2d(3, 3, 3)], 2),
-    ],
-)
+@pytest.mark.parametrize(("layers", "side"), [
+    ([nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1)], 5),
+    ([nn.Conv2d(3, 3, 7, stride=2), nn.MaxPool2d(3, 2)], 11),  # ResNet's stem
+    ([nn.Conv2d(3, 3, 3, dilation=4)], 9), ([nn.AdaptiveAvgPool2d(1)], None),
+    # Three pixels of a doubled map come from two, whatever the alignment.
+    ([nn.ConvTranspose2d(3, 3, 2, stride=2), nn.Conv2d(3, 3, 3)], 2),
+])
 def test_receptive_field_by_hand(layers, side):
     assert receptive_field(nn.Sequential(*layers)) == side
 

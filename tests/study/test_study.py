@@ -121,32 +121,29 @@ def test_a_run_that_two_groups_need_is_listed_once_with_all_that_is_asked(plan):
     assert labels == ["seed 0", "loss: Dice, seed 0", "seed 1", "loss: Dice, seed 1", "sweep"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        ('name = "models"', 'nam = "models"', "'nam' is unknown"),
-        ('datasets = ["cityscapes"]', 'datasets = ["paris"]', "'paris' is unknown"),
-        ('factors = ["loss"]', 'factors = ["los"]', "'los' is unknown"),
-        ("width = 4", "widht = 4", "'widht' is unknown"), ("width = 4", "width = -4", "width -4"),
-        ("width = 4", 'dataset = "camvid"', "'dataset'"),
-        ("halvings = 1", "halving = 1", 'extra key(s): "halving"'),
-        ('name = "models"', 'name = "models"\ncompared = true', "need to be measured"),
-        ('splits = ["test"]', f"measured = true\n{ON_BOTH}", "runs trained with_val are scored"),
-        ('splits = ["test"]', f'splits = ["val+flip"]\n{ON_BOTH}', "runs trained with_val are sc"),
-        ('models = ["unet"]', "", "required key"),
-        ('models = ["unet"]', 'models = ["unet"]\nlike = ["tiny"]', "'tiny' is unknown"),
-        ('splits = ["test"]', 'splits = "test"', "'splits' of dict is not a list"),
-        ('splits = ["test"]', 'splits = ["tset"]', "did you mean 'test'?"),
-        ('splits = ["test"]', 'recipes = "recipe"', "'recipes' is unknown"),
-        ('splits = ["test"]', "per_model = { fnc = {} }", "did you mean 'fcn'?"),
-        ('splits = ["test"]', "per_model = { unet = { seed = 1 } }", "name seeds of the group"),
-        ('name = "halving"', 'name = "halving"\nseeds = [1]', "a sweep has no seeds"),
-        ('name = "models"', 'name = "\\u001b[31m"\nseeds = 3', "group '\\x1b[31m'"),
-        ('"Dice" = { loss = "dice" }', 'loss = "dice"', "is not a dict"),
-        (PLAN, "[cpu]", "'cpu' of dict is not a list"),
-        ("[[cpu]]", "[[cpus]]", "'cpus' is unknown"), ("[[cpu]]", "[[cpu]", "not valid TOML"),
-    ],
-)
+@pytest.mark.parametrize(("old", "new", "words"), [
+    ('name = "models"', 'nam = "models"', "'nam' is unknown"),
+    ('datasets = ["cityscapes"]', 'datasets = ["paris"]', "'paris' is unknown"),
+    ('factors = ["loss"]', 'factors = ["los"]', "'los' is unknown"),
+    ("width = 4", "widht = 4", "'widht' is unknown"), ("width = 4", "width = -4", "width -4"),
+    ("width = 4", 'dataset = "camvid"', "'dataset'"),
+    ("halvings = 1", "halving = 1", 'extra key(s): "halving"'),
+    ('name = "models"', 'name = "models"\ncompared = true', "need to be measured"),
+    ('splits = ["test"]', f"measured = true\n{ON_BOTH}", "runs trained with_val are scored"),
+    ('splits = ["test"]', f'splits = ["val+flip"]\n{ON_BOTH}', "runs trained with_val are sc"),
+    ('models = ["unet"]', "", "required key"),
+    ('models = ["unet"]', 'models = ["unet"]\nlike = ["tiny"]', "'tiny' is unknown"),
+    ('splits = ["test"]', 'splits = "test"', "'splits' of dict is not a list"),
+    ('splits = ["test"]', 'splits = ["tset"]', "did you mean 'test'?"),
+    ('splits = ["test"]', 'recipes = "recipe"', "'recipes' is unknown"),
+    ('splits = ["test"]', "per_model = { fnc = {} }", "did you mean 'fcn'?"),
+    ('splits = ["test"]', "per_model = { unet = { seed = 1 } }", "name seeds of the group"),
+    ('name = "halving"', 'name = "halving"\nseeds = [1]', "a sweep has no seeds"),
+    ('name = "models"', 'name = "\\u001b[31m"\nseeds = 3', "group '\\x1b[31m'"),
+    ('"Dice" = { loss = "dice" }', 'loss = "dice"', "is not a dict"),
+    (PLAN, "[cpu]", "'cpu' of dict is not a list"),
+    ("[[cpu]]", "[[cpus]]", "'cpus' is unknown"), ("[[cpu]]", "[[cpu]", "not valid TOML"),
+])
 def test_a_plan_with_a_mistake_is_one_line_that_names_it(plan, old, new, words):
     plan.write_text(PLAN.replace(old, new, 1))
     with pytest.raises(ConfigError) as problem:

@@ -81,17 +81,14 @@ def test_a_stamped_notebook_keeps_the_contract(path: Path, tmp_path: Path) -> No
     assert f"{BADGE_LINK}{path.name}" in copy.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "", "github.com/somebody/study", "http://github.com/somebody/study",
-        "git@github.com:somebody/study.git", "https://github.com/somebody",
-        "https://user:secret@github.com/somebody/study",
-        "https://github.com/somebody/study; rm -rf ~", 'https://github.com/somebody/"study',
-        "https://github.com/somebody/$(id)", "https://github.com/somebody/study\nfile:///x",
-        "https://github.com/somebody/stüdy", "https://github.com/somebody/study?tab=readme",
-    ],
-)
+@pytest.mark.parametrize("address", [
+    "", "github.com/somebody/study", "http://github.com/somebody/study",
+    "git@github.com:somebody/study.git", "https://github.com/somebody",
+    "https://user:secret@github.com/somebody/study",
+    "https://github.com/somebody/study; rm -rf ~", 'https://github.com/somebody/"study',
+    "https://github.com/somebody/$(id)", "https://github.com/somebody/study\nfile:///x",
+    "https://github.com/somebody/stüdy", "https://github.com/somebody/study?tab=readme",
+])
 def test_an_address_that_cannot_work_is_one_line(notebook: Path, capsys, address: str) -> None:
     before = notebook.read_bytes()
     with pytest.raises(ConfigError) as caught:

@@ -93,18 +93,15 @@ def test_large_scenes_are_reduced_after_they_are_scored() -> None:
     assert scene["models"][0]["iou"][:2] == [0.5, 0.0]
 
 
-@pytest.mark.parametrize(
-    ("scenes", "predictions", "line"),
-    [
-        ([], {}, "no scene"), ([("a", PHOTO), ("a", PHOTO)], {}, "two scenes are called 'a'"),
-        ([("a", PHOTO, truth(20, 40))], {}, "truth of scene 'a': shape"),
-        ([("a", PHOTO, truth() + 3)], {}, "class index 3 is not in three"),
-        ([("a", PHOTO)], {"U": {"b": truth()}}, "unknown scene 'b'"),
-        ([("a", PHOTO)], {"U": {"a": truth()}}, "'U' for scene 'a': class index 255"),
-        ([("a", PHOTO.astype(float))], {}, "scene 'a': expected an array of uint8 RGB"),
-        ([("a", PHOTO)], {"U": {"a": truth().astype(int)}}, "expected uint8 class indices"),
-    ],
-)
+@pytest.mark.parametrize(("scenes", "predictions", "line"), [
+    ([], {}, "no scene"), ([("a", PHOTO), ("a", PHOTO)], {}, "two scenes are called 'a'"),
+    ([("a", PHOTO, truth(20, 40))], {}, "truth of scene 'a': shape"),
+    ([("a", PHOTO, truth() + 3)], {}, "class index 3 is not in three"),
+    ([("a", PHOTO)], {"U": {"b": truth()}}, "unknown scene 'b'"),
+    ([("a", PHOTO)], {"U": {"a": truth()}}, "'U' for scene 'a': class index 255"),
+    ([("a", PHOTO.astype(float))], {}, "scene 'a': expected an array of uint8 RGB"),
+    ([("a", PHOTO)], {"U": {"a": truth().astype(int)}}, "expected uint8 class indices"),
+])
 def test_wrong_input_is_named_in_one_line(scenes, predictions, line: str) -> None:
     with pytest.raises((ConfigError, ImageError), match=line) as caught:
         SceneViewer(scenes, THREE, predictions)
