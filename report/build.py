@@ -1,10 +1,8 @@
 """The report from the records: `python report/build.py` writes numbers, tables and main.pdf.
 
-Everything measured has a name, such as camvid/unet/test/miou, and is computed with the functions
-that the notebooks use. A line `% holds: CONDITION` after a sentence of the text says when it is
-true; while one is false there is no report. What is written stands in generated/, committed like
-main.pdf, so that LaTeX alone compiles the report. As another LaTeX writes other bytes for the same
-pages, main.pdf is made anew only when one of its parts differs from generated/inputs.sha256.
+Everything measured has a name, such as camvid/unet/test/miou, and is computed as in the notebooks.
+A line `% holds: CONDITION` after a sentence says when it is true; while one is false there is no
+report. generated/ is committed for LaTeX alone; main.pdf changes when its inputs.sha256 does.
 """
 
 import dataclasses
@@ -290,6 +288,8 @@ def factor_numbers() -> Named:
 def published_numbers() -> Named:
     for each in tables.published_results():
         yield each["name"], number(each["miou"], ".1f", r"\,\%")
+    (row,) = read_json(REPORT.parent / "benchmarks" / "results.json")["same-recipe"]["rows"]
+    yield "smp.Unet", number(row["peer"][0], ".1f", r"\,\%")
 
 
 # --- what LaTeX reads ----------------------------------------------------------------------------
