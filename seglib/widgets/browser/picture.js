@@ -51,10 +51,11 @@ class Picture {
     const [left, top] = this.origin;
     const x = Math.floor(((bufferX % this.width) - left) / this.scale);
     const y = Math.floor(((bufferY % this.height) - top) / this.scale);
-    return x >= 0 && y >= 0 && x < this.scene.width && y < this.scene.height ? { x, y } : null;
+    const drawn = bufferX < this.canvas.width && bufferY < this.canvas.height; // a drag may leave it
+    return drawn && x >= 0 && y >= 0 && x < this.scene.width && y < this.scene.height ? { x, y } : null;
   }
 
-  // Which of two layers is drawn at a position in the buffer; 0 where there is one.
+  // Which of two layers is drawn at a position in the buffer.
   sideOf(bufferX, bufferY, divider) {
     if (this.columns * this.rows === 2) return Number(bufferX >= this.width || bufferY >= this.height);
     return Number(bufferX >= divider * this.canvas.width);

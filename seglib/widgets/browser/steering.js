@@ -52,7 +52,7 @@ function listenToPointer(canvas, { grabs, moveDivider, dropDivider, pan, point, 
   const listeners = {
     pointerdown(event) {
       if (event.button !== 0 || !event.isPrimary) return;
-      last = inBuffer(event);
+      point(last = inBuffer(event));
       drag = grabs(last.x) ? "divider" : "picture";
       canvas.setPointerCapture(event.pointerId);
     },
@@ -69,7 +69,7 @@ function listenToPointer(canvas, { grabs, moveDivider, dropDivider, pan, point, 
       if (drag === "divider") dropDivider();
       drag = null;
     },
-    pointerleave: () => drag || point(null),
+    pointerleave: ({ pointerType }) => drag || pointerType === "touch" || point(null), // a lifted finger leaves
     dblclick(event) {
       const { x, y } = inBuffer(event);
       zoom(event.shiftKey ? 0.5 : 2, x, y);

@@ -139,7 +139,7 @@ function render({ model, el }) {
   const hear = (content) => answer?.(content);
   model.on("change:told", follow);
   model.on("msg:custom", hear);
-  follow();
+  say(get("told").line, get("told").wrong); // what was at work for a page before may never end
   hideStill(root, get("_still"));
 
   return () => {

@@ -57,6 +57,7 @@ function render({ model, el }) {
     scene = { ...ready, position };
     picture.setScene(scene);
     pointer = null;
+    zoom(null);
     refresh();
     root.dataset.scene = String(position);
     root.dataset.state = "ready";
@@ -139,10 +140,10 @@ function render({ model, el }) {
     return layersIn(single, view, from);
   }
 
-  const style = () => ({
+  const style = (off = hidden()) => ({
     ...Object.fromEntries(["drawing", "opacity", "divider", "numbers", "brightness", "contrast"]
       .map((name) => [name, get(name)])),
-    lit: hidden().has(lit) ? null : lit, palette: (layer, drawing) => paletteOf(layer, get("_classes"), hidden(), drawing),
+    lit: off.has(lit) ? null : lit, palette: (layer, drawing) => paletteOf(layer, get("_classes"), off, drawing),
   });
 
   function draw() {
@@ -255,7 +256,8 @@ function render({ model, el }) {
       }
     }
     readout.replaceChildren(...facts);
-    const layer = layersOf(contents())[picture.sideOf(pointer.x, pointer.y, get("divider"))];
+    const layers = layersOf(contents());
+    const layer = layers[layers.length - 1 && picture.sideOf(pointer.x, pointer.y, get("divider"))];
     legend.point((layer?.by ?? layer?.map ?? a?.map ?? truth)?.labels[at]);
   }
 
@@ -347,14 +349,22 @@ function render({ model, el }) {
   // The whole scene at its own size with title and legend, and beside it the mask of label ids.
   async function save() {
     if (!scene) return;
-    const shown = scene, from = contents(), view = currentView(from), { a, b } = from;
+    const shown = scene, from = contents(), view = currentView(from), { a, b } = from, packed = get("_scenes");
     // What the reader sees now, whatever is chosen while the kernel answers.
     const drawn = { ...style(), lit: null }, two = isTwo(), single = get("arrangement") === "single";
     const { columns, rows } = picture;
     say("Saving …");
     const own = await atOwnSize(model, shown, [a, b]);
     if (signal.aborted) return;
+    if (get("_scenes") !== packed) return say("This scene has been replaced: save it again");
     const whole = { ...shown, ...from, ...own };
+    const mask = (view !== "truth" && whole.a?.map) || whole.truth;
+    if (mask) {
+      const ids = get("_classes").map(({ id }) => id);
+      const values = mask.labels.map((label) => ids[label] ?? 0); // void is "unlabeled"
+      const file = await grayPng(values, whole.width, whole.height);
+      download(root, file, `${shown.name}-${mask === whole.truth ? "truth" : a.name}_labelIds.png`);
+    }
     const layers = layersIn(single, view, whole);
     const large = new Picture(document.createElement("canvas"));
     large.setScene(whole);
@@ -368,14 +378,8 @@ function render({ model, el }) {
     const page = withLegend(large.canvas, [shown.name, titles, scores].filter(Boolean).join(" · "),
       meaningsIn(layers, get("_classes"), from.off));
     const picturePng = await new Promise((resolve) => page.toBlob(resolve, "image/png"));
+    if (!picturePng) return say("The picture is too large for this browser: only the mask is saved");
     download(root, picturePng, `${[shown.name, a?.name, view].filter(Boolean).join("-")}.png`);
-    const mask = (view !== "truth" && whole.a?.map) || whole.truth;
-    if (mask) {
-      const ids = get("_classes").map(({ id }) => id);
-      const values = mask.labels.map((label) => ids[label] ?? 0); // void is "unlabeled"
-      const file = await grayPng(values, whole.width, whole.height);
-      download(root, file, `${shown.name}-${mask === whole.truth ? "truth" : a.name}_labelIds.png`);
-    }
     say(`Saved at ${whole.width}×${whole.height}${own ? "" : "; for its own size the kernel is needed"}`);
   }
 
@@ -486,7 +490,6 @@ function render({ model, el }) {
   }
 
   function replaceScenes() {
-    zoom(null);
     store.clear();
     scenes.setTexts(get("_scenes").map(({ name }) => name));
     models.setTexts(get("_models"));
@@ -498,7 +501,7 @@ function render({ model, el }) {
   }
 
   const listeners = {
-    "change:_scenes": replaceScenes, "change:scene": () => { zoom(null); load(); }, "change:divider": redraw,
+    "change:scene": load, "change:divider": redraw,
     "change:overview"() { // what has the focus is hidden by it
       const mine = root.contains(document.activeElement);
       refresh();
@@ -507,6 +510,7 @@ function render({ model, el }) {
   };
   const follow = (names, listener) => { for (const name of names) listeners[`change:${name}`] = listener; };
   follow(["model", "against", "chosen", "sort", "pair"], resort);
+  follow(["_scenes", "_models"], replaceScenes);
   follow(["hidden", "view", "arrangement", "drawing", "numbers"], refresh);
   for (const [name, { show }] of Object.entries(sliders)) follow([name], () => { show(get(name)); redraw(); });
   for (const [name, listener] of Object.entries(listeners)) model.on(name, listener);

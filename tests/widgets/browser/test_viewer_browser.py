@@ -217,6 +217,10 @@ def test_legend_switches_lights_up_and_counts(disk, viewer) -> None:
     assert disk.pixel(viewer, *ON_SKY) == close_to(blend(SKY, 0.15))
     disk.hover(viewer, *ON_ROAD)
     assert disk.pixel(viewer, *ON_SKY) == close_to(SKY)
+    for key, row in (("t", "13"), ("p", "2")):  # of the class that is drawn, also on the right
+        disk.keys(key)
+        disk.hover(viewer, *ON_CAR)
+        assert disk.find(".seglib-pointed", viewer).get_attribute("data-class") == row
 
 
 def test_photograph_is_blended_lightened_bared_and_fills_the_screen(disk, viewer) -> None:
