@@ -75,7 +75,7 @@ def train(
         config: The run.
         tracker: none, or wandb (offline unless WANDB_MODE says otherwise).
         retrain: Train even if the run is recorded.
-        workers: Processes that load data (default: none on a CPU, up to 8 for a GPU).
+        workers: Processes that load data (default: up to 8 for an NVIDIA GPU, else none).
         compile: Compile the network first; pays on a GPU.
     """
     from .devices import keep_memory

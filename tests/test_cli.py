@@ -107,7 +107,7 @@ def test_verify_repeats_the_record(cityscapes_home, capsys):
 
 @pytest.mark.parametrize(("option", "value", "expected"), [
     ("--model", "alexnet", "fcn, unet"),
-    ("--dataset", "kitti", "miniscapes, miniscapes2560, camvid"),
+    ("--dataset", "moonscapes", "miniscapes, miniscapes2560, camvid"),
     ("--optimizer", "sgd", "adam, adamw, adamax"), ("--epochs", "0", "1 or more"),
     ("--batch-size", "7", "at most 6"), ("--init-from", "nothing", "nothing"),
     ("--learning-rate", "fast", "learning-rate"), ("--image-size", "32 -1", "above 0"),

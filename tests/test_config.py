@@ -56,10 +56,10 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_field(field, value) -
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"dataset": "kitti"}, "dataset.*kitti.*miniscapes, .*camvid, cityscapes"),
+    ({"dataset": "moonscapes"}, "dataset.*moonscapes.*miniscapes, .*camvid"),
     ({"with_val": True, "select_by": "miou"}, "with_val .*select_by must be 'last'"),
     ({"with_val": True, "hold_out": ("ulm",)}, "with_val trains on .*hold_out empty"),
-    ({"model": "segnet"}, "model 'segnet' is unknown; choose one of: fcn, unet"),
+    ({"model": "nonet"}, "model 'nonet' is unknown; choose one of: fcn, unet"),
     ({"model": "vit", "width": 16}, "width 16: not an option of vit"),
     ({"size": "mini"}, "size 'mini': not an option of unet .*width, norm, skips, dropout"),
 ])

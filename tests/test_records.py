@@ -164,7 +164,7 @@ def rename(record: Record) -> None:
     (lambda record: (record.path / "SHA256SUMS").unlink(), "SHA256SUMS: cannot be read"),
     (lambda record: edited(record, "environment.json", b"[]"), "expected an object of named"),
     (lambda record: edited(record, "config.json", {"colour": 1}), "config field 'colour'"),
-    (lambda record: edited(record, "config.json", {"model": "segnet"}), "model 'segnet' is"),
+    (lambda record: edited(record, "config.json", {"model": "nonet"}), "model 'nonet' is"),
     (rename, "config.json: is the config of miniscapes-fcn-.*, not of miniscapes-fcn-00000000"),
 ])
 def test_a_damaged_record_takes_no_other_down(record: Record, capsys, damage, message) -> None:

@@ -112,6 +112,9 @@ def execute(
         coalesce_streams=True,
     )
     environment = {key: value for key, value in os.environ.items() if key != "MPLBACKEND"}
+    for name in ("SEGLIB_HOME", "SEGLIB_RESULTS", "SEGLIB_FIGURES", "CITYSCAPES_DATASET"):
+        if environment.get(name):  # a kernel starts in its notebook's folder
+            environment[name] = os.path.abspath(os.path.expanduser(environment[name]))
     profile = build_dir() / "ipython"
     profile.mkdir(parents=True, exist_ok=True)
     environment["IPYTHONDIR"] = str(profile)

@@ -59,11 +59,10 @@ def fit(
 
     Says in one line which of the three it did. `retrain` (default: whether `SEGLIB_RETRAIN` is 1)
     trains even if there is a record in `results` (default: `paths.results_dir()`); `keep_weights`
-    False makes a compact one. `workers` processes load data (default: none on a CPU, up to 8 for a
-    GPU). When the next epoch would end after `deadline`, a time of `time.monotonic`, raises
-    `OutOfTime` and leaves a checkpoint. Raises `ConfigError`, `DatasetError` or `RecordError`
-    before any training if the run can't work, or is recorded on other data than are here, and
-    `NonFiniteLoss` if it diverges.
+    False makes a compact one. `workers` processes load data (default: up to 8 for an NVIDIA GPU).
+    When the next epoch would end after `deadline`, a time of `time.monotonic`, raises `OutOfTime`
+    and leaves a checkpoint. Raises `ConfigError`, `DatasetError` or `RecordError` before training
+    if the run can't work or is recorded on other data; `NonFiniteLoss` if it diverges.
     """
     chosen, config = choose_device(device), config.resolved()
     check_tracker(tracker)
@@ -231,8 +230,7 @@ def announce(record: Record) -> Record:
     Raises `RecordError` if it is recorded on other data than are here.
     """
     if problem := record.other_data(record.config.scored_split):
-        advice = "set SEGLIB_RESULTS to another folder, or train it anew (--retrain)"
-        raise RecordError(f"{problem}; {advice}")
+        raise RecordError(f"{problem}; set SEGLIB_RESULTS elsewhere, or train it anew (--retrain)")
     if os.environ.get("RANK", "0") == "0":
         note = "" if record.is_current else "; of another results version (seglib verify checks it)"
         print(f"{record.id}: recorded, {score_note(record)}{note}")
@@ -247,22 +245,24 @@ def resume(state: TrainingState) -> None:
         accelerator.print(line)
     begins = f"training {config.epochs} epochs"
     if saved is not None:
-        state.load_state_dict(saved)
+        try:
+            state.load_state_dict(saved)
+        except (RuntimeError, ValueError):  # the class or the optimiser was edited since
+            problem = "the code of its checkpoint had another network or optimiser; to begin anew,"
+            folder = paths.checkpoint_folder(config.run_id)
+            raise RecordError(f"{config.run_id}: {problem} remove {folder}") from None
         begins = f"resumed after epoch {state.next_epoch} of {config.epochs}"
     accelerator.print(f"{config.run_id}: {begins} on {accelerator.device.type}")
-    here = {
-        **describe_machine(accelerator.device), "processes": accelerator.num_processes,
-        "compiled": any("_orig_mod" in name for name, _ in state.prepared.named_modules()),
-        "versions": versions(), "commit": commit(),
-    }
+    here = describe_machine(accelerator.device) | {
+        "processes": accelerator.num_processes, "versions": versions(), "commit": commit(),
+        "compiled": any("_orig_mod" in name for name, _ in state.prepared.named_modules())}
     state.machines += [here] if here not in state.machines[-1:] else []
 
 
 def is_late(state: TrainingState, deadline: float) -> bool:
     """Whether another epoch would end after `deadline`, by the clock of any process."""
-    late = time.monotonic() + state.epoch_seconds[-1] > deadline
-    late = torch.tensor(float(late), device=state.accelerator.device)
-    return state.accelerator.reduce(late).item() > 0
+    late = torch.tensor(float(time.monotonic() + state.epoch_seconds[-1] > deadline))
+    return state.accelerator.reduce(late.to(state.accelerator.device)).item() > 0
 
 
 def half(tensor: Tensor) -> Tensor:

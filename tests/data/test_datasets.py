@@ -110,7 +110,7 @@ def test_other_options_are_refused_unless_forced(generated):
     prepare("miniscapes", seed=2, force=True)
     assert generated == [1, 2]
     with pytest.raises(ConfigError, match=f"choose one of: {', '.join(DATASETS)}"):
-        prepare("kitti")
+        prepare("moonscapes")
 
 
 def test_options_without_effect_are_refused(generated, monkeypatch):

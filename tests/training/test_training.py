@@ -255,6 +255,12 @@ def test_a_checkpoint_of_other_code_is_not_continued(home: Path, monkeypatch, ca
     output = capsys.readouterr().out
     assert "passed over: another results version made it" in output and "resumed" not in output
     assert record.environment["results_version"] == 99
+    with pytest.raises(OutOfTime):
+        train(retrain=True, deadline=0.0)
+    state, _ = checkpoints.load_checkpoint(TINY.run_id)
+    checkpoints.save_checkpoint(TINY.run_id, state | {"model": {"a.weight": torch.ones(2)}})
+    with pytest.raises(RecordError, match="another network or optimiser; to begin anew, remove "):
+        train(retrain=True)
 
 
 def test_two_processes_that_want_one_run_train_it_once(home: Path) -> None:
