@@ -56,7 +56,7 @@ def test_a_bad_value_is_refused_in_one_line_that_names_the_field(field, value) -
 
 
 @pytest.mark.parametrize(("changes", "message"), [
-    ({"dataset": "moonscapes"}, "dataset.*moonscapes.*miniscapes, .*camvid"),
+    ({"dataset": "moonscapes"}, "dataset.*moonscapes.*miniscapes, .*camvid, cityscapes"),
     ({"with_val": True, "select_by": "miou"}, "with_val .*select_by must be 'last'"),
     ({"with_val": True, "hold_out": ("ulm",)}, "with_val trains on .*hold_out empty"),
     ({"model": "nonet"}, "model 'nonet' is unknown; choose one of: fcn, unet"),

@@ -154,7 +154,7 @@ def test_of_large_tensors_only_what_tells_places_is_not_decayed(name, free):
 
 
 def test_unknown_names_are_answered_with_the_known_ones():
-    with pytest.raises(ConfigError, match="'nonet' is unknown; .*: fcn, unet, vit, swin"):
+    with pytest.raises(ConfigError, match="'nonet' is unknown; .*: fcn, unet, vit, swin, timm"):
         build_model("nonet", 5)
     with pytest.raises(ConfigError, match="option of fcn 'skips' is unknown.*: width, dropout"):
         build_model("fcn", 5, skips=False)
