@@ -98,10 +98,10 @@ def _of_groups(
     groups: list[Sequence[Scores]], metric: str, block: int | None, seed: int
 ) -> PairedDifference:
     """Mean of the first group's runs, minus that of the second if there is one, and how sure."""
-    every = [run.get("images", {}).get("names") for runs in groups for run in runs]
-    if None in every:
+    every = [tuple(run.get("images", {}).get("names", ())) for runs in groups for run in runs]
+    if () in every:
         raise ConfigError("scores without counts per image, as a sweep's are, have no intervals")
-    if any(names != every[0] for names in every):
+    if len({*every}) > 1:
         raise ConfigError("the runs were scored on different images: compare one split")
 
     def value(weights: np.ndarray | None = None) -> np.ndarray:
@@ -114,7 +114,7 @@ def _of_groups(
         shares = [sum(1 / len(runs) for runs in groups)] * len(several)
     seeds = [(share * np.var([_score(run, metric) for run in runs], ddof=1), len(runs) - 1)
              for runs, share in zip(several, shares, strict=True)]
-    return interval(value, tuple(every[0]), block or groups[0][0].get("block", 1), seeds, seed)
+    return interval(value, every[0], block or groups[0][0].get("block", 1), seeds, seed)
 
 
 def interval(

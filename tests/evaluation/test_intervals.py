@@ -88,6 +88,8 @@ def test_equal_networks_differ_by_chance_in_a_twentieth(seeds: int) -> None:
 
 def test_scores_without_counts_per_image_have_no_interval() -> None:
     scores = scored(np.full(len(NAMES), TRUE))
+    scores["images"]["names"] = np.array(NAMES)  # as a table may hold them
+    assert covers(scores)
     kept = {key: value for key, value in scores.items() if key != "images"}  # as a sweep keeps them
     for runs in (kept, [scores, kept]):
         with pytest.raises(ConfigError, match="scores without counts per image"):
