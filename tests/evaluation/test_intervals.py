@@ -119,3 +119,9 @@ def test_holm_by_hand() -> None:
     # In order 0.005 · 4, 0.01 · 3, 0.03 · 2, 0.04 · 1, none below the one before it, none above 1.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.6, 0.7]) == [1.0, 1.0] and holm([0.04]) == [0.04]
+
+
+def test_a_single_run_is_taken_to_scatter_as_those_it_is_compared_with() -> None:
+    a, *b = (scored(np.full(len(NAMES), share)) for share in (0.6, 0.7, 0.8))
+    # The seeds' variance is (1 + 1/2) · 0.005, so t is √3, with one degree of freedom.
+    assert paired_difference(a, b, "pixel_accuracy").p_value == pytest.approx(1 / 3)
