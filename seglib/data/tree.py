@@ -112,17 +112,17 @@ def _names_and_cities(root: Path, part: str, ending: str) -> set[tuple[str, str]
     """Every file of one kind as (scene, city); refused at another place or named otherwise."""
     folder, found, foreign = root / part, set(), []
     for place, folders, names in os.walk(folder, followlinks=True, onerror=_refuse):
-        depth = len(Path(place).relative_to(folder).parts)
+        depth, city = len(Path(place).relative_to(folder).parts), os.path.basename(place)
+        scene = re.compile(f"({re.escape(city)}_[^_]+_[^_]+){re.escape(ending)}")
         # Not deeper: a link may lead round in circles.
         folders[:] = sorted(name for name in folders if not name.startswith(".") and depth < 4)
         for name in sorted(name for name in names if not name.startswith(".")):
-            path, city = os.path.join(place, name), os.path.basename(place)
+            path = os.path.join(place, name)
             if name.lower().endswith(ending.lower()):
-                fits = re.fullmatch(f"{re.escape(city)}_[^_]+_[^_]+{re.escape(ending)}", name)
-                if depth != 1 or not fits:
+                if depth != 1 or not (fits := scene.fullmatch(name)):
                     where = f"{folder}/<city>/<city>_<sequence>_<frame>{ending}"
                     raise DatasetError(f"{path}: expected {where}")
-                found.add((name[: -len(ending)], city))
+                found.add((fits[1], city))
             elif f"_{folder.parent.name}" not in name or not name.endswith((".png", ".json")):
                 if not os.path.exists(path):
                     raise DatasetError(f"{path}: a link to nothing")
