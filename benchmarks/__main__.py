@@ -34,7 +34,7 @@ JOBS = {
     "prediction": Job("prediction", 7, 25),
     "memory": Job("memory", 3, 6),
     "imports": Job("imports", 7, 3),
-    "suite": Job("suite", 1, 12, own_home=False),
+    "suite": Job("suite", 1, 14, own_home=False),
     "quality-10": Job("quality", 1, 85, (10,), usual=False),
     "quality": Job("quality", 1, 55, usual=False, own_home=False),
     "same-recipe": Job("same_recipe", 1, 45, usual=False, own_home=False),

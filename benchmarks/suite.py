@@ -1,27 +1,27 @@
-"""How long the project's own tests and notebooks take."""
+"""How long README's two commands take, once everything is installed."""
 
 import subprocess
-import sys
 
 from seglib.errors import SeglibError
-from tools.notebooks import execute
 
 from .measuring import FOLDER, Comparison, seconds
 
-ROOT = FOLDER.parent
+COMMANDS = {
+    "make": "data, notebooks, figures, tables, report, page",
+    "make test": "tests, then the notebooks again, outputs compared",
+}
 
 
 def measure(repetitions: int) -> list[Comparison]:
-    """Minutes of `make test`'s tests, and seconds of each notebook."""
-    command = [sys.executable, "-m", "pytest", "-q"]
+    """Minutes of `make` and of `make test`."""
+    rows = []
+    for command, what in COMMANDS.items():
 
-    def tests() -> None:
-        if subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL).returncode:
-            raise SeglibError("the tests fail, as `make test` shows")
+        def run(command: str = command) -> None:
+            silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            if subprocess.run(command.split(), cwd=FOLDER.parent, **silent).returncode:
+                raise SeglibError(f"`{command}` fails")
 
-    minutes = [seconds(tests) / 60 for _ in range(repetitions)]
-    rows = [Comparison("All tests", "min", "lower", minutes, "pytest")]
-    for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        took = [execute(path)[1] for _ in range(repetitions)]
-        rows.append(Comparison(f"Notebook {path.stem}", "s", "lower", took, "top to bottom"))
+        minutes = [seconds(run) / 60 for _ in range(repetitions)]
+        rows.append(Comparison(f"`{command}`", "min", "lower", minutes, what))
     return rows

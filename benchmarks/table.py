@@ -38,7 +38,7 @@ SECTIONS = {
     "prediction": "Labelling photographs",
     "scoring": "Scoring",
     "imports": "Imports",
-    "suite": "Our own tests and notebooks",
+    "suite": "README's two commands",
 }
 
 

@@ -166,11 +166,10 @@ def animation(kind: str) -> bytes:
 
 
 BAD = {
-    "empty": (b"", "not an image"),
     "text.png": (b"hello world, no picture here", "not an image.*use JPEG, PNG"),
     "phone.jpg": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
     "drawing.jpg": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n", "not an image"),
-    "cut.png": (encoded(noise(64, 64))[:5000], "truncated"),
+    "cut.png": (encoded(noise(64, 64))[:5000], "truncated"), "empty": (b"", "not an image"),
     "cut.jpg": (encoded(noise(64, 64), "JPEG")[:1500], "truncated"),
     "head.png": (encoded(noise(64, 64))[:20], "truncated|not an image"),
     "dot.png": (encoded(noise(1, 1)), "1x1 pixels are too few, at least 16x16"),

@@ -88,15 +88,13 @@ def test_the_id_is_that_of_the_meaning():
 
 
 @pytest.mark.parametrize(("changes", "words"), [
-    ({"grid": {"learning_rte": (1.0,)}}, "learning_rte"),
+    ({"grid": {"learning_rte": (1.0,)}}, "learning_rte"), ({"grid": {"dropout": ()}}, "one value"),
     ({"grid": {"epochs": (1, 2)}}, "'epochs' is unknown"),
-    ({"grid": {"dropout": ()}}, "one value"),
     ({"grid": {"dropout": (0, 0.0)}}, "two combinations of the grid are the same run"),
     ({"grid": {"batch_size": (2, 4)}}, "first_images 2 is less than a batch of 4"),
     ({"grid": {"dropout": (2.0,)}}, "dropout"), ({"first_images": 1}, "batch"),
     ({"halvings": -1}, "halvings"), ({"score": "mIoU"}, "mIoU"),
-    ({"score": "iou:sea"}, "iou:sea"),
-    ({"grid": {"with_val": (True,)}}, "'with_val' is unknown"),
+    ({"score": "iou:sea"}, "iou:sea"), ({"grid": {"with_val": (True,)}}, "'with_val' is unknown"),
     ({"base": dataclasses.replace(BASE, with_val=True)}, "with_val: a sweep chooses by"),
 ])
 def test_a_plan_that_cannot_work_is_refused(changes, words):
