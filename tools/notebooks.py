@@ -4,7 +4,8 @@
     python -m tools.notebooks refresh [NOTEBOOK ...]             in place
     python -m tools.notebooks check [NOTEBOOK ...]               against the notebook contract
 
-Without names, all of notebooks/ is meant. A cell that fails, or a broken rule, ends in exit code 1.
+Without names, all of notebooks/ is meant. Several run at a time, as far as processors are free.
+A cell that fails, or a broken rule, ends in exit code 1.
 """
 
 import argparse
@@ -26,12 +27,13 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 
 from seglib.cli import exit_code
-from seglib.errors import SeglibError
+from seglib.errors import SeglibError, printable
 from seglib.files import atomic_path
 from seglib.paths import build_dir, home
 from tools.contract import KERNELSPEC, METADATA, check
 
 SILENCE = 1800  # seconds without a word from the kernel, after which a notebook counts as hung
+JOBS = 4  # notebooks at a time at most: each kernel takes up to 2 GB
 
 _PROGRESS = re.compile(r"\d+%\|.*\[\d\d:\d\d<")
 
@@ -86,19 +88,23 @@ def processors_of_ours() -> int:
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
-def execute(
-    path: Path, silence: float = SILENCE, threads: int | None = None
-) -> tuple[nbformat.NotebookNode, float]:
+def execute(path: Path, silence: float = SILENCE) -> tuple[nbformat.NotebookNode, float]:
     """Run a notebook from a fresh kernel, in the folder it lies in, and return it with the seconds.
 
     The file itself stays as it is. The kernel ignores the user's IPython profile and matplotlib
     backend, so that a cell prints and shows the same for everyone. It may take as long as a busy
-    machine needs, but not be silent for longer than `silence` seconds. `threads`: PyTorch's, None
-    for its own choice.
+    machine needs, but not be silent for longer than `silence` seconds.
 
     Raises:
         SeglibError: a cell failed, the kernel died, or was silent for too long.
     """
+    return asyncio.run(_execute(path, silence))
+
+
+async def _execute(
+    path: Path, silence: float = SILENCE, threads: int | None = None
+) -> tuple[nbformat.NotebookNode, float]:
+    """`execute`, beside others. `threads`: PyTorch's, None for its own choice."""
     path = Path(path).absolute()
     notebook = read_notebook(path)
     client = _Client(
@@ -123,7 +129,7 @@ def execute(
         environment["OMP_NUM_THREADS"] = str(threads)
     start = time.perf_counter()
     try:
-        asyncio.run(client.run(environment, silence))
+        await client.run(environment, silence)
     except TimeoutError:
         raise SeglibError(f"{path.name}: not a word from it for {silence:g} s") from None
     except RuntimeError as problem:  # DeadKernelError, and that of one that has not started in time
@@ -167,16 +173,6 @@ def _is_progress_or_empty(output: nbformat.NotebookNode) -> bool:
     return not data or (set(data) == {"text/plain"} and bool(_PROGRESS.search(data["text/plain"])))
 
 
-def refresh(path: Path) -> float:
-    """Run a notebook in place, without leaving timestamps; return the seconds it took.
-
-    The file is replaced only after its last cell has run. Raises as `execute` does.
-    """
-    notebook, seconds = execute(path)
-    write_notebook(normalise(notebook), path)
-    return seconds
-
-
 def write_html(notebook: nbformat.NotebookNode, path: Path) -> None:
     """Write a notebook with its outputs as one HTML page, pictures included."""
     from nbconvert import HTMLExporter  # only here, since it is slow to import
@@ -209,30 +205,44 @@ def write_notebook(notebook: nbformat.NotebookNode, path: Path) -> None:
         nbformat.write(notebook, temporary)
 
 
-def _run(command: str, path: Path, html: bool) -> None:
-    """Do one command for one notebook and say how it went; `SeglibError` if it did not go well."""
-    if command == "check":
-        problems = check(path)
-        for problem in problems:
-            print(f"{path.name}: {problem}")
-        if problems:
-            raise SeglibError(f"{path.name}: breaks the notebook contract")
-        return
-    if command == "refresh":
-        seconds = refresh(path)
-    else:
-        threads, chosen = None, "OMP_NUM_THREADS" in os.environ
-        if not chosen and (free := free_processors()) < processors_of_ours():
-            # Threads wait for each other: one that shares a processor with a program holds up all.
-            import torch
-            threads = min(free, torch.get_num_threads())
-            print(f"{path.name}: machine busy, so PyTorch's threads are {threads}", flush=True)
-        notebook, seconds = execute(path, threads=threads)
-        copy = build_dir() / "notebooks" / path.name
-        write_notebook(notebook, copy)
-        if html:
-            write_html(notebook, copy.with_suffix(".html"))
-    print(f"{path.name:40} {seconds:6.1f} s", flush=True)
+def _check(path: Path) -> None:
+    """Print which rules of the contract a notebook breaks; `SeglibError` if it breaks one."""
+    problems = check(path)
+    for problem in problems:
+        print(f"{path.name}: {problem}")
+    if problems:
+        raise SeglibError(f"{path.name}: breaks the notebook contract")
+
+
+async def _run(command: str, paths: list[Path], html: bool) -> bool:
+    """Execute or refresh notebooks, several at a time; returns whether all of them ran."""
+    free = free_processors()
+    jobs = min(free, len(paths), JOBS)
+    threads = None if "OMP_NUM_THREADS" in os.environ else max(1, free // jobs)
+    if free < processors_of_ours():
+        # Threads wait for each other: one that shares a processor with a program holds up all.
+        given = f", with {threads} of PyTorch's threads each" if threads else ""
+        print(f"machine busy: {jobs} at a time{given}", flush=True)
+    turn = asyncio.Semaphore(jobs)
+
+    async def run(path: Path) -> bool:
+        async with turn:
+            try:
+                notebook, seconds = await _execute(path, threads=threads)
+            except SeglibError as problem:
+                print(f"seglib: error: {printable(str(problem))}", file=sys.stderr)
+                return False
+            if command == "refresh":
+                write_notebook(normalise(notebook), path)
+            else:
+                copy = build_dir() / "notebooks" / path.name
+                write_notebook(notebook, copy)
+                if html:
+                    write_html(notebook, copy.with_suffix(".html"))
+            print(f"{path.name:40} {seconds:6.1f} s", flush=True)
+            return True
+
+    return all(await asyncio.gather(*map(run, paths)))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -253,15 +263,15 @@ def main(arguments: list[str] | None = None) -> int:
     other = os.environ.get("SEGLIB_DATASET", "miniscapes") != "miniscapes"
     if options.command == "refresh" and other:
         parser.error("committed notebooks show miniscapes; unset SEGLIB_DATASET, or use execute")
-    ok, folder = True, home() / "notebooks"
-    if not (paths := options.notebooks or sorted(folder.glob("*.ipynb"))):
+    folder = home() / "notebooks"
+    if not (given := options.notebooks or sorted(folder.glob("*.ipynb"))):
         parser.error(f"{folder}: no notebook there; name some")
-    for path in (Path(os.path.expanduser(path)) for path in paths):
-        code = exit_code(partial(_run, options.command, path, options.html))
-        if code == 1:  # interrupted
-            return 1
-        ok = ok and code == 0
-    return 0 if ok else 1
+    paths = [Path(os.path.expanduser(path)) for path in given]
+    if options.command == "check":
+        return int(any([exit_code(partial(_check, path)) for path in paths]))
+    ended: list[bool] = []
+    exit_code(lambda: ended.append(asyncio.run(_run(options.command, paths, options.html))))
+    return int(ended != [True])
 
 
 if __name__ == "__main__":

@@ -164,9 +164,9 @@ def test_refresh_is_stable_and_runs_in_the_notebooks_folder(tmp_path, seglib_hom
         "from tqdm.notebook import tqdm\nfor _ in tqdm(range(3)): pass",
     )
     identifiers = [cell.id for cell in nbformat.read(path, as_version=4).cells]
-    notebooks.refresh(path)
+    assert notebooks.main(["refresh", str(path)]) == 0
     first = path.read_bytes()
-    notebooks.refresh(path)
+    assert notebooks.main(["refresh", str(path)]) == 0
     assert path.read_bytes() == first
     cells = json.loads(first)["cells"]
     assert cells[0]["outputs"][0]["text"] == [f"{tmp_path.name}\n"]
@@ -203,21 +203,29 @@ def test_execute_writes_a_copy_and_a_page(tmp_path, seglib_home, monkeypatch, ca
     assert [cell.outputs[0].data.get("text/plain") for cell in copy.cells[::2]] == ["42", "1"]
     page = (seglib_home / "build" / "notebooks" / "small.html").read_text()
     assert "42" in page and '<img alt="a &lt;dot&gt;"' in page
-    assert capsys.readouterr().out.startswith("small.ipynb")
+    assert re.match("machine busy: 1 at a time, .* 1 of.*\nsmall.ipynb", capsys.readouterr().out)
 
 
-def test_what_fails_keeps_the_file_and_ends_in_one_line(tmp_path, seglib_home, capsys, monkeypatch):
-    path = small_notebook(tmp_path, "1 / 0")
+def test_what_fails_keeps_its_file_and_stops_no_other_at_its_side(
+    tmp_path, seglib_home, capsys, monkeypatch
+):
+    meets = "import os, time\nopen('{}', 'w')\nwhile not os.path.exists('{}'): time.sleep(0.1)\n"
+    other = small_notebook(tmp_path, meets.format("a", "b") + "int(os.environ['OMP_NUM_THREADS'])")
+    other = other.rename(tmp_path / "other.ipynb")
+    path = small_notebook(tmp_path, meets.format("b", "a") + "1 / 0")
     before = path.read_bytes()
     monkeypatch.setenv("SEGLIB_DATASET", "camvid")
     with pytest.raises(SystemExit):
         notebooks.main(["refresh", str(path)])
     assert "committed notebooks show miniscapes; unset SEGLIB_DATASET" in capsys.readouterr().err
-    monkeypatch.delenv("SEGLIB_DATASET")
-    assert notebooks.main(["refresh", str(path)]) == 1
+    for name in ("SEGLIB_DATASET", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(notebooks, "free_processors", lambda: 4)
+    assert notebooks.main(["refresh", str(path), str(other)]) == 1
     assert path.read_bytes() == before
     last = capsys.readouterr().err.splitlines()[-1]
     assert last == "seglib: error: small.ipynb: ZeroDivisionError: division by zero"
+    assert nbformat.read(other, as_version=4).cells[0].outputs[0].data["text/plain"] == "2"
 
 
 def test_a_notebook_that_hangs_is_stopped_and_a_slow_one_is_not(tmp_path, seglib_home):
