@@ -41,9 +41,9 @@ REPORT = Path(__file__).resolve().parent
 GENERATED, PDF = REPORT / "generated", REPORT / "main.pdf"
 DATASETS, MODELS = ("miniscapes", "camvid"), ("fcn", "unet", "vit", "swin")
 # Groups of the study's plan whose runs have names, and what some of them are compared with.
-BASES = {"longer training, full": ":longer training", "2560": ":160"} | dict.fromkeys(
-    ("fine-tuned", "full augmentation", "no augmentation", "longer training", "without ImageNet",
-     "three times as long", "train and val", "full ablations", "earlier recipes"), "")
+BASES = {"longer training, full": ":longer training", "2560": ":160"} | dict.fromkeys(("fine-tuned",
+    "full augmentation", "no augmentation", "longer training", "earlier recipes", "train and val",
+    "three times as long", "twice as long", "without ImageNet", "full ablations"), "")
 GROUPS = ("models", "ablations", "data size", *{*BASES} - {"longer training, full", "2560"})
 RECIPE = ("image_size epochs batch_size width size loss class_weights optimizer learning_rate "
           "weight_decay schedule clip_norm flip jitter window").split()

@@ -98,11 +98,12 @@ def _of_groups(
     groups: list[Sequence[Scores]], metric: str, block: int | None, seed: int
 ) -> PairedDifference:
     """Mean of the first group's runs, minus that of the second if there is one, and how sure."""
-    every = [tuple(run.get("images", {}).get("names", ())) for runs in groups for run in runs]
-    if () in every:
+    every = [(tuple(run.get("images", {}).get("names", ())), run.get("data"))
+             for runs in groups for run in runs]
+    if not all(names for names, _ in every):
         raise ConfigError("scores without counts per image, as a sweep's are, have no intervals")
     if len({*every}) > 1:
-        raise ConfigError("the runs were scored on different images: compare one split")
+        raise ConfigError("the runs were scored on different images or masks: compare one split")
 
     def value(weights: np.ndarray | None = None) -> np.ndarray:
         means = [np.mean([_score(run, metric, weights) for run in runs], axis=0) for runs in groups]
@@ -114,7 +115,7 @@ def _of_groups(
         shares = [sum(1 / len(runs) for runs in groups)] * len(several)
     seeds = [(share * np.var([_score(run, metric) for run in runs], ddof=1), len(runs) - 1)
              for runs, share in zip(several, shares, strict=True)]
-    return interval(value, every[0], block or groups[0][0].get("block", 1), seeds, seed)
+    return interval(value, every[0][0], block or groups[0][0].get("block", 1), seeds, seed)
 
 
 def interval(
@@ -140,9 +141,9 @@ def interval(
     centre = 2 * point - np.nanmean(drawn)  # without the bias that resamples show
     deviation = (drawn - np.nanmean(drawn)) * scale**0.5
     parts = [(np.nanvar(deviation), freedom)]
-    generator = np.random.default_rng(seed)
-    for variance, _ in seeds:
-        deviation = deviation + generator.normal(0, variance**0.5, RESAMPLES)
+    if seeds:  # added and taken away: b - a then has the interval of a - b
+        noise = np.random.default_rng(seed).normal(0, sum(v for v, _ in seeds) ** 0.5, RESAMPLES)
+        deviation = np.concatenate([deviation + noise, deviation - noise])
     parts += seeds
     total = sum(variance for variance, _ in parts)
     if not total:

@@ -62,6 +62,8 @@ def widget_bundle(widget: Any, picture: bytes | None, metadata: Any) -> tuple[di
         widget.still = display(still(widget, picture), raw=True, display_id=True)
     elif picture is not None:
         data["image/png"] = base64_text(picture)
+        width = Image.open(io.BytesIO(picture)).width
+        metadata = {**metadata, "image/png": {"alt": repr(widget), "width": width}}
     return data, dict(metadata)
 
 

@@ -78,9 +78,11 @@ def test_equal_networks_differ_by_chance_in_a_twentieth(seeds: int) -> None:
             alone = paired_difference(a, b, "pixel_accuracy", block=1)
             frame_by_frame.append(alone.p_value < 0.05)
             better = [scored(accuracy + 0.05) for accuracy in frames[0]]
-            difference = paired_difference(better, b, "pixel_accuracy")
-            real.append(difference.p_value < 0.05)
-            assert abs(difference.difference - (0.05 + alone.difference)) < 1e-4
+            there = paired_difference(better, b, "pixel_accuracy")
+            back = paired_difference(b, better, "pixel_accuracy")
+            assert there[:3] == pytest.approx((-back.difference, -back.high, -back.low))
+            real.append(there.p_value < 0.05)
+            assert abs(there.difference - (0.05 + alone.difference)) < 1e-4
     assert 0.02 <= np.mean(found) <= 0.065
     assert np.mean(real) > 0.95
     assert seeds > 1 or np.mean(frame_by_frame) > 0.15
