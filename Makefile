@@ -12,8 +12,9 @@ EXTRAS := browser,notebooks,pretrained,speed,test,wandb
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
-# Tests run in as many processes as there are processors, at most four, a file or notebook in each.
-WORKERS := --numprocesses logical --maxprocesses 4 --dist loadfile
+# Tests run in as many processes as there are processors, at most four, a file in each; notebooks,
+# which take more memory, in at most two.
+WORKERS := --numprocesses logical --dist loadfile --maxprocesses
 
 # Threads that wait soon go to sleep: on a busy machine they would take the time of those that work.
 export GOMP_SPINCOUNT ?= 10000
@@ -63,13 +64,13 @@ refresh: data ## Run the committed notebooks in place, after a change to them or
 	@$(BIN)/python report/build.py
 
 test: data ## All tests, then every notebook again, its outputs compared strictly
-	@$(BIN)/python -m pytest $(WORKERS)
+	@$(BIN)/python -m pytest $(WORKERS) 4
 ifneq ($(NOTEBOOKS),)
-	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --nbval --nbval-current-env $(WORKERS) notebooks
+	@OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} $(BIN)/python -m pytest --nbval --nbval-current-env $(WORKERS) 2 notebooks
 endif
 
 test-fast: data ## The tests that take seconds
-	@$(BIN)/python -m pytest $(WORKERS) -m 'not slow and not long'
+	@$(BIN)/python -m pytest $(WORKERS) 4 -m 'not slow and not long'
 
 test-long: data ## The tests that take many minutes: every notebook as in Colab, long fault drills
 	@$(BIN)/python -m pytest -m long

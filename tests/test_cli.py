@@ -109,7 +109,7 @@ def test_verify_repeats_the_record(cityscapes_home, capsys):
     ("--model", "alexnet", "fcn, unet"),
     ("--dataset", "moonscapes", "miniscapes, miniscapes2560, camvid"),
     ("--optimizer", "sgd", "adam, adamw, adamax"), ("--epochs", "0", "1 or more"),
-    ("--batch-size", "7", "at most 6"), ("--init-from", "nothing", "nothing"),
+    ("--batch-size", "7", "split of 6 images"), ("--init-from", "nothing", "nothing"),
     ("--learning-rate", "fast", "learning-rate"), ("--image-size", "32 -1", "above 0"),
     ("--widht", "3", "did you mean --width?"), ("--width", "x", "--width INT, found"),
     ("--crop-size", "3", "expected --crop-size INT INT, found '3'"), ("--scale", "", "value"),
@@ -267,7 +267,8 @@ def test_sweep_and_study_list_without_training(cityscapes_home, capsys):
     (["study", "--list", "--budget", "2h"], "leave --budget and --device out"),
     (["study", "--dataset", "cityscapes"], "no such run at scale cpu; try --scale gpu"),
     (["study", "--group", "model"], "did you mean 'models'?"),
-    (["measure", "nosuch"], "'nosuch' has no"), (["study", "--dataset"], "needs a value"),
+    (["study", "--dataset"], "--dataset needs a value"),
+    (["measure", "nosuch"], "run 'nosuch' has no record"),
 ])
 def test_a_wrong_plan_is_one_line(cityscapes_home, capsys, arguments, words):
     assert words in refused(capsys, *arguments)

@@ -33,7 +33,7 @@ from seglib.paths import build_dir, home
 from tools.contract import KERNELSPEC, METADATA, check
 
 SILENCE = 1800  # seconds without a word from the kernel, after which a notebook counts as hung
-JOBS = 4  # notebooks at a time at most: each kernel takes up to 2 GB
+JOBS = 2  # notebooks at a time at most: each kernel takes up to 2 GB
 
 _PROGRESS = re.compile(r"\d+%\|.*\[\d\d:\d\d<")
 
@@ -88,23 +88,19 @@ def processors_of_ours() -> int:
     return len(allowed(0)) if allowed else os.cpu_count() or 1
 
 
-def execute(path: Path, silence: float = SILENCE) -> tuple[nbformat.NotebookNode, float]:
+async def execute(
+    path: Path, silence: float = SILENCE, threads: int | None = None
+) -> tuple[nbformat.NotebookNode, float]:
     """Run a notebook from a fresh kernel, in the folder it lies in, and return it with the seconds.
 
     The file itself stays as it is. The kernel ignores the user's IPython profile and matplotlib
     backend, so that a cell prints and shows the same for everyone. It may take as long as a busy
-    machine needs, but not be silent for longer than `silence` seconds.
+    machine needs, but not be silent for longer than `silence` seconds. `threads`: PyTorch's, None
+    for its own choice.
 
     Raises:
         SeglibError: a cell failed, the kernel died, or was silent for too long.
     """
-    return asyncio.run(_execute(path, silence))
-
-
-async def _execute(
-    path: Path, silence: float = SILENCE, threads: int | None = None
-) -> tuple[nbformat.NotebookNode, float]:
-    """`execute`, beside others. `threads`: PyTorch's, None for its own choice."""
     path = Path(path).absolute()
     notebook = read_notebook(path)
     client = _Client(
@@ -228,7 +224,7 @@ async def _run(command: str, paths: list[Path], html: bool) -> bool:
     async def run(path: Path) -> bool:
         async with turn:
             try:
-                notebook, seconds = await _execute(path, threads=threads)
+                notebook, seconds = await execute(path, threads=threads)
             except SeglibError as problem:
                 print(f"seglib: error: {printable(str(problem))}", file=sys.stderr)
                 return False
@@ -242,7 +238,10 @@ async def _run(command: str, paths: list[Path], html: bool) -> bool:
             print(f"{path.name:40} {seconds:6.1f} s", flush=True)
             return True
 
-    return all(await asyncio.gather(*map(run, paths)))
+    ended = await asyncio.gather(*map(run, paths), return_exceptions=True)  # of all, if one fails
+    for problem in (end for end in ended if isinstance(end, BaseException)):
+        raise problem
+    return all(ended)
 
 
 def main(arguments: list[str] | None = None) -> int:
