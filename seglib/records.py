@@ -172,8 +172,7 @@ class Record:
         try:
             tensors = load(self._part(self.weights_path.name))
         except (SafetensorError, ValueError) as problem:
-            reason = f"not a readable safetensors file ({problem})"
-            raise RecordError(f"{self.weights_path}: {reason}") from None
+            raise RecordError(f"{self.weights_path}: no safetensors file ({problem})") from None
         for name, tensor in tensors.items():
             if not tensor.isfinite().all():
                 raise RecordError(f"{self.weights_path}: {name!r} holds NaN or infinite numbers")

@@ -39,17 +39,16 @@ class Gallery:
 def load_gallery(record: Record, split: str = "val") -> Gallery:
     """Read a record's kept predictions of a split with the photographs and masks they belong to.
 
-    Raises `RecordError` if the record keeps none, or keeps one of a scene that the dataset on this
-    disk doesn't hold; `DatasetError` if the dataset is missing or damaged.
+    Raises `RecordError` if the record keeps none, or was recorded on other data than those of this
+    disk; `DatasetError` if the dataset is missing or damaged.
     """
     kept = record.predictions(split)
     if not kept:
         raise RecordError(f"{record.path}: keeps no predictions of the {split!r} split")
     encode = record.dataset.class_set.encode
     scenes = {scene.name: scene for scene in list_scenes(record.dataset.root(), split)}
-    if unknown := [name for name in kept if name not in scenes]:
-        where = f"{record.path}: its scene {unknown[0]!r} is not in {record.dataset.root()}"
-        raise RecordError(f"{where}; was the dataset made with other options?")
+    if problem := record.other_data(split):
+        raise RecordError(problem)
     return Gallery(
         list(kept), [read_photo(scenes[name].image) for name in kept],
         [encode(read_label_ids(scenes[name].label_ids)) for name in kept],

@@ -28,14 +28,14 @@ from seglib import paths
 from seglib.config import RunConfig
 from seglib.data.datasets import dataset_spec
 from seglib.data.tree import has_instances, list_scenes
-from seglib.errors import ConfigError, choose
+from seglib.errors import ConfigError, RecordError, choose
 from seglib.files import write_json
 from seglib.provenance import RESULTS_VERSION, commit
 from seglib.records import Record, find_record, save_record, write_scores
 from seglib.text import setting_name, setting_value
 
 SCORES = ("miou", "pixel_accuracy", "mean_accuracy", "category_miou", "miiou")
-FIXED = ("dataset", "model", "train_images", "epochs", "with_val")  # what candidates share
+FIXED = ("dataset", "model", "train_images", "epochs", "with_val", "hold_out")  # of all candidates
 
 
 class Rung(NamedTuple):
@@ -168,7 +168,10 @@ def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) ->
         rows = table[table["rung"] == rung.number]
         missing = rows["score"].isna()
         for run_id in rows["run"][~missing]:  # a worker may have been killed before it did this
-            _compact(Record(plan.folder / run_id))
+            record = Record(plan.folder / run_id)
+            if problem := record.other_data(record.config.scored_split):
+                raise RecordError(problem)
+            _compact(record)
         for candidate in _free_ones_first(plan, rung, rows["candidate"][missing] - 1):
             if worked and time.monotonic() > deadline:
                 raise OutOfTime(f"sweep {plan.id}: out of time; the same call goes on")

@@ -149,13 +149,12 @@ def _work_on(entry: Entry, deadline: float, **options: Any) -> None:
         run_sweep(entry.plan, deadline=deadline, **options)
         return
     retrain = status(entry).state == "no weights"
-    ours = paths.checkpoints_dir() / f"{entry.id}.ours"  # trained here, not by the user
-    if retrain or find_record(entry.config) is None:
-        ours.parent.mkdir(parents=True, exist_ok=True)
-        ours.touch()
+    trains = retrain or find_record(entry.config) is None
     keep_weights = entry.weights or is_start(entry) or bool(entry.splits) or entry.measured
     record = fit(entry.config, retrain=retrain or None, keep_weights=keep_weights,
                  deadline=deadline, **options)
+    if trains:  # to its end here, and not by the user
+        (paths.checkpoints_dir() / f"{entry.id}.ours").touch()
     for split in entry.splits:
         score_split(record, split, **options)
     if entry.measured and missing_parts(record):

@@ -23,12 +23,6 @@ def scores(shift):
     return accumulator.scores()
 
 
-def test_percent_of_a_share():
-    assert percent(0.4372) == "43.7 %"
-    assert percent(0.4372, 0) == "44 %"
-    assert percent(None) == percent(float("nan")) == "absent"
-
-
 @pytest.mark.parametrize("metric", ["miou", "iou:road", "category_iou:flat"])
 def test_score_text_holds_the_score_and_its_interval(metric):
     values = scores(2)
@@ -42,7 +36,9 @@ def test_score_text_holds_the_score_and_its_interval(metric):
     assert score_text([scores(1), scores(3)]).startswith(start)
 
 
-def test_absent_class_and_unknown_metric():
+def test_a_share_an_absent_class_and_an_unknown_metric():
+    assert (percent(0.4372), percent(0.4372, 0)) == ("43.7 %", "44 %")
+    assert percent(None) == percent(float("nan")) == "absent"
     assert score_text(scores(1), "iou:train") == "absent"
     with pytest.raises(ConfigError, match="'iou:tank' is unknown"):
         score_text(scores(1), "iou:tank")

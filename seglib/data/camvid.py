@@ -118,8 +118,7 @@ def _convert_pair(scene: Scene, image: Path, mask: Path) -> None:
     size = read_photo(image).shape[:2]  # decodes all of it, so that a truncated file is found
     indices = read_mask(mask, size)
     if indices.max() > UNLABELLED_BYTE:
-        what = f"label byte {indices.max()} is not one of CamVid's 0..{UNLABELLED_BYTE}"
-        raise DatasetError(f"{mask}: {what}")
+        raise DatasetError(f"{mask}: label byte {indices.max()} is none of 0..{UNLABELLED_BYTE}")
     label_ids = CAMVID_11.decode_table[indices]  # byte 11 has no class and becomes 0, unlabeled
     for path in (scene.image, scene.label_ids):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -77,8 +77,7 @@ class Encoder(nn.Module):
             height, width = features.shape[2:]
             stride = side // height
             if stride & (stride - 1) or (height * stride, width) != (side, 3 * height):
-                size = f"{height}x{width} of an image of {side}x{3 * side}"
-                raise ValueError(f"it gives features of {size}")
+                raise ValueError(f"its features are {height}x{width} for {side}x{3 * side} pixels")
             levels[stride] = position, features
         levels.pop(1, None)
         return levels

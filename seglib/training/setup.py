@@ -119,8 +119,9 @@ def new_state(
 ) -> TrainingState:
     """A run before its first epoch: network and optimiser, scenes at the run's size, loss."""
     torch.manual_seed(config.seed)
-    if config.freeze and not (config.init_from or config.model_options()["pretrained"]):
-        raise ConfigError(f"freeze {config.freeze}: random weights would stay; add --freeze 0")
+    frozen = config.freeze or config.frozen_norm
+    if frozen and not (config.init_from or config.model_options()["pretrained"]):
+        raise ConfigError("what is frozen would stay random: add --freeze 0 --frozen-norm False")
     model, device = config.build_model(download=config.init_from is None), accelerator.device
     classes, size = dataset_spec(config.dataset).class_set, config.image_size
     if config.init_from is not None:
@@ -138,7 +139,8 @@ def new_state(
         masks = masks[accelerator.process_index :: accelerator.num_processes]
         thread_map(lambda mask: read_instance_ids(mask).any(), masks,  # none of them is kept
                    desc=title, disable=not progress, leave=False)
-    count = min(len(training), config.train_images or len(training))
+    if (count := config.train_images or len(training)) > len(training):
+        raise ConfigError(f"train_images {count}: there are {len(training)}")
     epoch_batches(count, config, 0, processes=accelerator.num_processes)  # or refuses
     with accelerator.main_process_first():  # remembered for the others
         data = {part: fingerprint(root, part, config.mode) for part in config.trained_splits}
@@ -186,8 +188,7 @@ def epoch_batches(
     if size % parts:
         raise ConfigError(f"batch_size {size} must be a multiple of {parts} (parts x processes)")
     if size > count:
-        split = f"the training split of {count} images; use at most {count}"
-        raise ConfigError(f"batch_size {size} is larger than {split}")
+        raise ConfigError(f"batch_size {size} is larger than the training split of {count} images")
     generator = torch.Generator().manual_seed(mix_seed(config.seed, epoch))
     order = torch.randperm(count, generator=generator)[: count - count % size]
     mine = order.view(-1, processes, size // parts)[:, rank]  # (batches, images of each)

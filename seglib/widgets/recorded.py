@@ -36,6 +36,8 @@ def view_records(
             raise ConfigError(f"{record.id} is a run on {record.config.dataset}, not on {dataset}")
         if not (record.path / "predictions" / split).is_dir():
             raise RecordError(f"{record.path}: keeps no predictions of {split!r}")
+        if problem := record.other_data(split):
+            raise RecordError(problem)
     if not records:
         command = f"seglib train --dataset {dataset}"
         raise RecordError(f"no run on {dataset} keeps predictions of {split!r}; run: {command}")
@@ -47,9 +49,6 @@ def view_records(
             image = read_photo(scene.image)
             label_ids = read_label_ids(scene.label_ids, size=image.shape[:2])
             scenes.append(SceneView(scene.name, image, spec.class_set.encode(label_ids)))
-    if missing := kept - {scene.name for scene in scenes}:
-        where = f"{spec.root()}: scene {min(missing)!r}, which a record predicts"
-        raise RecordError(f"{where}, is not in {split!r}; the records belong to other data")
     return SceneViewer(scenes, spec.class_set, predictions)
 
 
@@ -69,8 +68,7 @@ def _best_of_each(dataset: str, split: str) -> list[Record]:
 
 def _predictions(record: Record, split: str) -> dict[str, tuple]:
     """Class indices of the kept scenes, with confidence where it was measured."""
-    sure = record.confidence_maps(split)
-    encode = record.dataset.class_set.encode
+    sure, encode = record.confidence_maps(split), record.dataset.class_set.encode
     return {scene: (encode(label_ids), sure.get(scene))
             for scene, label_ids in record.predictions(split).items()}
 

@@ -21,9 +21,7 @@ Difference = tuple[float, float, float]
 
 
 @style.styled
-def pair_matrix(
-    names: Mapping[str, Sequence[str]], pairs: Mapping[str, Sequence[Pair]]
-) -> Figure:
+def pair_matrix(names: Mapping[str, Sequence[str]], pairs: Mapping[str, Sequence[Pair]]) -> Figure:
     """Difference in mIoU of every pair of runs: the row's minus the column's, in points.
 
     `names`: of the runs, by the title of the panel; `pairs` likewise. Grey are those that cannot be

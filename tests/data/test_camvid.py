@@ -131,7 +131,7 @@ def rename(folder):
     (remove(IMAGE, MASK), "val: the split is empty"), (cut, f"{IMAGE}: .*truncated"),
     (mask(0, (18, 23)), f"{MASK}: mask is 18x23.*its image is 18x24"),
     (repeat, "0016E5_f7959.png: the same frame as 0016E5_07959.png"),
-    (mask(12), "label byte 12 is not one of CamVid's 0..11"),
+    (mask(12), "label byte 12 is none of 0..11"),
     (rename, "holiday photo.png: expected a name such as"),
 ])
 def test_bad_folders_leave_nothing(published, home, damage, message):

@@ -95,8 +95,8 @@ def test_frozen_levels_and_norms_stay_as_they_are():
     ({"encoder": "hf-hub:x/y"}, "encoder 'hf-hub:x/y' is unknown"),
     ({"encoder": "resnet34.best"}, "encoder 'resnet34.best' can't be used .Invalid.* tag"),
     ({"encoder": "convit_tiny"}, "'convit_tiny' can't be used .Input.*any size"),
-    ({"encoder": "test_mambaout"}, "it gives features of 24x16 of"),
-    ({"encoder": "mobilevitv2_050"}, "it gives features of 2x4 of an image of 32x96"),
+    ({"encoder": "test_mambaout"}, "its features are 24x16 for"),
+    ({"encoder": "mobilevitv2_050"}, "its features are 2x4 for 32x96 pixels"),
     ({"freeze": 6}, f"freeze 6: encoder '{LITE}' has no stride 64"),
     ({"encoder": "test_convnext", "pretrained": True, "freeze": 1}, "has no stride 2"),
 ])

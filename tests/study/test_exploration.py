@@ -126,11 +126,6 @@ def test_facts_of_a_dataset(home):
     assert facts["coarse"]["covered"] < 1 and len(facts["coarse"]["least"]) == 3
 
 
-def test_evenly_spreads_over_the_list():
-    assert exploration.evenly(range(10), 3) == [0, 3, 6]
-    assert exploration.evenly(range(3), 10) == [0, 1, 2]
-
-
 def test_majority_gives_each_cell_its_commonest_class():
     mask = np.uint8([[0, 0, 1, 1, 2], [0, 2, 255, 1, 2], [255, 255, 255, 255, 3]])  # 255: void
     expected = [[0, 0, 1, 1, 2], [0, 0, 1, 1, 2], [0, 0, 1, 1, 3]]

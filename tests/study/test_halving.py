@@ -90,6 +90,7 @@ def test_the_id_is_that_of_the_meaning():
 @pytest.mark.parametrize(("changes", "words"), [
     ({"grid": {"learning_rte": (1.0,)}}, "learning_rte"), ({"grid": {"dropout": ()}}, "one value"),
     ({"grid": {"epochs": (1, 2)}}, "'epochs' is unknown"),
+    ({"grid": {"hold_out": (("ulm",), ("bonn",))}}, "'hold_out' is unknown"),
     ({"grid": {"dropout": (0, 0.0)}}, "two combinations of the grid are the same run"),
     ({"grid": {"batch_size": (2, 4)}}, "first_images 2 is less than a batch of 4"),
     ({"grid": {"dropout": (2.0,)}}, "dropout"), ({"first_images": 1}, "batch"),

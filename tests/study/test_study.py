@@ -228,6 +228,7 @@ def test_a_compact_run_is_scored_before_its_weights_go(cityscapes_home, plan, mo
 
 def test_weights_that_the_user_trained_stay(cityscapes_home, plan):
     entry = dataclasses.replace(load_study(plan=plan)[0], weights=False)
+    assert run_study([entry], deadline=0.0, device="cpu", progress=False) == 1  # only begins it
     fit(entry.config, device="cpu", progress=False)
     assert run_study([entry], device="cpu", progress=False) == 0
     assert find_record(entry.config).weights_path.exists()

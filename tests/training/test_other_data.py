@@ -11,14 +11,18 @@ from runs import TINY, train
 
 from seglib import cli, paths
 from seglib.data.tree import list_scenes
-from seglib.errors import DatasetError, RecordError
+from seglib.errors import ConfigError, DatasetError, RecordError
 from seglib.evaluation.evaluate import score_split
+from seglib.evaluation.intervals import paired_difference
 from seglib.records import best_record, load_record
 from seglib.text import score_table
 from seglib.training import loop
 from seglib.training.loop import OutOfTime
 from seglib.training.verify import repeat
+from seglib.widgets.recorded import view_records
 from study.beyond_scores import measure
+from study.gallery import load_gallery
+from study.halving import SweepPlan, run_sweep
 from study.tables import write_tables
 
 
@@ -49,6 +53,9 @@ def test_a_run_recorded_on_other_data_is_not_taken_for_this_one(tree, monkeypatc
 def test_scores_on_other_data_are_told_and_not_recorded(tree, capsys) -> None:
     record = train()
     known, file = record.scores["val"], (record.path / "scores.json").read_bytes()
+    plan = SweepPlan(dataclasses.replace(TINY, epochs=1), {"dropout": (0.0, 0.1)}, 2, 1)
+    with pytest.raises(OutOfTime):
+        run_sweep(plan, deadline=0.0, device="cpu", progress=False)
     relabel(tree, "val")
     capsys.readouterr()
     for split in ("val", "val+flip"):
@@ -58,6 +65,12 @@ def test_scores_on_other_data_are_told_and_not_recorded(tree, capsys) -> None:
         assert line == f"{problem}: scored anew, not recorded" and "mIoU" in "".join(table)
     found = score_split(record, "val", device="cpu", progress=False)
     assert found["data"] != known["data"] and found["miou"] != known["miou"]
+    with pytest.raises(ConfigError, match="different images or masks"):
+        paired_difference(found, known)
+    for use in (load_gallery, lambda record: view_records("miniscapes", "val", [record]),
+                lambda _: run_sweep(plan, device="cpu", progress=False)):
+        with pytest.raises(RecordError, match="masks of val differ"):
+            use(record)
     assert (record.path / "scores.json").read_bytes() == file
     capsys.readouterr()  # another split is that of the record as long as the training data are
     assert score_split(record, "test", device="cpu", progress=False) == record.scores["test"]

@@ -204,8 +204,9 @@ def test_a_running_mean_leaves_indices_alone(home: Path) -> None:
 
 
 def test_what_would_end_in_a_broken_record_is_refused(home: Path, monkeypatch) -> None:
-    with pytest.raises(ConfigError, match="freeze 1: random weights would stay; add --freeze 0"):
-        train(changed(model="timm", encoder="test_efficientnet", freeze=1, width=None))
+    for frozen in ({"freeze": 1}, {"frozen_norm": True}):
+        with pytest.raises(ConfigError, match="what is frozen would stay random: add --freeze 0"):
+            train(changed(model="timm", encoder="test_efficientnet", width=None, **frozen))
     monkeypatch.setattr(loop, "half", lambda tensor: tensor * math.nan)
     with pytest.raises(NonFiniteLoss, match="the last step left weights that are not finite"):
         train()
@@ -589,7 +590,8 @@ def test_init_from_another_architecture_is_refused(home: Path) -> None:
 
 @pytest.mark.parametrize(("changes", "options", "message"), [
     ({"batch_size": 7}, {}, "batch_size 7 is larger than the training split of 6 images"),
-    ({"batch_size": 4, "train_images": 3}, {}, "training split of 3 images; use at most 3"),
+    ({"batch_size": 4, "train_images": 3}, {}, "larger than the training split of 3 images"),
+    ({"train_images": 7}, {}, "train_images 7: there are 6"),
     ({"skips": 2}, {}, "skips 2: not an option of fcn"),
     ({}, {"device": "tpu"}, "device 'tpu' is unknown; choose one of: cuda, mps, cpu"),
     ({}, {"device": "cuda:99"}, "device 'cuda:99' is not available here"),
