@@ -1,4 +1,4 @@
-"""From a Cityscapes tree of 2048×1024 scenes to batches of 512×512, in the first epoch and later.
+"""From a Cityscapes tree of 1024×2048 scenes to batches of 512×512, in the first epoch and later.
 
 The peer is what torchvision documents: its `Cityscapes` dataset, wrapped for its v2 transforms, in
 a `DataLoader` with a worker per core, which are started before the clock. Both sides mirror half of
@@ -61,7 +61,7 @@ def measure(repetitions: int) -> list[Comparison]:
     peer_way = f"torchvision's Cityscapes, v2 transforms, {os.cpu_count()} workers"
     return [
         Comparison(
-            "Input, 2048×1024 files to 512×512 batches, first epoch",
+            "Input, 1024×2048 files to 512×512 batches, first epoch",
             *("images/s", "higher", first),
             *("cache built on the way", peer, peer_way),
             target=1.5,

@@ -22,7 +22,7 @@ from seglib.models import build_model
 from .measuring import Comparison, interleave, peak_megabytes, seconds
 from .peers import WIDTHS, smp_unet
 
-PHOTOS = {"2048×1024": (1024, 2048), "12 megapixels": (3000, 4000)}
+PHOTOS = {"1024×2048": (1024, 2048), "12 megapixels": (3000, 4000)}
 TRAINED_AT, SCENES_OF = (160, 320), (256, 512)
 CPU = torch.device("cpu")
 PEER = "mobilenet_v2"

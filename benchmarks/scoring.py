@@ -1,4 +1,4 @@
-"""Scoring 2048×1024 label maps: against the official evaluator, and against torchmetrics.
+"""Scoring 1024×2048 label maps: against the official evaluator, and against torchmetrics.
 
 The official evaluator reads the files that it is given, so ours reads the same files. It is used as
 PyPI has it, without the Cython part that a user may compile; NumPy's `in1d`, which it calls and

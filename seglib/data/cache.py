@@ -1,6 +1,6 @@
 """Scenes decoded and resized once, then read from uint8 memory maps.
 
-Decoding a 2048×1024 PNG costs more than a training step on its resized pixels. A cache's name
+Decoding a 1024×2048 PNG costs more than a training step on its resized pixels. A cache's name
 holds a hash of everything it depends on, so it is never stale; one that is damaged is built anew.
 """
 

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import DatasetError
 from ..labels import IGNORE_INDEX, ClassSet
 
-# Average instance sizes in pixels in the Cityscapes fine training set (2048x1024): `avgClassSize`
+# Average instance sizes in pixels in the Cityscapes fine training set (1024x2048): `avgClassSize`
 # of the official script. The same weights are used at every resolution, as that script does.
 AVERAGE_INSTANCE_SIZE: dict[str, float] = {
     "person": 3462.4756337644, "rider": 3930.4788056518, "car": 12794.0202738185,
