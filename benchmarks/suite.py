@@ -18,8 +18,8 @@ def measure(repetitions: int) -> list[Comparison]:
     for command, what in COMMANDS.items():
 
         def run(command: str = command) -> None:
-            silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            if subprocess.run(command.split(), cwd=FOLDER.parent, **silent).returncode:
+            done = subprocess.run(command.split(), cwd=FOLDER.parent, stdout=subprocess.DEVNULL)
+            if done.returncode:
                 raise SeglibError(f"`{command}` fails")
 
         minutes = [seconds(run) / 60 for _ in range(repetitions)]
