@@ -72,7 +72,7 @@ endif
 test-fast: data ## The tests that take seconds
 	@$(BIN)/python -m pytest $(WORKERS) 4 -m 'not slow and not long'
 
-test-long: data ## The tests that take many minutes: every notebook as in Colab, long fault drills
+test-long: data ## The tests that take many minutes: every notebook as in Colab, the viewer in Colab and VS Code
 	@$(BIN)/python -m pytest -m long
 
 bench: $(VENV)/.bench ## Measure what benchmarks/ lacks; ROWS="input training" measures these anew

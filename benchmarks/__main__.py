@@ -64,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--repetitions {options.repetitions} must be 1 or more")
     known = load_results()
     names = options.names or [n for n, job in JOBS.items() if job.usual and n not in known]
+    if not names:
+        print(f"everything is measured; name what is to be measured anew: {', '.join(JOBS)}")
     import torch
 
     torch.set_num_threads(options.threads or os.cpu_count() or 1)

@@ -1,2 +1,2 @@
-"""The study: plan, runner, and what notebooks compute (01: exploration; 02, 03: layers, boundaries,
-gallery; 04: attention; 05: halving, effects; 06: comparison, beyond_scores and its parts)."""
+"""The study: plan, runner, and what notebooks compute (01: exploration; 02 to 04: layers,
+boundaries, gallery, comparison, attention; 05: halving, effects; 06: comparison, corruptions)."""

@@ -4,7 +4,7 @@
     python -m tools.notebooks refresh [NOTEBOOK ...]             in place
     python -m tools.notebooks check [NOTEBOOK ...]               against the notebook contract
 
-Without names, all of notebooks/ is meant. Several run at a time, as far as processors are free.
+Without names, all of notebooks/ is meant. Two run at a time where two processors are free.
 A cell that fails, or a broken rule, ends in exit code 1.
 """
 

@@ -1,6 +1,6 @@
 """CamVid: from the published folder layout into the Cityscapes tree, and its verified download.
 
-701 frames of 480x360 in SegNet's split (Brostow et al., Pattern Recognition Letters 2009;
+701 frames of 360x480 in SegNet's split (Brostow et al., Pattern Recognition Letters 2009;
 Badrinarayanan et al., PAMI 2017), free for research. Published layout:
 `{train,val,test}/{drive}_{frame}.png` and `{train,val,test}annot/` with one label byte per pixel.
 """
