@@ -21,7 +21,7 @@ from seglib.evaluation import metrics
 from seglib.labels import IGNORE_INDEX, ClassSet
 from seglib.provenance import RESULTS_VERSION
 
-LIMIT = 320  # scenes that are read per split, evenly spread; more only matters for Cityscapes
+LIMIT = 400  # scenes that are read per split, evenly spread; more only matters for Cityscapes
 TINY = 16  # side in pixels, in a frame of 256 rows, below which an object counts as tiny
 GRID_STRIDES = (1, 8)  # of the resized mask itself, and of the FCN's coarsest maps
 
