@@ -81,8 +81,8 @@ def test_a_stamped_notebook_keeps_the_contract(path: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize("address", [
     "", "github.com/somebody/study", "http://github.com/somebody/study",
     "git@github.com:somebody/study.git", "https://github.com/somebody",
-    "https://user:secret@github.com/somebody/study",
-    'https://github.com/somebody/"study', "https://github.com/somebody/study\nfile:///x",
+    "https://user:secret@github.com/somebody/study", "https://github.com/somebody/$(id)",
+    'https://github.com/somebody/"study; rm -rf ~', "https://github.com/somebody/study\nfile:///x",
     "https://github.com/somebody/stüdy", "https://github.com/somebody/study?tab=readme",
 ])
 def test_an_address_that_cannot_work_is_one_line(notebook: Path, capsys, address: str) -> None:
