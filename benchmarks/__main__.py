@@ -4,13 +4,14 @@ import argparse
 import contextlib
 import importlib
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass
 
 from seglib.errors import SeglibError
 
-from .measuring import load_results, own_home, save_result
+from .measuring import DATA, load_results, own_home, save_result
 from .table import write_readme
 
 
@@ -35,9 +36,9 @@ JOBS = {
     "memory": Job("memory", 3, 6),
     "imports": Job("imports", 7, 3),
     "suite": Job("suite", 1, 14, own_home=False),
-    "quality-10": Job("quality", 1, 85, (10,), usual=False),
-    "quality": Job("quality", 1, 55, usual=False, own_home=False),
-    "same-recipe": Job("same_recipe", 1, 45, usual=False, own_home=False),
+    "quality-10": Job("quality", 1, 115, (10,), usual=False),
+    "quality": Job("quality", 1, 75, usual=False, own_home=False),
+    "same-recipe": Job("same_recipe", 1, 75, usual=False, own_home=False),
 }
 
 
@@ -89,6 +90,7 @@ def main(arguments: list[str] | None = None) -> int:
         if not options.dry:
             save_result(name, repetitions, took, rows)
             write_readme(load_results())
+            shutil.rmtree(DATA / job.module, ignore_errors=True)  # named again, it is made anew
     return 0
 
 

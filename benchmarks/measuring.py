@@ -68,17 +68,17 @@ class Comparison:
         if ratios := self.ratios():
             spread = f" ({min(ratios):.2f}–{max(ratios):.2f})" if len(ratios) > 1 else ""
             return f"{self.ratio():.2f}{spread}"
-        return f"{self.points():+.1f} points" if self.peer else ""
+        return f"{self.points():+z.1f} points" if self.peer else ""
 
     def points(self) -> float:
-        """For scores in %: by how much our mean is above the peer's."""
-        return statistics.fmean(self.ours) - statistics.fmean(self.peer)
+        """For scores in %: by how much our median is above the peer's."""
+        return statistics.median(self.ours) - statistics.median(self.peer)
 
     def falls_short(self) -> bool:
         """Whether the ratio is below its target, or below 1 where there is none."""
         if not self.peer:
             return False
-        return self.ratio() < (self.target or 1) if self.ratios() else self.points() < 0
+        return self.ratio() < (self.target or 1) if self.ratios() else round(self.points(), 1) < 0
 
 
 def interleave(repetitions: int, *contenders: Callable[[], Any]) -> list[list[Any]]:
@@ -111,9 +111,9 @@ def quiet() -> Iterator[None]:
 
 
 def cost(model: nn.Module, size: tuple[int, int]) -> str:
-    """Parameters and multiply-adds of a network, in words."""
-    millions = count_parameters(model) / 1e6
-    return f"{millions:.2f} M parameters, {multiply_adds(model, size) / 1e9:.2f} G multiply-adds"
+    """Parameters, and multiply-adds for an image of `size` (H, W), of a network, in words."""
+    millions, work = count_parameters(model) / 1e6, multiply_adds(model, size) / 1e9
+    return f"{millions:.2f} M parameters, {work:.2f} G multiply-adds at {size[0]}×{size[1]}"
 
 
 # --- memory --------------------------------------------------------------------------------------

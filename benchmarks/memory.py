@@ -1,6 +1,6 @@
 """Memory during training, in processes of their own."""
 
-from .loops import prepare_fit, prepare_smp, same_encoder
+from .loops import WAYS, prepare_fit, prepare_smp, same_encoder
 from .measuring import Comparison, peak_megabytes
 from .peers import SAME_ENCODERS
 
@@ -11,14 +11,14 @@ def measure(repetitions: int) -> list[Comparison]:
     for encoder in SAME_ENCODERS:
         way = f"our U-Net on the same encoder, fit in {same_encoder(encoder).precision}"
         ours = [peak_megabytes(prepare_fit, encoder) for _ in range(repetitions)]
-        for precision in ("32-true", "bf16-mixed"):
+        for peer in WAYS:
             rows.append(
                 Comparison(
                     f"Memory of training at the multiply-adds of smp's {encoder}, "
-                    f"Lightning in {precision}",
+                    f"Lightning in {peer}",
                     *("MiB", "lower", ours, way),
-                    [peak_megabytes(prepare_smp, encoder, precision) for _ in ours],
-                    f"smp.Unet({encoder}), Lightning",
+                    [peak_megabytes(prepare_smp, encoder, peer) for _ in ours],
+                    f"smp.Unet({encoder}), our batches and loss, by Lightning",
                     why="Equal multiply-adds are not equal maps: the decoders differ.",
                 )
             )

@@ -8,6 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
+from seglib.data.transforms import normalize
+from seglib.models.inspection import multiply_adds
+
+from .measuring import cost
+
 # An encoder of `smp.Unet`, and the width at which our U-Net costs as many multiply-adds.
 WIDTHS = {"mobilenet_v2": 17}
 # The same encoders of timm's, and the width at which our decoder brings them to the same work.
@@ -17,6 +22,13 @@ SAME_ENCODERS = {"resnet18": ("resnet18", 68), "mobilenet_v2": ("mobilenetv2_100
 def smp_unet(encoder: str, num_classes: int) -> nn.Module:
     """`smp.Unet` from scratch."""
     return smp.Unet(encoder, encoder_weights=None, classes=num_classes)
+
+
+def equal_costs(ours: nn.Module, peer: nn.Module, size: tuple[int, int]) -> tuple[str, str]:
+    """The `cost` of both at `size` (H, W), of which the multiply-adds may differ by 3 %."""
+    ratio = multiply_adds(ours, size) / multiply_adds(peer, size)
+    assert 0.97 < ratio < 1.03, f"ours takes {ratio:.2f} times the peer's multiply-adds"
+    return cost(ours, size), cost(peer, size)
 
 
 def trainer(folder: str, precision: str, **options) -> lightning.Trainer:
@@ -37,13 +49,17 @@ def trainer(folder: str, precision: str, **options) -> lightning.Trainer:
 class OursInLightning(lightning.LightningModule):
     """A network trained on our batches with our loss and learning rates, by Lightning."""
 
-    def __init__(self, model: nn.Module, loss: nn.Module, rate: float, decay: float) -> None:
+    def __init__(
+        self, model: nn.Module, loss: nn.Module, rate: float, decay: float,
+        layout: torch.memory_format = torch.contiguous_format,
+    ) -> None:
         super().__init__()
-        self.model, self.loss, self.rate, self.decay = model, loss, rate, decay
+        self.model, self.layout = model.to(memory_format=layout), layout
+        self.loss, self.rate, self.decay = loss, rate, decay
 
     def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
         image, mask = batch
-        return self.loss(self.model(image).float(), mask)
+        return self.loss(self.model(image.contiguous(memory_format=self.layout)).float(), mask)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(self.parameters(), lr=self.rate, weight_decay=self.decay)
@@ -53,6 +69,4 @@ class Normalised(DataLoader):
     """Our loader with the normalisation that our loop does after it."""
 
     def __iter__(self):
-        from seglib.data.transforms import normalize
-
         return ((normalize(image), mask) for image, mask in super().__iter__())

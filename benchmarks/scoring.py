@@ -29,6 +29,7 @@ from seglib.evaluation.predictor import Predictor
 from seglib.evaluation.truths import read_truth
 from seglib.files import atomic_path
 from seglib.labels import CITYSCAPES_19
+from seglib.paths import cache_dir
 from seglib.recipes import recipe
 from seglib.records import find_record
 
@@ -47,11 +48,15 @@ def measure(repetitions: int) -> list[Comparison]:
 
     truth, predictions = _files()
     pairs = _pairs(truth, predictions)
-    decoded = [_read(files) for files in pairs]
+    decoded = [_decoded(files) for files in pairs]
     found: dict[str, Any] = {}
 
     def ours(read: Callable[[Any], Maps], images: Sequence[Any] = pairs) -> Callable[[], float]:
         return lambda: _milliseconds(lambda: found.update(ours=_score(read, images)))
+
+    def the_first_time() -> float:
+        shutil.rmtree(cache_dir() / "truths", ignore_errors=True)
+        return ours(_read)()
 
     def official() -> float:
         with quiet():
@@ -61,8 +66,8 @@ def measure(repetitions: int) -> list[Comparison]:
         return lambda: _milliseconds(lambda: [read(files) for files in pairs])
 
     first, later, theirs, pillow, decoding = interleave(
-        repetitions, ours(_read), ours(_read_again), official,
-        decode(lambda files: [Image.open(file).load() for file in files]), decode(_read),
+        repetitions, the_first_time, ours(_read), official,
+        decode(lambda files: [Image.open(file).load() for file in files]), decode(_decoded),
     )
     _assert_identical(found["ours"], found["official"])
     images = {str(file): Image.open(file) for files in pairs for file in files}
@@ -77,7 +82,8 @@ def measure(repetitions: int) -> list[Comparison]:
     return [
         Comparison(
             "Scoring from files, the first time: IoU, iIoU, categories",
-            *("ms/image", "lower", first, our_way, theirs, official_way),
+            *("ms/image", "lower", first, f"{our_way}, the truth kept as runs for later"),
+            *(theirs, official_way),
             target=8,
             note="identical to nine digits in every class, iIoU included",
             why="Decoding the three PNG files of an image bounds it: "
@@ -87,7 +93,7 @@ def measure(repetitions: int) -> list[Comparison]:
         ),
         Comparison(
             "Scoring from files, later: IoU, iIoU, categories",
-            *("ms/image", "lower", later, f"{our_way}, the truth kept as runs"),
+            *("ms/image", "lower", later, f"{our_way}, the truth read as runs"),
             *(theirs, official_way),
             target=8,
             note="identical to nine digits in every class, iIoU included",
@@ -153,12 +159,12 @@ def _pairs(truth: Path, predictions: Path) -> list[tuple[Path, Path, Path]]:
     return found
 
 
-def _read(files: tuple[Path, Path, Path]) -> Maps:
+def _decoded(files: tuple[Path, Path, Path]) -> Maps:
     return [read(file) for read, file in zip(READERS, files, strict=True)]
 
 
-def _read_again(files: tuple[Path, Path, Path]) -> Maps:
-    """The same with the truth as scoring keeps it."""
+def _read(files: tuple[Path, Path, Path]) -> Maps:
+    """The same as scoring does it: it keeps what it has decoded of the truth."""
     label_ids, instance_ids = read_truth(files[0], files[2])
     return [label_ids, read_label_ids(files[1]), instance_ids]
 

@@ -17,7 +17,10 @@ Each number is the median of repetitions, which alternate with the peer's where 
 the smallest and largest are in brackets. Without brackets one number was kept: of one
 measurement, or as *Checked on the way* says. The ratio is the median over pairs; above 1, seglib
 did better. Targets are goals, not what was expected. **Bold** ratios miss their target, or are
-below 1 where no target was set; the reasons stand at the end, with the machine.
+below 1 where no target was set; the reasons stand at the end, with the machine. Of scores the
+difference of the medians counts, and the brackets are over seeds. Scores after so many minutes
+compare recipes as the two projects have them; what one recipe gives both stands under *Scores of
+one recipe*.
 
 Our networks compute in bf16 on machines that do so in hardware, otherwise in 32 bits.
 `python -m benchmarks.gpu` measures seglib on one GPU, without the other libraries; with `--merge`
