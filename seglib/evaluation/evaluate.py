@@ -69,12 +69,13 @@ def evaluate(
     predictor = replace(Predictor.from_model(model, config), flip=split != part)
     accumulator = ScoreAccumulator(spec.class_set, spec.block)
     predictions: dict[str, np.ndarray] = {}
-    batches = [slice(start, start + BATCH) for start in range(0, len(scenes), BATCH)]
+    size = min(BATCH, config.batch_size // config.accumulation)  # what training had memory for
+    batches = [slice(start, start + size) for start in range(0, len(scenes), size)]
     with ThreadPoolExecutor() as pool:
-        coming = pool.map(read_masks, scenes[:BATCH])
+        coming = pool.map(read_masks, scenes[:size])
         for batch in tqdm(batches, f"score {split}", disable=not progress, leave=False):
             truths = list(coming)  # while the network labels these, the next ones are read
-            coming = pool.map(read_masks, scenes[batch.stop : batch.stop + BATCH])
+            coming = pool.map(read_masks, scenes[batch.stop : batch.stop + size])
             found = predictor.label(images[batch], [truth[0].shape for truth in truths])
             for scene, truth, prediction in zip(scenes[batch], truths, found, strict=True):
                 label_ids, *instance_ids = truth

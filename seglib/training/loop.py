@@ -205,10 +205,10 @@ def train_one_epoch(state: TrainingState, batches: Iterable[list[Tensor]], bar: 
 @torch.inference_mode()
 def validate(state: TrainingState) -> tuple[float, np.ndarray]:
     """Mean loss and int64 confusion matrix over the scored split, shared among all processes."""
-    accelerator, cache = state.accelerator, state.validation
+    accelerator, cache, config = state.accelerator, state.validation, state.config
     model = state.scored_model.eval()  # not DDP's wrapper, which waits for shares without a scene
-    device, batch_size = accelerator.device, max(1, state.config.batch_size // 2)
-    classes = dataset_spec(state.config.dataset).class_set.num_classes
+    batch_size = max(1, config.batch_size // (2 * config.accumulation * accelerator.num_processes))
+    device, classes = accelerator.device, dataset_spec(config.dataset).class_set.num_classes
     confusion = torch.zeros(classes**2, dtype=torch.int64, device=device)
     total = torch.zeros((), device=device)
     mine = range(accelerator.process_index, len(cache), accelerator.num_processes)

@@ -319,9 +319,12 @@ def one_epoch(accumulation: int) -> dict[str, torch.Tensor]:
     state.optimizer = state.accelerator.prepare(sgd)
     state.scheduler = torch.optim.lr_scheduler.ConstantLR(sgd, 1.0)
     loader = DataLoader(TrainingSet(cache, config), batch_sampler=epoch_batches(8, config, epoch=0))
-    bar = tqdm(total=8, file=io.StringIO())
+    bar, sizes = tqdm(total=8, file=io.StringIO()), set()
     loop.train_one_epoch(state, loader, bar)
     assert bar.n == 8 and len(loader) == 2 * accumulation
+    state.scored_model.register_forward_pre_hook(lambda _, given: sizes.add(len(given[0])))
+    loop.validate(state)
+    assert max(sizes) == 2 // accumulation  # needs no more memory than training
     return {name: tensor.clone() for name, tensor in state.model.state_dict().items()}
 
 
@@ -342,9 +345,8 @@ def test_a_loss_that_is_not_finite_names_the_scenes(home: Path, monkeypatch) -> 
     monkeypatch.setattr(setup, "SegmentationLoss", lambda *arguments: Broken())
     with pytest.raises(NonFiniteLoss) as caught:
         train()
-    message = str(caught.value)
-    assert message.startswith("the loss is nan in epoch 1, batch 2 (scenes ")
-    assert "\n" not in message
+    message, begins = str(caught.value), "the loss is nan in epoch 1, batch 2 (scenes "
+    assert message.startswith(begins) and "\n" not in message
     scenes = [scene.name for scene in list_scenes(home / "data" / "miniscapes", "train")]
     batches = epoch_batches(6, TINY, epoch=0)
     assert ", ".join(scenes[position] for _, position in batches[1]) in message
