@@ -30,19 +30,21 @@ def repeat(record: Record, epochs: int = 1) -> str:
     config, recorded = record.config, record.environment
     if problem := record.other_data(config.scored_split):
         raise RecordError(problem)
-    device = choose_device(recorded["device"])
-    here = describe_machine(device) | {"processes": 1, "compiled": False} | versions()
-    then = {"compiled": False} | recorded | recorded["versions"]
-    names = ("processor", "processes", "compiled", *recorded["versions"])
-    differing = [f"{name} {then.get(name)}" for name in names if here.get(name) != then.get(name)]
+    before, device = torch.get_num_threads(), choose_device(recorded["device"])
     torch.set_num_threads(recorded["threads"])
+    here = describe_machine(device) | {"processes": 1, "compiled": False} | versions()
+    sessions = [{"compiled": False} | each | each["versions"]
+                for each in (recorded, *recorded.get("resumed_on", []))]
+    names = ("processor", "threads", "processes", "compiled", *recorded["versions"])
+    differing = dict.fromkeys(f"{name} {then.get(name)}" for then in sessions for name in names
+                              if here.get(name) != then.get(name))
     try:
         state = new_state(config, make_accelerator(config, device))
         with tqdm(unit="img") as bar, closing(load_batches(state)) as batches:
             while not state.history or state.next_epoch < min(epochs, config.epochs):
                 next_epoch(state, batches, bar)
     finally:
-        torch.set_num_threads(here["threads"])
+        torch.set_num_threads(before)
     found = pd.read_csv(io.StringIO(history_text(state.history)))
     wanted = record.history.iloc[: len(found)]
     code = f"code {commit()} of results version {RESULTS_VERSION}, recorded with " \

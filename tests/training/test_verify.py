@@ -50,6 +50,7 @@ def test_elsewhere_close_is_enough(record: Record) -> None:
     for changes, what in (
         ({"processor": "an abacus"}, "processor an abacus"),
         ({"processes": 2, "compiled": True}, "processes 2, compiled True"),
+        ({"resumed_on": [record.environment | {"threads": 99}]}, "threads 99"),
         ({"versions": versions | {"torch": "0.1", "numpy": "0.2"}}, "torch 0.1, numpy 0.2"),
     ):
         other = edited(close, "environment.json", record.environment | changes)
