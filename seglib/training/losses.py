@@ -1,7 +1,7 @@
 """Losses over logits (N, C, H, W) and class indices (N, H, W); index 255 is ignored everywhere.
 
-Dice: Milletari, Navab and Ahmadi, 3DV 2016 (https://doi.org/10.1109/3DV.2016.79). Soft IoU: Rahman
-and Wang, ISVC 2016 (https://doi.org/10.1007/978-3-319-50835-1_22).
+Dice: after Milletari and others, 3DV 2016 (https://doi.org/10.1109/3DV.2016.79), without squares in
+the denominator. Soft IoU: Rahman and Wang, 2016 (https://doi.org/10.1007/978-3-319-50835-1_22).
 """
 
 import torch
