@@ -45,10 +45,10 @@ def load_gallery(record: Record, split: str = "val") -> Gallery:
     kept = record.predictions(split)
     if not kept:
         raise RecordError(f"{record.path}: keeps no predictions of the {split!r} split")
-    encode = record.dataset.class_set.encode
-    scenes = {scene.name: scene for scene in list_scenes(record.dataset.root(), split)}
     if problem := record.other_data(split):
         raise RecordError(problem)
+    encode = record.dataset.class_set.encode
+    scenes = {scene.name: scene for scene in list_scenes(record.dataset.root(), split)}
     return Gallery(
         list(kept), [read_photo(scenes[name].image) for name in kept],
         [encode(read_label_ids(scenes[name].label_ids)) for name in kept],

@@ -141,7 +141,7 @@ def survivors(scores: dict[int, float]) -> list[int]:
 def refuse_torchrun() -> None:
     """Raise `ConfigError` in one of several processes, which would not agree on what is left."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError("WORLD_SIZE is set: start this command several times, without torchrun")
+        raise ConfigError("WORLD_SIZE is set: start this without torchrun, a sweep several times")
 
 
 def run_sweep(plan: SweepPlan, *, deadline: float = math.inf, **options: Any) -> pd.DataFrame:

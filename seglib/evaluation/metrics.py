@@ -34,8 +34,7 @@ def confusion_matrix(
 
     `truth` and `prediction`: uint8 of one shape, class indices 0..num_classes-1; truth may also
     be 255, and such pixels are not counted. `pixels`: how many each of them stands for, (R,); None
-    is one. Returns int64 (num_classes, num_classes). Raises ValueError for other shapes, dtypes or
-    indices.
+    is one. Returns int64 (num_classes, num_classes). ValueError for other shapes, dtypes, indices.
     """
     if pixels is None:
         pixels, truth, prediction = runs_of(truth, prediction)

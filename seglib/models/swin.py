@@ -1,8 +1,7 @@
 """Swin Transformer: attention in windows that shift, and a U-shaped decoder on its four levels.
 
 Liu et al., "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows", ICCV 2021
-(https://arxiv.org/abs/2103.14030). The encoder is torchvision's; the authors' decoder is UPerNet,
-ours that of our U-Net.
+(https://arxiv.org/abs/2103.14030). Encoder: torchvision's. Decoder: our U-Net's, theirs is UPerNet.
 """
 
 from collections.abc import Sequence

@@ -129,8 +129,7 @@ def test_shares_of_classes_are_like_real_streets(split, count):
     counts, scenes = np.zeros(34), np.zeros(34)
     for k in range(count):
         world = lay_out(0, split, names[k % len(names)], k // len(names), (128, 256))
-        label_ids = draw_label_ids(annotate(world)[0])
-        found = np.bincount(label_ids.ravel(), minlength=34)
+        found = np.bincount(draw_label_ids(annotate(world)[0]).ravel(), minlength=34)
         counts += found
         scenes += found > 0
     share = 100 * counts / counts.sum()

@@ -60,6 +60,5 @@ def test_gallery_pairs_scenes_and_ranks_them(tree):
 
 def test_ranked_spreads_from_best_to_worst():
     truth = np.zeros((1, 10), dtype=np.uint8)
-    right = (3, 9, 5, 7, 1)
-    guesses = [(np.arange(10)[None] >= count).astype(np.uint8) for count in right]
+    guesses = [(np.arange(10)[None] >= count).astype(np.uint8) for count in (3, 9, 5, 7, 1)]
     assert Gallery(list("abcde"), [], [truth] * 5, guesses).ranked(3) == [1, 2, 4]

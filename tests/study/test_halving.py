@@ -116,7 +116,7 @@ def test_candidates_have_the_base_s_settings_in_whatever_order_values_stand():
 def test_torchrun_is_refused_before_anything_is_trained(trained, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     for call in (run, lambda: run_study([], device="cpu")):
-        with pytest.raises(ConfigError, match="start this command several times, without torchrun"):
+        with pytest.raises(ConfigError, match="start this without torchrun, a sweep several times"):
             call()
     assert trained == []
 

@@ -70,8 +70,7 @@ def test_what_is_not_available_is_missing_and_never_zero(runs):
     assert np.isnan(table.loc[runs[3].id, "test_miou"])
     assert table.loc[runs[3].id, "scored_on"] == "val"
     assert table.loc[runs[3].id, "iiou"] == runs[3].scores["val"]["miiou"]
-    lines = tables.readme_section(tables.summary()).splitlines()
-    fcn, unet, miniscapes = lines[2:5]
+    fcn, unet, miniscapes = tables.readme_section(tables.summary()).splitlines()[2:5]
     assert "| n/a | 2 min |" in unet and "| n/a | n/a |" in fcn  # its time was not recorded
     value = 100 * runs[3].scores["val"]["miou"]
     assert f"| {value:.1f} * (" in miniscapes and f"| scene {value:.1f} |" in miniscapes
