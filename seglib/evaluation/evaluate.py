@@ -69,7 +69,7 @@ def evaluate(
     predictor = replace(Predictor.from_model(model, config), flip=split != part)
     accumulator = ScoreAccumulator(spec.class_set, spec.block)
     predictions: dict[str, np.ndarray] = {}
-    size = min(BATCH, config.batch_size // config.accumulation)  # what training had memory for
+    size = min(BATCH, config.batch_size // config.accumulation // processes or 1)  # as in training
     batches = [slice(start, start + size) for start in range(0, len(scenes), size)]
     with ThreadPoolExecutor() as pool:
         coming = pool.map(read_masks, scenes[:size])

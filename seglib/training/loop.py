@@ -207,7 +207,7 @@ def validate(state: TrainingState) -> tuple[float, np.ndarray]:
     """Mean loss and int64 confusion matrix over the scored split, shared among all processes."""
     accelerator, cache, config = state.accelerator, state.validation, state.config
     model = state.scored_model.eval()  # not DDP's wrapper, which waits for shares without a scene
-    batch_size = max(1, config.batch_size // (2 * config.accumulation * accelerator.num_processes))
+    batch_size = config.batch_size // config.accumulation // accelerator.num_processes // 2 or 1
     device, classes = accelerator.device, dataset_spec(config.dataset).class_set.num_classes
     confusion = torch.zeros(classes**2, dtype=torch.int64, device=device)
     total = torch.zeros((), device=device)
