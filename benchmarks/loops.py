@@ -27,8 +27,8 @@ from seglib.training.losses import SegmentationLoss, sqrt_median_weights
 from seglib.training.optim import build_optimizer, build_scheduler
 from seglib.training.setup import epoch_batches
 
-from .measuring import Comparison, interleave, quiet, seconds
-from .peers import SAME_ENCODERS, Normalised, OursInLightning, equal_costs, smp_unet, trainer
+from .measuring import Comparison, cost, interleave, quiet, seconds
+from .peers import SAME_ENCODERS, Normalised, OursInLightning, check_equal_work, smp_unet, trainer
 
 IMAGES = 96
 # How Lightning trains: as it does unless told otherwise, and as ours does.
@@ -79,7 +79,8 @@ def measure(repetitions: int) -> list[Comparison]:
     for encoder in SAME_ENCODERS:
         ours = same_encoder(encoder)
         networks = ours.build_model(download=False), smp_unet(encoder, _classes(ours))
-        costs = equal_costs(*networks, ours.image_size)
+        check_equal_work(*networks, ours.image_size)
+        costs = [cost(network, ours.image_size) for network in networks]
         our_way = f"our U-Net on the same encoder, fit in {ours.precision}: {costs[0]}"
         peers = {way: smp_epoch(ours, encoder, way) for way in WAYS}
         values = interleave(repetitions, lambda ours=ours: fit_epoch(ours), *peers.values())

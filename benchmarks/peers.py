@@ -11,8 +11,6 @@ from torch.utils.data import DataLoader
 from seglib.data.transforms import normalize
 from seglib.models.inspection import multiply_adds
 
-from .measuring import cost
-
 # An encoder of `smp.Unet`, and the width at which our U-Net costs as many multiply-adds.
 WIDTHS = {"mobilenet_v2": 17}
 # The same encoders of timm's, and the width at which our decoder brings them to the same work.
@@ -24,11 +22,10 @@ def smp_unet(encoder: str, num_classes: int) -> nn.Module:
     return smp.Unet(encoder, encoder_weights=None, classes=num_classes)
 
 
-def equal_costs(ours: nn.Module, peer: nn.Module, size: tuple[int, int]) -> tuple[str, str]:
-    """The `cost` of both at `size` (H, W), of which the multiply-adds may differ by 3 %."""
+def check_equal_work(ours: nn.Module, peer: nn.Module, size: tuple[int, int]) -> None:
+    """Stop if the multiply-adds of both for an image of `size` (H, W) differ by over 3 %."""
     ratio = multiply_adds(ours, size) / multiply_adds(peer, size)
     assert 0.97 < ratio < 1.03, f"ours takes {ratio:.2f} times the peer's multiply-adds"
-    return cost(ours, size), cost(peer, size)
 
 
 def trainer(folder: str, precision: str, **options) -> lightning.Trainer:

@@ -15,17 +15,22 @@ from torch.nn import functional
 from seglib.data.images import resize_image
 from seglib.data.transforms import normalize
 from seglib.devices import autocast, inference_precision, memory_format
-from seglib.evaluation.predictor import TILE, Predictor, working_size
+from seglib.evaluation.predictor import Predictor, working_size
 from seglib.labels import CITYSCAPES_19
 from seglib.models import build_model
 
 from .measuring import Comparison, interleave, peak_megabytes, seconds
-from .peers import WIDTHS, equal_costs, smp_unet
+from .peers import WIDTHS, check_equal_work, smp_unet
 
 PHOTOS = {"1024×2048": (1024, 2048), "12 megapixels": (3000, 4000)}
 TRAINED_AT, SCENES_OF = (160, 320), (256, 512)
 CPU = torch.device("cpu")
 PEER = "mobilenet_v2"
+# Why the time, and why the memory, may fall short: beside the same network, and beside smp's.
+TILES = "What tiles of a large photograph share is computed twice."
+WIDER = "Our U-Net has its widest maps, with a skip, at the photograph's size, smp's only its last."
+SAME = TILES, "The network's own maps are most of it, on either side."
+OTHER = f"{WIDER} {TILES}", WIDER
 
 
 def measure(repetitions: int) -> list[Comparison]:
@@ -36,7 +41,7 @@ def measure(repetitions: int) -> list[Comparison]:
             ("enlarged", "the same network; interpolate, argmax"),
         ),
         "network at full size": (
-            ("full", "our predictor"),
+            ("full", "our predictor, a large photograph tile by tile"),
             ("whole", "the same network; argmax"),
         ),
     }
@@ -46,12 +51,10 @@ def measure(repetitions: int) -> list[Comparison]:
             (f"smp {precision}", f"smp.Unet({PEER}) on the whole photograph, {precision}"),
         )
     rows = []
-    equal_costs(_unet(WIDTHS[PEER]), _peer(), PHOTOS["1024×2048"])
+    check_equal_work(_unet(WIDTHS[PEER]), _peer(), PHOTOS["1024×2048"])
     for photo, size in PHOTOS.items():
         for title, ((ours, our_way), (peer, peer_way)) in pairs.items():
-            reasons = _reasons(size, peer)
-            if ours != "ours" and _is_tiled(size):
-                our_way += ", tile by tile"
+            reasons = OTHER if peer.startswith("smp ") else SAME
             contenders = [prepare(way, size) for way in (ours, peer)]
             times = interleave(
                 repetitions, *(lambda work=work: seconds(work) for work in contenders)
@@ -76,22 +79,6 @@ def measure(repetitions: int) -> list[Comparison]:
                 )
             )
     return rows
-
-
-def _is_tiled(size: tuple[int, int]) -> bool:
-    return size[0] * size[1] > 2 * TILE**2
-
-
-def _reasons(size: tuple[int, int], peer: str) -> tuple[str, str]:
-    """Why the time, and why the memory, may fall short."""
-    if peer.startswith("smp "):
-        other = "Our U-Net has its widest maps, with a skip, at the photograph's own resolution"
-        other += ", where smp's has the last of its decoder alone"
-        tiles = "; and what tiles share is computed twice" if _is_tiled(size) else ""
-        return f"{other}{tiles}.", f"{other}."
-    tiled = peer == "whole" and _is_tiled(size)
-    time = "What tiles share is computed twice." if tiled else "It is the same work."
-    return time, "The network's own maps are most of it, and the same on either side."
 
 
 def _unet(width: int) -> nn.Module:
